@@ -1,1 +1,24 @@
-//! foldstream-read-models.
+//! The tables: the only crate with SQL.
+//!
+//! | to do | look in |
+//! |---|---|
+//! | connect, migrate | [`Database`] |
+//! | write what a fold changed, exactly once | `checkpoint.rs`, and each model's `write.rs` |
+//! | answer questions | each model's `read.rs`, statements in `queries/<model>/<verb>.sql` |
+//! | know how far a projection is, and wait for it | [`Applied`] |
+//!
+//! Tables are made by `migrations/`, which are never edited once released.
+
+mod applied;
+mod checkpoint;
+mod config;
+mod copy;
+mod database;
+mod dead_letter;
+pub mod locations;
+pub mod people;
+
+pub use applied::{Applied, Late};
+pub use checkpoint::{Checkpoint, Fenced, Write, checkpoints};
+pub use config::Config;
+pub use database::{Database, DatabaseError};

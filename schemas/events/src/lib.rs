@@ -1,1 +1,30 @@
-//! foldstream-events.
+//! What crosses a wire: the events, the topics they live on, and the rules their fields obey.
+//!
+//! Pure data and pure functions. The Avro schemas under `avro/<topic>/` are the source of truth; `generated.rs`
+//! is made from them. Every door into the system (HTTP, replay, a foreign producer's record) is held to the same
+//! rules, those in `rules.rs`.
+//!
+//! Not here: bytes, Kafka, the registry (see `foldstream-wire`).
+
+mod flow;
+mod generated;
+mod ids;
+mod position;
+mod rules;
+mod topic_events;
+mod topics;
+
+pub use flow::Flow;
+pub use generated::{LocationReported, PersonProfileRecorded, SourceProgressed};
+pub use ids::{derived_event_id, new_event_id, replayed_event_id};
+pub use position::{Position, PositionError, Positions};
+pub use rules::{
+    Latitude, Longitude, MAX_ID_CHARS, MAX_NAME_CHARS, Violation, checked_id, checked_latitude, checked_longitude,
+    checked_name,
+};
+pub use topic_events::{
+    LocationsEvent, PersonProfilesEvent, RecordType, SourceProgressEvent, TopicEvent, record_types,
+};
+pub use topics::{
+    Cleanup, LOCATIONS, MAX_RECORD_BYTES, PERSON_PROFILES, REPLICATION_FACTOR, SOURCE_PROGRESS, TOPICS, Topic,
+};

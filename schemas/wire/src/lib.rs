@@ -1,1 +1,36 @@
-//! foldstream-wire.
+//! Bytes <-> events on Kafka. The only crate that knows Kafka, Avro and the schema registry.
+//!
+//! | to do | use |
+//! |---|---|
+//! | fold the records of topics, as a member of a group | [`Reader`] |
+//! | append events | [`Writer`]; in Kafka transactions [`TransactionalWriter`] |
+//! | look at records without joining a group | [`Browser`] |
+//! | make the cluster agree with the declared topics | [`Cluster`] |
+//! | know which schema an id stands for | [`Registry`] |
+//!
+//! Decoding is strict: a record that is not exactly what its schema says is an error that says why.
+
+mod avro_json;
+mod browser;
+mod cluster;
+mod codec;
+mod config;
+mod headers;
+mod message;
+mod newest;
+mod reader;
+mod registry;
+mod transactional_writer;
+mod writer;
+
+pub use browser::{Browser, BrowserError, FetchedRecord, PartitionRange};
+pub use cluster::{Cluster, ClusterError, Difference};
+pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, unframe};
+pub use config::Config;
+pub use headers::Origin;
+pub use message::{Message, MessageError, MessageSchema, describe};
+pub use newest::{Covered, NewestPage};
+pub use reader::{Batch, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent, ReaderOptions, TopicPartition};
+pub use registry::{Registered, Registry, RegistryError, WriterSchema};
+pub use transactional_writer::{TransactionError, TransactionalWriter};
+pub use writer::{WriteError, Writer};

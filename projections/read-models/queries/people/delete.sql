@@ -1,0 +1,2 @@
+-- $1 person ids that were erased
+delete from person where person_id = any($1)

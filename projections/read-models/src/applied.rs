@@ -1,0 +1,203 @@
+//! How far the projections are, and waiting until one has come far enough.
+//!
+//! After a commit the projection's process says so with NOTIFY, on a connection of its own and at most every 20 ms: a
+//! NOTIFY inside the folding transactions would serialise all their commits. One task per reading process listens,
+//! reads all checkpoints once and wakes every waiter; it also looks every 500 ms, so a lost wake-up costs half a
+//! second and never an answer. A thousand waiters cost the database what one costs.
+
+use crate::{Checkpoint, Database, DatabaseError, checkpoint::checkpoints};
+use foldstream_events::Positions;
+use sqlx::postgres::PgListener;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+const CHANNEL: &str = "foldstream_applied";
+const COALESCE: Duration = Duration::from_millis(20);
+const RECHECK: Duration = Duration::from_millis(500);
+
+/// Says on the channel that a projection moved; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Announcer {
+    moved: mpsc::UnboundedSender<&'static str>,
+}
+
+impl Announcer {
+    pub(crate) fn start(database: &Database) -> Self {
+        let (moved, mut waiting) = mpsc::unbounded_channel();
+        let pool = database.pool().clone();
+        // Ends when the last sender is gone.
+        tokio::spawn(async move {
+            while let Some(first) = waiting.recv().await {
+                let mut projections = BTreeSet::from([first]);
+                while let Ok(next) = waiting.try_recv() {
+                    projections.insert(next);
+                }
+                for projection in projections {
+                    let notify = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(projection);
+                    if let Err(error) = notify.execute(&pool).await {
+                        // Waiters look by themselves every 500 ms.
+                        tracing::debug!(projection, error.message = %error, "a commit was not announced");
+                    }
+                }
+                tokio::time::sleep(COALESCE).await;
+            }
+        });
+        Self { moved }
+    }
+
+    pub(crate) fn announce(&self, projection: &'static str) {
+        // The task ends only with the runtime.
+        let _ = self.moved.send(projection);
+    }
+}
+
+/// The checkpoints of every projection, kept fresh; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    latest: watch::Receiver<Latest>,
+}
+
+type Latest = Option<Result<Arc<Vec<Checkpoint>>, Arc<DatabaseError>>>;
+
+/// Why a wait ended without the positions.
+#[derive(Debug, thiserror::Error)]
+pub enum Late {
+    #[error("the read model has not come that far yet")]
+    Behind { checkpoints: Arc<Vec<Checkpoint>> },
+    #[error("how far the read model is cannot be read")]
+    Unknown(#[source] Arc<DatabaseError>),
+}
+
+impl Applied {
+    /// Keeps watch until shutdown.
+    #[must_use]
+    pub fn start(database: &Database, shutdown: CancellationToken) -> Self {
+        let (sender, latest) = watch::channel(None);
+        let database = database.clone();
+        tokio::spawn(async move {
+            shutdown.run_until_cancelled(keep_watch(database, sender)).await;
+        });
+        Self { latest }
+    }
+
+    /// Where this projection stands.
+    pub async fn now(&self, projection: &str) -> Result<Arc<Vec<Checkpoint>>, Late> {
+        let mut latest = self.latest.clone();
+        // The first look may still be under way.
+        let found = timeout(RECHECK * 4, latest.wait_for(Option::is_some)).await;
+        let found = found.ok().and_then(Result::ok).and_then(|found| found.clone());
+        of_projection(found, projection)
+    }
+
+    /// Waits until the projection has folded every one of these positions, at the latest until the deadline.
+    pub async fn wait_for(
+        &self,
+        projection: &str,
+        positions: &Positions,
+        deadline: Instant,
+    ) -> Result<Arc<Vec<Checkpoint>>, Late> {
+        let mut latest = self.latest.clone();
+        let has_come = |found: &Latest| match found {
+            Some(Ok(all)) => reached(all, projection, positions),
+            _ => false,
+        };
+        let found = timeout_at(deadline, latest.wait_for(has_come)).await.map(|found| found.map(|found| found.clone()));
+        match found {
+            Ok(Ok(found)) => of_projection(found, projection),
+            // Time is up, or the watch ended with the process.
+            _ => match of_projection(self.latest.borrow().clone(), projection) {
+                Ok(checkpoints) => Err(Late::Behind { checkpoints }),
+                Err(late) => Err(late),
+            },
+        }
+    }
+}
+
+fn of_projection(latest: Latest, projection: &str) -> Result<Arc<Vec<Checkpoint>>, Late> {
+    match latest {
+        Some(Ok(all)) => {
+            Ok(Arc::new(all.iter().filter(|checkpoint| checkpoint.projection == projection).cloned().collect()))
+        }
+        Some(Err(error)) => Err(Late::Unknown(error)),
+        None => Err(Late::Behind { checkpoints: Arc::default() }),
+    }
+}
+
+/// Whether every position lies before where the projection goes on.
+fn reached(checkpoints: &[Checkpoint], projection: &str, positions: &Positions) -> bool {
+    positions.iter().all(|position| {
+        checkpoints.iter().any(|checkpoint| {
+            checkpoint.projection == projection
+                && checkpoint.topic == position.topic
+                && checkpoint.partition == position.partition
+                && checkpoint.next_offset > position.offset
+        })
+    })
+}
+
+async fn keep_watch(database: Database, sender: watch::Sender<Latest>) {
+    let mut listener = None;
+    loop {
+        // Listening starts before looking, so nothing falls between the two.
+        if listener.is_none() {
+            listener = listen(&database).await;
+        }
+        let found = checkpoints(&database).await.map(Arc::new).map_err(Arc::new);
+        sender.send_replace(Some(found));
+        let started = Instant::now();
+        match &mut listener {
+            Some(listening) => match timeout(RECHECK, listening.recv()).await {
+                Ok(Ok(_)) => {
+                    // All that came meanwhile is answered by one look.
+                    tokio::time::sleep_until(started + COALESCE / 10).await;
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(error.message = %error, "the listening connection was lost");
+                    listener = None;
+                    tokio::time::sleep_until(started + RECHECK).await;
+                }
+                Err(_) => {}
+            },
+            None => tokio::time::sleep(RECHECK).await,
+        }
+    }
+}
+
+async fn listen(database: &Database) -> Option<PgListener> {
+    let listening = async {
+        let mut listener = PgListener::connect_with(database.pool()).await?;
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    listening.await.inspect_err(|error| tracing::debug!(error.message = %error, "cannot listen")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(partition: i32, next_offset: i64) -> Checkpoint {
+        Checkpoint {
+            projection: "p".to_owned(),
+            topic: "t".to_owned(),
+            partition,
+            next_offset,
+            appended_at: None,
+        }
+    }
+
+    #[test]
+    fn a_position_is_reached_when_the_next_offset_lies_behind_it() {
+        let checkpoints = [at(0, 5), at(1, 3)];
+        let reached = |text: &str| reached(&checkpoints, "p", &text.parse().unwrap());
+        assert!(reached("t:0:4,t:1:2"));
+        assert!(!reached("t:0:5"));
+        assert!(!reached("t:0:4,t:1:3"));
+        assert!(!reached("t:2:0"));
+        assert!(!reached("other:0:0"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Rows and position in one transaction: the exactly-once half that lives in SQL.
+//!
+//! `foldstream-consume-loop` has the argument; here is the fence: every position moves from where the batch starts, in
+//! one statement, and if not all of them moved the transaction is rolled back.
+
+use crate::{
+    Database, DatabaseError,
+    applied::Announcer,
+    database::for_store,
+    dead_letter,
+};
+use chrono::{DateTime, Utc};
+use foldstream_consume_loop::{Advance, Commit, Store, StoreError};
+use foldstream_wire::TopicPartition;
+use sqlx::PgConnection;
+use std::future::Future;
+
+/// How far a projection is in one partition.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
+pub struct Checkpoint {
+    pub projection: String,
+    pub topic: String,
+    pub partition: i32,
+    pub next_offset: i64,
+    /// When the newest record folded so far was appended to the log.
+    pub appended_at: Option<DateTime<Utc>>,
+}
+
+/// Every projection's checkpoints.
+pub async fn checkpoints(database: &Database) -> Result<Vec<Checkpoint>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/checkpoint/list.sql"))
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("checkpoint/list", error))
+}
+
+/// Changes that know how to write themselves: a set-based statement a table.
+pub trait Write: Send + Sync + 'static {
+    fn write(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+}
+
+/// The store of a projection: its tables and its positions in one database.
+#[derive(Debug, Clone)]
+pub struct Fenced {
+    database: Database,
+    announcer: Announcer,
+}
+
+impl Fenced {
+    #[must_use]
+    pub fn new(database: &Database) -> Self {
+        Self { database: database.clone(), announcer: Announcer::start(database) }
+    }
+}
+
+impl<C: Write> Store<C> for Fenced {
+    async fn positions(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, i64)>, StoreError> {
+        let topics: Vec<&str> = partitions.iter().map(|partition| partition.topic).collect();
+        let numbers: Vec<i32> = partitions.iter().map(|partition| partition.partition).collect();
+        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
+        sqlx::query(include_str!("../queries/checkpoint/ensure.sql"))
+            .bind(projection)
+            .bind(&topics)
+            .bind(&numbers)
+            .execute(&mut *transaction)
+            .await
+            .map_err(for_store)?;
+        let found: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../queries/checkpoint/find.sql"))
+            .bind(projection)
+            .bind(&topics)
+            .bind(&numbers)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(for_store)?;
+        transaction.commit().await.map_err(for_store)?;
+        Ok(partitions
+            .iter()
+            .filter_map(|partition| {
+                found
+                    .iter()
+                    .find(|(topic, number, _)| topic == partition.topic && *number == partition.partition)
+                    .map(|(_, _, next_offset)| (*partition, *next_offset))
+            })
+            .collect())
+    }
+
+    async fn commit(&self, projection: &'static str, commit: &Commit<C>) -> Result<(), StoreError> {
+        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
+        // The fence first: a zombie is refused before it has written a row, and its rows are locked against others.
+        if !advance(&mut transaction, projection, &commit.advances).await.map_err(for_store)? {
+            transaction.rollback().await.map_err(for_store)?;
+            return Err(StoreError::Fenced { projection });
+        }
+        commit.changes.write(&mut transaction).await.map_err(for_store)?;
+        dead_letter::insert(&mut transaction, projection, &commit.dead_letters).await.map_err(for_store)?;
+        transaction.commit().await.map_err(for_store)?;
+        self.announcer.announce(projection);
+        Ok(())
+    }
+}
+
+/// Moves every position; false when one does not stand where the batch starts.
+async fn advance(
+    connection: &mut PgConnection,
+    projection: &str,
+    advances: &[Advance],
+) -> Result<bool, sqlx::Error> {
+    let topics: Vec<&str> = advances.iter().map(|advance| advance.partition.topic).collect();
+    let partitions: Vec<i32> = advances.iter().map(|advance| advance.partition.partition).collect();
+    let starts: Vec<i64> = advances.iter().map(|advance| advance.start).collect();
+    let ends: Vec<i64> = advances.iter().map(|advance| advance.end).collect();
+    let appended: Vec<Option<DateTime<Utc>>> =
+        advances.iter().map(|advance| advance.appended_at_ms.and_then(DateTime::from_timestamp_millis)).collect();
+    let moved = sqlx::query(include_str!("../queries/checkpoint/advance.sql"))
+        .bind(projection)
+        .bind(topics)
+        .bind(partitions)
+        .bind(starts)
+        .bind(ends)
+        .bind(appended)
+        .execute(connection)
+        .await?
+        .rows_affected();
+    Ok(moved == advances.len() as u64)
+}

@@ -1,0 +1,120 @@
+//! The connection pool, its settings, and what a failed statement means.
+
+use crate::{Config, config::DatabaseUrl};
+use foldstream_consume_loop::StoreError;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{str::FromStr, time::Duration};
+
+/// Handle on the pool; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: PgPool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    #[error("the database {url} cannot be used")]
+    Connect { url: DatabaseUrl, source: sqlx::Error },
+    #[error("the database could not be migrated")]
+    Migrate { source: sqlx::migrate::MigrateError },
+    #[error("the query {query} failed")]
+    Query { query: &'static str, source: sqlx::Error },
+}
+
+impl DatabaseError {
+    /// Names the statement that failed.
+    pub(crate) fn query(query: &'static str, source: sqlx::Error) -> Self {
+        Self::Query { query, source }
+    }
+
+    /// Whether the database is away or busy, so that asking again later may help.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Connect { .. } => true,
+            Self::Migrate { .. } => false,
+            Self::Query { source, .. } => matches!(store_error(source), Kind::Unavailable),
+        }
+    }
+}
+
+impl Database {
+    /// Connects lazily: a database that is away shows with the first statement, and heals alone.
+    pub fn connect(config: &Config) -> Result<Self, DatabaseError> {
+        let connect = |source| DatabaseError::Connect { url: config.database_url.clone(), source };
+        // A dead socket is noticed by the server and the kernel, not by a timer here: a connection dropped in the
+        // middle of a statement would keep its place in the pool.
+        let options = PgConnectOptions::from_str(config.database_url.secret()).map_err(connect)?.options([
+            ("application_name", "foldstream"),
+            ("statement_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("tcp_user_timeout", "10s"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            // Statements here are short; compiling one costs more than running it.
+            ("jit", "off"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(config.database_connections)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Makes the tables. Safe to run by several processes at once.
+    pub async fn migrate(&self) -> Result<(), DatabaseError> {
+        sqlx::migrate!().run(&self.pool).await.map_err(|source| DatabaseError::Migrate { source })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DatabaseError> {
+        sqlx::query("select 1").execute(&self.pool).await.map_err(|error| DatabaseError::query("ping", error)).map(drop)
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+/// What a failure means for a fold.
+enum Kind {
+    BadData,
+    Unavailable,
+    Broken,
+}
+
+/// Sorted by SQLSTATE class: 22 and 23 are the data's fault; 40 (serialisation, deadlock), 08 (connection), 53 (out of
+/// resources), 57 (shut down, cancelled) and everything without an answer pass; the rest is ours.
+fn store_error(error: &sqlx::Error) -> Kind {
+    match error {
+        sqlx::Error::Database(database) => match database.code().as_deref().and_then(|code| code.get(..2)) {
+            Some("22" | "23") => Kind::BadData,
+            // 25P03: the server ended a transaction that stood idle, as after a SIGSTOP.
+            Some("40" | "08" | "53" | "57" | "25") => Kind::Unavailable,
+            _ => Kind::Broken,
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+        _ => Kind::Broken,
+    }
+}
+
+/// The loop's view of a failed statement.
+pub(crate) fn for_store(error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|error| error.code().map(String::from));
+    let code = code.unwrap_or_else(|| "none".to_owned());
+    let kind = store_error(&error);
+    let source = Box::new(error);
+    match kind {
+        Kind::BadData => StoreError::BadData { code, source },
+        Kind::Unavailable => StoreError::Unavailable { code, source },
+        Kind::Broken => StoreError::Broken { code, source },
+    }
+}

@@ -1,0 +1,7 @@
+//! The read models `location_history` and `current_location`: who was where, and who is.
+
+mod read;
+mod write;
+
+pub use read::*;
+pub use write::{LocationChanges, LocationRow};

@@ -1,0 +1,7 @@
+//! The read model `person`: who there is.
+
+mod read;
+mod write;
+
+pub use read::*;
+pub use write::{PeopleChanges, PersonRow};

@@ -1,0 +1,53 @@
+//! Writes what a batch changed about people: one upsert, one delete.
+
+use crate::Write;
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A person as the table holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub first_name: String,
+    pub last_name: String,
+    pub company_name: String,
+    pub recorded_at: DateTime<Utc>,
+    pub event_id: Uuid,
+    pub source_partition: i32,
+    pub source_offset: i64,
+}
+
+/// The last word of a batch on each person: a row, or none where the person was erased. In key order, so that
+/// transactions take row locks in the same order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeopleChanges {
+    pub people: BTreeMap<String, Option<PersonRow>>,
+}
+
+impl Write for PeopleChanges {
+    async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let erased: Vec<&str> =
+            self.people.iter().filter(|(_, row)| row.is_none()).map(|(person_id, _)| person_id.as_str()).collect();
+        if !erased.is_empty() {
+            sqlx::query(include_str!("../../queries/people/delete.sql")).bind(erased).execute(&mut *connection).await?;
+        }
+        let rows: Vec<(&str, &PersonRow)> =
+            self.people.iter().filter_map(|(person_id, row)| Some((person_id.as_str(), row.as_ref()?))).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(include_str!("../../queries/people/upsert.sql"))
+            .bind(rows.iter().map(|(person_id, _)| *person_id).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.first_name.as_str()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.last_name.as_str()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.company_name.as_str()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.recorded_at).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.event_id).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.source_partition).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, row)| row.source_offset).collect::<Vec<_>>())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! The small HTTP listener of every service but the API: `/metrics`, `/health/live`, `/health/ready`, nothing else.
+//!
+//! The caller owns the socket and the signal. A shutdown lets requests in progress finish, up to a deadline.
+//! It asks no dependency anything: readiness is what the components reported to [`Health`].
+
+use crate::{health::Health, metrics};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use std::{convert::Infallible, io, pin::pin, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How long requests in progress may take to end once shutdown began.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a client may take to send a request's head, keep-alive pauses included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to wait when the process has no descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Answers until `shutdown` resolves, then drains. It does not fail: a connection that does is its client's affair.
+pub async fn serve(listener: TcpListener, health: Health, shutdown: impl Future<Output = ()>) {
+    serve_until(listener, health, shutdown, DRAIN_DEADLINE).await;
+}
+
+async fn serve_until(
+    listener: TcpListener,
+    health: Health,
+    shutdown: impl Future<Output = ()>,
+    drain_deadline: Duration,
+) {
+    // Dropping the sender is the signal every connection waits for.
+    let (serving, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(answer_connection(stream, health.clone(), stopped.clone()));
+                }
+                Err(failure) if is_the_peers(&failure) => {}
+                Err(failure) => {
+                    tracing::warn!(error.message = %failure, "the health listener cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    drop(serving);
+    let drained = timeout(drain_deadline, async { while connections.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::warn!(connections = connections.len(), "health connections cut: they outlasted the drain deadline");
+    }
+    connections.shutdown().await;
+}
+
+async fn answer_connection(stream: TcpStream, health: Health, mut stopped: watch::Receiver<()>) {
+    let service = service_fn(|request| {
+        let response = answer(&request, &health);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        // The channel carries nothing: its only change is that it closes.
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(failure) = ended {
+        tracing::debug!(error.message = %failure, "a health connection broke");
+    }
+}
+
+/// Whether this accept failed because of the peer, so that the next one may be tried at once.
+fn is_the_peers(failure: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(failure.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if !["/metrics", "/health/live", "/health/ready"].contains(&path) {
+        return problem(StatusCode::NOT_FOUND, "here are /metrics, /health/live and /health/ready");
+    }
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read: GET or HEAD");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
+        "/metrics" => response(StatusCode::OK, metrics::CONTENT_TYPE, metrics::render()),
+        "/health/live" => response(StatusCode::OK, "application/json", json!({ "live": true }).to_string()),
+        _ => {
+            let report = health.report();
+            let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            response(status, "application/json", json!(report).to_string())
+        }
+    }
+}
+
+/// A refusal as RFC 9457 has it.
+fn problem(status: StatusCode, detail: &str) -> Response<Full<Bytes>> {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    response(status, "application/problem+json", body.to_string())
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Status;
+    use std::net::SocketAddr;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::oneshot,
+        task::JoinHandle,
+    };
+
+    struct Served {
+        address: SocketAddr,
+        health: Health,
+        stop: oneshot::Sender<()>,
+        server: JoinHandle<()>,
+    }
+
+    async fn start(drain_deadline: Duration) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let health = Health::new();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        let server = tokio::spawn(serve_until(listener, health.clone(), shutdown, drain_deadline));
+        Served { address, health, stop, server }
+    }
+
+    async fn ask(served: &Served, method: reqwest::Method, path: &str) -> reqwest::Response {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.request(method, format!("http://{}{path}", served.address)).send().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_the_components() {
+        let served = start(DRAIN_DEADLINE).await;
+        let component = served.health.component("people-projection");
+        let unready = ask(&served, reqwest::Method::GET, "/health/ready").await;
+        assert_eq!(unready.status(), 503);
+        let body: serde_json::Value = unready.json().await.unwrap();
+        assert_eq!(body["components"][0]["status"], "starting");
+        component.set(Status::Ready);
+        let ready = ask(&served, reqwest::Method::GET, "/health/ready").await;
+        assert_eq!(ready.status(), 200);
+        let body: serde_json::Value = ready.json().await.unwrap();
+        assert_eq!((&body["ready"], &body["components"][0]["name"]), (&json!(true), &json!("people-projection")));
+        component.set(Status::Degraded { reason: "halted".to_owned() });
+        assert_eq!(ask(&served, reqwest::Method::GET, "/health/ready").await.status(), 503);
+        assert_eq!(ask(&served, reqwest::Method::GET, "/health/live").await.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn other_paths_and_methods_are_refused_as_problems() {
+        let served = start(DRAIN_DEADLINE).await;
+        let unknown = ask(&served, reqwest::Method::GET, "/nothing").await;
+        assert_eq!(unknown.status(), 404);
+        assert_eq!(unknown.headers()["content-type"], "application/problem+json");
+        let body: serde_json::Value = unknown.json().await.unwrap();
+        assert_eq!((&body["status"], &body["title"]), (&json!(404), &json!("Not Found")));
+        let posted = ask(&served, reqwest::Method::POST, "/metrics").await;
+        assert_eq!(
+            (posted.status().as_u16(), &posted.headers()["allow"]),
+            (405, &HeaderValue::from_static("GET, HEAD"))
+        );
+        let metrics = ask(&served, reqwest::Method::GET, "/metrics").await;
+        assert_eq!(
+            (metrics.status().as_u16(), &metrics.headers()["content-type"]),
+            (200, &HeaderValue::from_static(metrics::CONTENT_TYPE))
+        );
+    }
+
+    #[tokio::test]
+    async fn shutdown_closes_idle_connections_and_frees_the_port() {
+        let served = start(Duration::from_secs(60)).await;
+        let mut idle = TcpStream::connect(served.address).await.unwrap();
+        idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        idle.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        served.stop.send(()).unwrap();
+        timeout(Duration::from_secs(10), served.server).await.expect("an idle connection held up the drain").unwrap();
+        assert!(TcpStream::connect(served.address).await.is_err(), "still listening");
+    }
+
+    #[tokio::test]
+    async fn a_stalled_request_is_cut_at_the_deadline() {
+        let served = start(Duration::from_millis(50)).await;
+        let mut stalled = TcpStream::connect(served.address).await.unwrap();
+        stalled.write_all(b"GET /health/live HTTP/1.1\r\nhos").await.unwrap();
+        // A second connection that gets its answer proves that the first one is accepted.
+        assert_eq!(ask(&served, reqwest::Method::GET, "/health/live").await.status(), 200);
+        served.stop.send(()).unwrap();
+        timeout(Duration::from_secs(10), served.server).await.expect("a stalled request held up the drain").unwrap();
+    }
+}

@@ -1,0 +1,185 @@
+//! The one file of names: every metric and every log field of Foldstream, with its unit and its labels.
+//!
+//! A metric is declared here once; its constant, its documentation and the HELP line of `/metrics` come from that
+//! one declaration. Other crates write `metrics::counter!(names::RETRIES_TOTAL, "projection" => …)`.
+//! Nothing here records anything, and no name may be spelled out anywhere else.
+
+use ::metrics::Unit;
+
+/// What a metric's value means over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; read its rate.
+    Counter,
+    /// Goes up and down; read its value.
+    Gauge,
+    /// A distribution; read its quantiles. Buckets are chosen by suffix, see [`crate::metrics`].
+    Histogram,
+}
+
+/// One metric: what stands on `/metrics` and in the documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The name on `/metrics`, unit included.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The unit of the value.
+    pub unit: Unit,
+    /// The labels every sample carries. None of them may be unbounded: no ids, no keys, no raw paths.
+    pub labels: &'static [&'static str],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// Declares metrics: a documented constant each, and the table [`METRICS`] of all of them.
+macro_rules! metrics {
+    ($($kind:ident $constant:ident = $name:literal {$($label:ident),*} $unit:ident $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            #[doc = concat!("\n\n", stringify!($kind), " `", $name, "` {", stringify!($($label),*), "}, unit: ", stringify!($unit))]
+            pub const $constant: &str = $name;
+        )+
+
+        /// Every metric Foldstream records, in the order of this file.
+        pub const METRICS: &[Metric] = &[$(Metric {
+            name: $name,
+            kind: Kind::$kind,
+            unit: Unit::$unit,
+            labels: &[$(stringify!($label)),*],
+            help: $help,
+        }),+];
+    };
+}
+
+metrics! {
+    // Projections: topics -> tables.
+    Gauge PROJECTION_LAG_RECORDS = "foldstream_projection_lag_records" {projection, topic, partition} Count
+        "Records between the projection's next offset and the partition's stable end.";
+    Gauge PROJECTION_LAG_SECONDS = "foldstream_projection_lag_seconds" {projection, topic, partition} Seconds
+        "Age of the oldest record that is appended but not yet visible; 0 when caught up.";
+    Histogram PROJECTION_BATCH_RECORDS = "foldstream_projection_batch_records" {projection} Count
+        "Records folded in one SQL transaction.";
+    Histogram PROJECTION_TRANSACTION_SECONDS = "foldstream_projection_transaction_seconds" {projection} Seconds
+        "Duration of one SQL transaction, begin to commit.";
+    Counter PROJECTION_RECORDS_TOTAL = "foldstream_projection_records_total" {projection, topic} Count
+        "Records whose effect is committed to the tables.";
+    Histogram PROJECTION_VISIBLE_SECONDS = "foldstream_projection_visible_seconds" {projection} Seconds
+        "Produce to visible: from a record's append to the log to the commit that shows it.";
+    Counter DEAD_LETTERS_TOTAL = "foldstream_dead_letters_total" {projection, topic} Count
+        "Records set aside as dead letters.";
+    Counter FENCE_REFUSALS_TOTAL = "foldstream_fence_refusals_total" {projection} Count
+        "Transactions rolled back because another owner of the partition was ahead.";
+    Counter RETRIES_TOTAL = "foldstream_retries_total" {projection, sqlstate} Count
+        "Transactions tried again after a passing database failure.";
+
+    // Producers and consumers: the wire.
+    Counter PRODUCER_RECORDS_TOTAL = "foldstream_producer_records_total" {topic} Count
+        "Records acknowledged by the brokers.";
+    Counter MESSAGES_SCANNED_RECORDS_TOTAL = "foldstream_messages_scanned_records_total" {} Count
+        "Records read from the brokers to answer /messages.";
+
+    // HTTP.
+    Counter HTTP_REQUESTS_TOTAL = "foldstream_http_requests_total" {method, route, status} Count
+        "HTTP requests answered; route is the pattern, never the raw path.";
+    Histogram HTTP_REQUEST_SECONDS = "foldstream_http_request_seconds" {method, route} Seconds
+        "Duration of one HTTP request, head received to head sent.";
+
+    // The process as a whole.
+    Gauge COMPONENT_READY = "foldstream_component_ready" {component} Count
+        "1 while the component says it is ready, else 0.";
+}
+
+/// Tells the recorder in place the help text and unit of every metric.
+pub(crate) fn describe() {
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => ::metrics::describe_counter!(metric.name, metric.unit, metric.help),
+            Kind::Gauge => ::metrics::describe_gauge!(metric.name, metric.unit, metric.help),
+            Kind::Histogram => ::metrics::describe_histogram!(metric.name, metric.unit, metric.help),
+        }
+    }
+}
+
+/// The names of log and span fields: dotted, as the Elastic Common Schema has them, so that one search finds every step.
+///
+/// Write the name as it stands here: `tracing::warn!(event.id = %id, error.message = %error, "record set aside")`.
+/// No field ever carries personal data (names, coordinates): logs are not erased when a person is.
+///
+/// An error value is given as `error = &failure as &dyn std::error::Error`: the formatter writes it, with every
+/// source joined by ": ", as [`ERROR_MESSAGE`](field::ERROR_MESSAGE).
+/// `otel.name`, `otel.kind` and `otel.status_code` shape the exported span and are not logged.
+///
+/// | field | meaning |
+/// |---|---|
+/// | `event.id` | the event's uuid |
+/// | `event.action` | the event type, for instance `PersonRegistered` |
+/// | `event.duration` | how long the thing took, nanoseconds |
+/// | `kafka.topic` | topic |
+/// | `kafka.partition` | partition number |
+/// | `kafka.offset` | offset in the partition |
+/// | `foldstream.position` | `topic:partition:offset`, several joined by commas |
+/// | `foldstream.projection` | the projection's name |
+/// | `foldstream.component` | the health component's name |
+/// | `foldstream.records` | how many records |
+/// | `error.message` | what failed, sources included |
+/// | `error.code` | the failing side's own code: SQLSTATE, Kafka error name |
+/// | `http.request.id` | the request id |
+/// | `http.request.method` | the method |
+/// | `http.response.status_code` | the status |
+/// | `http.route` | the route's pattern |
+/// | `url.path` | the path as asked |
+pub mod field {
+    /// The event's uuid.
+    pub const EVENT_ID: &str = "event.id";
+    /// The event type, for instance `PersonRegistered`.
+    pub const EVENT_ACTION: &str = "event.action";
+    /// How long the thing took, nanoseconds.
+    pub const EVENT_DURATION: &str = "event.duration";
+    /// Topic.
+    pub const KAFKA_TOPIC: &str = "kafka.topic";
+    /// Partition number.
+    pub const KAFKA_PARTITION: &str = "kafka.partition";
+    /// Offset in the partition.
+    pub const KAFKA_OFFSET: &str = "kafka.offset";
+    /// `topic:partition:offset`, several joined by commas.
+    pub const POSITION: &str = "foldstream.position";
+    /// The projection's name.
+    pub const PROJECTION: &str = "foldstream.projection";
+    /// The health component's name.
+    pub const COMPONENT: &str = "foldstream.component";
+    /// How many records.
+    pub const RECORDS: &str = "foldstream.records";
+    /// What failed, sources included.
+    pub const ERROR_MESSAGE: &str = "error.message";
+    /// The failing side's own code: SQLSTATE, Kafka error name.
+    pub const ERROR_CODE: &str = "error.code";
+    /// The request id.
+    pub const HTTP_REQUEST_ID: &str = "http.request.id";
+    /// The method.
+    pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
+    /// The status.
+    pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+    /// The route's pattern.
+    pub const HTTP_ROUTE: &str = "http.route";
+    /// The path as asked.
+    pub const URL_PATH: &str = "url.path";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_follow_the_prometheus_rules() {
+        let mut seen = BTreeSet::new();
+        for metric in METRICS {
+            assert!(seen.insert(metric.name), "{} is declared twice", metric.name);
+            assert!(metric.name.starts_with("foldstream_"), "{} has no prefix", metric.name);
+            assert!(metric.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert_eq!(metric.unit == Unit::Seconds, metric.name.ends_with("_seconds"), "{}", metric.name);
+        }
+    }
+}

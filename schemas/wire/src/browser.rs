@@ -1,0 +1,358 @@
+//! Looking at records without being a consumer: no group is joined, no offset committed, no topic created.
+//!
+//! Clients are pooled; each is handed out to one question at a time and answers it on a blocking thread. What is read
+//! is committed; [`Browser::last_of_key`] says why it still asks for the uncommitted end.
+
+use crate::{Config, newest::NewestPage};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    config::ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers},
+    types::RDKafkaErrorCode,
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How long the brokers may take to answer one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_CLIENTS: usize = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BrowserError {
+    #[error("there is no topic {topic}")]
+    UnknownTopic { topic: String },
+    #[error("the brokers did not answer in time: {doing}")]
+    Unavailable { doing: &'static str, source: Option<KafkaError> },
+    #[error("the task that asks the brokers was stopped")]
+    Stopped,
+}
+
+/// A record with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedRecord {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp_ms: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl FetchedRecord {
+    /// Headers by name; text where it is text, base64 under `{"base64": …}` where not. Of equal names the last counts.
+    #[must_use]
+    pub fn headers_as_json(&self) -> Map<String, Value> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let value = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(text) => Value::from(text),
+            Err(_) => serde_json::json!({"base64": STANDARD.encode(bytes)}),
+        };
+        self.headers.iter().map(|(name, bytes)| (name.clone(), bytes.as_deref().map_or(Value::Null, value))).collect()
+    }
+}
+
+/// The records a partition holds: from `low` up to, not including, `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionRange {
+    pub partition: i32,
+    pub low: i64,
+    pub end: i64,
+}
+
+/// Answers questions about topics; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    committed: ClientConfig,
+    uncommitted: ClientConfig,
+    idle: Mutex<Vec<BaseConsumer>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
+    }
+}
+
+impl Browser {
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        // librdkafka wants a group name before it assigns partitions; no request of the group protocol is ever sent.
+        let mut committed = config.consumer("foldstream-browser", "foldstream-browser-never-joined");
+        committed
+            .set("auto.offset.reset", "earliest")
+            // A fetch at the end of a partition returns soon, so that the client is free for the next question.
+            .set("fetch.wait.max.ms", "20");
+        let mut uncommitted = committed.clone();
+        uncommitted.set("isolation.level", "read_uncommitted");
+        Self { inner: Arc::new(Inner { committed, uncommitted, idle: Mutex::default() }) }
+    }
+
+    /// What each partition of the topic holds, up to its last stable offset.
+    pub async fn ranges(&self, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
+        let topic = topic.to_owned();
+        self.ask(move |consumer| ranges(consumer, &topic)).await
+    }
+
+    /// The newest `limit` committed records over all partitions, newest first.
+    pub async fn newest(&self, topic: &str, limit: usize, budget: Duration) -> Result<NewestPage, BrowserError> {
+        let topic = topic.to_owned();
+        self.ask(move |consumer| crate::newest::newest(consumer, &topic, limit, Instant::now() + budget)).await
+    }
+
+    /// The records at these offsets of a partition, those that are still there.
+    pub async fn records(
+        &self,
+        topic: &str,
+        partition: i32,
+        mut offsets: Vec<i64>,
+    ) -> Result<HashMap<i64, FetchedRecord>, BrowserError> {
+        let topic = topic.to_owned();
+        offsets.sort_unstable();
+        self.ask(move |consumer| {
+            let mut found = HashMap::new();
+            // Neighbours are read in one go.
+            for run in offsets.chunk_by(|a, b| b - a <= 100) {
+                let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+                let window = Window { partition, start: *first, end: last + 1 };
+                let read = read_windows(consumer, &topic, &[window], Instant::now() + REQUEST_TIMEOUT)?;
+                found.extend(
+                    read.records
+                        .into_iter()
+                        .filter(|record| run.binary_search(&record.offset).is_ok())
+                        .map(|record| (record.offset, record)),
+                );
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The newest committed record of a key.
+    ///
+    /// An unfinished transaction of someone else holds the last stable offset back, and a committed record behind it
+    /// would be missed. So the end to reach is the uncommitted one, and reading waits until that transaction is
+    /// finished (at the latest when it times out).
+    pub async fn last_of_key(
+        &self,
+        topic: &str,
+        key: &str,
+        patience: Duration,
+    ) -> Result<Option<FetchedRecord>, BrowserError> {
+        let (topic, key, inner) = (topic.to_owned(), key.to_owned(), self.inner.clone());
+        self.ask(move |consumer| {
+            let uncommitted = create(&inner.uncommitted)?;
+            let ranges = ranges(&uncommitted, &topic)?;
+            let partition = partition_of(key.as_bytes(), ranges.len());
+            let Some(range) = ranges.into_iter().find(|range| range.partition == partition) else { return Ok(None) };
+            let window = Window { partition, start: range.low, end: range.end };
+            let read = read_windows(consumer, &topic, &[window], Instant::now() + patience)?;
+            if !read.complete {
+                return Err(BrowserError::Unavailable { doing: "reading a partition to its end", source: None });
+            }
+            Ok(read.records.into_iter().rev().find(|record| record.key.as_deref() == Some(key.as_bytes())))
+        })
+        .await
+    }
+
+    /// Runs a question on a blocking thread with a client of the pool.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&BaseConsumer) -> Result<T, BrowserError> + Send + 'static,
+    ) -> Result<T, BrowserError> {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || {
+            let idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let consumer = idle.map_or_else(|| create(&inner.committed), Ok)?;
+            let answer = question(&consumer);
+            // A client that failed may be stuck: the next question gets a new one.
+            if !matches!(answer, Err(BrowserError::Unavailable { .. })) && consumer.unassign().is_ok() {
+                let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                if idle.len() < IDLE_CLIENTS {
+                    idle.push(consumer);
+                }
+            }
+            answer
+        })
+        .await
+        .map_err(|_| BrowserError::Stopped)?
+    }
+}
+
+fn create(config: &ClientConfig) -> Result<BaseConsumer, BrowserError> {
+    config.create().map_err(|source| BrowserError::Unavailable { doing: "making a client", source: Some(source) })
+}
+
+/// The partition the Java client's default partitioner sends this key to.
+fn partition_of(key: &[u8], partitions: usize) -> i32 {
+    let positive = murmur2(key) & 0x7fff_ffff;
+    i32::try_from(positive as usize % partitions.max(1)).unwrap_or(0)
+}
+
+/// MurmurHash2, 32 bits, with the seed and the byte order of the Java client (`Utils.murmur2`).
+fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    const SEED: u32 = 0x9747_b28c;
+    let mut hash = SEED ^ u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let mut words = data.chunks_exact(4);
+    for word in words.by_ref() {
+        let mut k = word.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte)).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        hash ^= rest.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte));
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ hash >> 15
+}
+
+/// Partitions with their first offset and the end that the client's isolation level sees.
+pub(crate) fn ranges(consumer: &BaseConsumer, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
+    let unavailable = |doing| move |source| BrowserError::Unavailable { doing, source: Some(source) };
+    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(unavailable("asking for metadata"))?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    let found = found.filter(|found| !found.partitions().is_empty());
+    let found = found.ok_or_else(|| BrowserError::UnknownTopic { topic: topic.to_owned() })?;
+    let at = |offset| -> Result<HashMap<i32, i64>, BrowserError> {
+        let mut asked = TopicPartitionList::new();
+        for partition in found.partitions() {
+            asked.add_partition_offset(topic, partition.id(), offset).map_err(unavailable("asking for offsets"))?;
+        }
+        let answer = consumer.offsets_for_times(asked, REQUEST_TIMEOUT).map_err(unavailable("asking for offsets"))?;
+        answer
+            .elements()
+            .iter()
+            .map(|element| match (element.error(), element.offset()) {
+                (Ok(()), Offset::Offset(offset)) => Ok((element.partition(), offset)),
+                (Err(source), _) => {
+                    Err(BrowserError::Unavailable { doing: "asking for offsets", source: Some(source) })
+                }
+                (Ok(()), _) => Err(BrowserError::Unavailable { doing: "asking for offsets", source: None }),
+            })
+            .collect()
+    };
+    let (lows, ends) = (at(Offset::Beginning)?, at(Offset::End)?);
+    let mut ranges: Vec<_> = ends
+        .iter()
+        .map(|(partition, end)| PartitionRange {
+            partition: *partition,
+            low: lows.get(partition).copied().unwrap_or(0),
+            end: *end,
+        })
+        .collect();
+    ranges.sort_unstable_by_key(|range| range.partition);
+    Ok(ranges)
+}
+
+/// A stretch of a partition to be read: from `start` up to, not including, `end`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) partition: i32,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+}
+
+/// What was read; `complete` when every window was read to its end before the deadline.
+#[derive(Debug)]
+pub(crate) struct ReadWindows {
+    pub(crate) records: Vec<FetchedRecord>,
+    pub(crate) complete: bool,
+}
+
+/// Reads all windows at once. Offsets have gaps (markers, compaction), so a window is done when a record at or past
+/// its end shows up, or when the client stands at or past its end.
+pub(crate) fn read_windows(
+    consumer: &BaseConsumer,
+    topic: &str,
+    windows: &[Window],
+    deadline: Instant,
+) -> Result<ReadWindows, BrowserError> {
+    let unavailable = |source| BrowserError::Unavailable { doing: "reading records", source: Some(source) };
+    let mut open: HashMap<i32, Window> =
+        windows.iter().filter(|window| window.start < window.end).map(|window| (window.partition, *window)).collect();
+    let mut assignment = TopicPartitionList::new();
+    for window in open.values() {
+        assignment.add_partition_offset(topic, window.partition, Offset::Offset(window.start)).map_err(unavailable)?;
+    }
+    consumer.assign(&assignment).map_err(unavailable)?;
+    let mut records = Vec::new();
+    while !open.is_empty() {
+        let now = Instant::now();
+        if now >= deadline {
+            break;
+        }
+        match consumer.poll((deadline - now).min(Duration::from_millis(50))) {
+            Some(Ok(message)) => {
+                let Some(window) = open.get(&message.partition()).copied() else { continue };
+                if message.offset() < window.end {
+                    records.push(fetched(&message));
+                }
+                if message.offset() + 1 >= window.end {
+                    open.remove(&message.partition());
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) | None => {
+                // Only here the client may stand past records it does not show.
+                let position = consumer.position().map_err(unavailable)?;
+                open.retain(|partition, window| {
+                    let stands = position.find_partition(topic, *partition).map(|element| element.offset());
+                    !matches!(stands, Some(Offset::Offset(offset)) if offset >= window.end)
+                });
+            }
+            // Brokers come and go; the deadline decides.
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition))) => {
+                return Err(BrowserError::UnknownTopic { topic: topic.to_owned() });
+            }
+            Some(Err(error)) => tracing::debug!(error.message = %error, "a broker complained while records were read"),
+        }
+    }
+    Ok(ReadWindows { records, complete: open.is_empty() })
+}
+
+fn fetched(message: &BorrowedMessage<'_>) -> FetchedRecord {
+    FetchedRecord {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of the Java client's own test (`UtilsTest.testMurmur2`).
+    #[test]
+    fn murmur2_agrees_with_the_java_client() {
+        for (text, hash) in [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ] {
+            assert_eq!(murmur2(text.as_bytes()), u32::from_ne_bytes(i32::to_ne_bytes(hash)), "{text}");
+        }
+    }
+}

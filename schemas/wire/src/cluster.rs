@@ -1,0 +1,216 @@
+//! Makes the cluster agree with the declared topics, and says where it does not.
+
+use crate::Config;
+use foldstream_events::{REPLICATION_FACTOR, TOPICS, Topic};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    error::KafkaError,
+    types::RDKafkaErrorCode,
+};
+use serde::Serialize;
+use std::{fmt, time::Duration};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error("the Kafka brokers at {brokers} do not answer: {doing}")]
+    Unavailable { brokers: String, doing: &'static str, source: KafkaError },
+    #[error("Kafka refused to {doing} {topic}: {code}")]
+    Refused { doing: &'static str, topic: String, code: RDKafkaErrorCode },
+    #[error("the task that asks the brokers was stopped")]
+    Stopped,
+}
+
+/// One way in which a topic is not as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    pub topic: String,
+    pub property: String,
+    pub declared: String,
+    pub found: String,
+    /// Services refuse to start while this stands.
+    pub fatal: bool,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic {}: {} is {}, declared {}", self.topic, self.property, self.found, self.declared)
+    }
+}
+
+/// Administers topics.
+pub struct Cluster {
+    brokers: String,
+    admin: std::sync::Arc<AdminClient<DefaultClientContext>>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("brokers", &self.brokers).finish_non_exhaustive()
+    }
+}
+
+/// What the brokers say of an existing topic.
+struct Found {
+    partitions: i32,
+    /// The smallest and the largest replica count of its partitions.
+    replicas: (i32, i32),
+}
+
+impl Cluster {
+    pub fn connect(config: &Config) -> Result<Self, ClusterError> {
+        let brokers = config.brokers.clone();
+        let admin = config.client("foldstream-admin").create().map_err(|source| ClusterError::Unavailable {
+            brokers: brokers.clone(),
+            doing: "making a client",
+            source,
+        })?;
+        Ok(Self { brokers, admin: std::sync::Arc::new(admin) })
+    }
+
+    /// Creates missing topics and corrects settings; returns what it did. Partitions and replicas are left alone:
+    /// `check` names them.
+    pub async fn apply(&self) -> Result<Vec<String>, ClusterError> {
+        let mut done = Vec::new();
+        for topic in TOPICS {
+            if self.find(topic).await?.is_none() {
+                self.create(topic).await?;
+                done.push(format!("created {} with {} partitions", topic.name, topic.partitions));
+                continue;
+            }
+            let wrong = self.wrong_settings(topic).await?;
+            if !wrong.is_empty() {
+                self.alter(topic).await?;
+                done.extend(wrong.into_iter().map(|difference| {
+                    format!("set {} of {} to {}", difference.property, difference.topic, difference.declared)
+                }));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Every difference between the declarations and the cluster.
+    pub async fn check(&self) -> Result<Vec<Difference>, ClusterError> {
+        let mut differences = Vec::new();
+        for topic in TOPICS {
+            let difference = |property: &str, declared: String, found: String| Difference {
+                topic: topic.name.to_owned(),
+                property: property.to_owned(),
+                declared,
+                found,
+                fatal: true,
+            };
+            let Some(found) = self.find(topic).await? else {
+                differences.push(difference("existence", "present".to_owned(), "missing".to_owned()));
+                continue;
+            };
+            if found.partitions != topic.partitions {
+                differences.push(difference("partitions", topic.partitions.to_string(), found.partitions.to_string()));
+            }
+            let (fewest, most) = found.replicas;
+            if (fewest, most) != (REPLICATION_FACTOR, REPLICATION_FACTOR) {
+                let found = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+                differences.push(difference("replication factor", REPLICATION_FACTOR.to_string(), found));
+            }
+            differences.extend(self.wrong_settings(topic).await?);
+        }
+        Ok(differences)
+    }
+
+    async fn find(&self, topic: &Topic) -> Result<Option<Found>, ClusterError> {
+        let (admin, name) = (self.admin.clone(), topic.name);
+        let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(name), TIMEOUT))
+            .await
+            .map_err(|_| ClusterError::Stopped)?
+            .map_err(|source| self.unavailable("asking for metadata", source))?;
+        Ok(metadata
+            .topics()
+            .iter()
+            .find(|found| found.name() == topic.name && found.error().is_none() && !found.partitions().is_empty())
+            .map(|found| {
+                let replicas = || found.partitions().iter().map(|partition| partition.replicas().len());
+                let count = |number: Option<usize>| number.and_then(|number| i32::try_from(number).ok()).unwrap_or(0);
+                Found {
+                    partitions: count(Some(found.partitions().len())),
+                    replicas: (count(replicas().min()), count(replicas().max())),
+                }
+            }))
+    }
+
+    async fn wrong_settings(&self, topic: &Topic) -> Result<Vec<Difference>, ClusterError> {
+        let found = self
+            .admin
+            .describe_configs([&ResourceSpecifier::Topic(topic.name)], &options())
+            .await
+            .map_err(|source| self.unavailable("asking for topic settings", source))?;
+        let found = match found.into_iter().next() {
+            Some(Ok(found)) => found,
+            Some(Err(code)) => return Err(refused("describe", topic, code)),
+            None => return Ok(Vec::new()),
+        };
+        let found = found.entry_map();
+        let value = |name: &str| found.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        Ok(topic
+            .settings()
+            .into_iter()
+            .filter(|(name, declared)| value(name) != *declared)
+            .map(|(name, declared)| Difference {
+                topic: topic.name.to_owned(),
+                property: name.to_owned(),
+                declared,
+                found: value(name),
+                fatal: name == "cleanup.policy",
+            })
+            .collect())
+    }
+
+    async fn create(&self, topic: &Topic) -> Result<(), ClusterError> {
+        let settings = topic.settings();
+        let mut new = NewTopic::new(topic.name, topic.partitions, TopicReplication::Fixed(REPLICATION_FACTOR));
+        for (name, value) in &settings {
+            new = new.set(name, value);
+        }
+        let created = self
+            .admin
+            .create_topics([&new], &options())
+            .await
+            .map_err(|source| self.unavailable("creating topics", source))?;
+        match created.into_iter().next() {
+            // Two deployments at once: the other one was quicker.
+            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(refused("create", topic, code)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets all declared settings at once; any other override on the topic returns to its default.
+    async fn alter(&self, topic: &Topic) -> Result<(), ClusterError> {
+        let settings = topic.settings();
+        let mut alter = AlterConfig::new(ResourceSpecifier::Topic(topic.name));
+        for (name, value) in &settings {
+            alter = alter.set(name, value);
+        }
+        let altered = self
+            .admin
+            .alter_configs([&alter], &options())
+            .await
+            .map_err(|source| self.unavailable("changing topic settings", source))?;
+        match altered.into_iter().next() {
+            Some(Err((_, code))) => Err(refused("change the settings of", topic, code)),
+            _ => Ok(()),
+        }
+    }
+
+    fn unavailable(&self, doing: &'static str, source: KafkaError) -> ClusterError {
+        ClusterError::Unavailable { brokers: self.brokers.clone(), doing, source }
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
+}
+
+fn refused(doing: &'static str, topic: &Topic, code: RDKafkaErrorCode) -> ClusterError {
+    ClusterError::Refused { doing, topic: topic.name.to_owned(), code }
+}

@@ -1,0 +1,79 @@
+//! Where the brokers and the registry are, and the client settings every Kafka client here starts from.
+
+use rdkafka::ClientConfig;
+use url::Url;
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    /// Kafka bootstrap addresses, joined by commas
+    #[arg(
+        long = "kafka-brokers",
+        env = "FOLDSTREAM_KAFKA_BROKERS",
+        default_value = "127.0.0.1:19092,127.0.0.1:29092,127.0.0.1:39092",
+        value_name = "HOST:PORT,…",
+        global = true
+    )]
+    pub brokers: String,
+
+    /// Schema registry, its Confluent-compatible API
+    #[arg(
+        long = "registry-url",
+        env = "FOLDSTREAM_REGISTRY_URL",
+        default_value = "http://127.0.0.1:8081/apis/ccompat/v7",
+        value_name = "URL",
+        global = true
+    )]
+    pub registry_url: Url,
+
+    /// Name of this instance among those of the same service; stable across restarts (on Kubernetes: the pod's name)
+    #[arg(long = "instance", env = "FOLDSTREAM_INSTANCE", default_value = "0", value_name = "NAME", global = true)]
+    pub instance: String,
+}
+
+impl Config {
+    /// What every client has in common.
+    pub(crate) fn client(&self, client_id: &str) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", client_id)
+            // A broker that is away is tried again within a second, not ten.
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.keepalive.enable", "true")
+            .set("socket.nagle.disable", "true")
+            // Nothing but `topics apply` creates topics.
+            .set("allow.auto.create.topics", "false")
+            .set("log_level", "4");
+        client
+    }
+
+    /// A consumer: reads committed records only and never moves where it stands by itself.
+    pub(crate) fn consumer(&self, client_id: &str, group: &str) -> ClientConfig {
+        let mut client = self.client(client_id);
+        client
+            .set("group.id", group)
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
+            .set("queued.max.messages.kbytes", "8192")
+            // The default waits a second before it fetches again once the queue was full.
+            .set("fetch.queue.backoff.ms", "2");
+        client
+    }
+
+    /// A producer whose records are on a majority of replicas when acknowledged, each once and in order.
+    pub(crate) fn producer(&self, client_id: &str) -> ClientConfig {
+        let mut client = self.client(client_id);
+        client
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "lz4")
+            // The partitioner of the Java client, so that every client agrees where a key lives.
+            .set("partitioner", "murmur2_random")
+            .set("queue.buffering.max.kbytes", "32768")
+            .set("message.max.bytes", foldstream_events::MAX_RECORD_BYTES.to_string());
+        client
+    }
+}

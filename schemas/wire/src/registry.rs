@@ -1,0 +1,249 @@
+//! The schema registry: which schema an id stands for, and the registration of ours.
+//!
+//! A schema never changes under its id, so what was fetched once is kept for ever; what was *not* found is asked
+//! for again, because it may be registered a moment later. Producers look their schema up and never register:
+//! registration happens at deploy (`foldstream schemas register`), after the compatibility level is set, because the
+//! registry enforces nothing before that.
+//!
+//! Plain REST calls by reqwest: the client crate for this API neither looks a schema up without registering it, nor
+//! lists the versions of an id, nor sets the level, which is three of the five calls needed here; it also keeps a
+//! 404 for ever.
+
+use crate::Config;
+use foldstream_events::{RecordType, record_types};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Every version can read and be read by every other one.
+const COMPATIBILITY: &str = "FULL_TRANSITIVE";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("the schema registry at {url} does not answer")]
+    Unreachable { url: String, source: reqwest::Error },
+    #[error("the schema registry answered {status} to {call}: {message}")]
+    Refused { call: String, status: u16, message: String },
+    #[error("schema id {id} is not in the registry")]
+    UnknownId { id: u32 },
+    #[error("schema id {id} cannot be used: {reason}")]
+    Unusable { id: u32, reason: String },
+    #[error("{subject} is not registered as this version of foldstream has it: run `foldstream schemas register`")]
+    NotRegistered { subject: String },
+}
+
+impl RegistryError {
+    /// Whether asking again later may help.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || *status == 429,
+            Self::UnknownId { .. } | Self::Unusable { .. } | Self::NotRegistered { .. } => false,
+        }
+    }
+}
+
+/// The schema a record was written with.
+#[derive(Debug)]
+pub struct WriterSchema {
+    pub id: u32,
+    /// Namespace and name of the record; empty when the schema is no named type.
+    pub full_name: String,
+    /// The schema as text.
+    pub text: String,
+    pub(crate) schema: serde_avro_fast::Schema,
+    pub(crate) nodes: serde_avro_fast::schema::SchemaMut,
+}
+
+/// Under which subject and version a schema is registered.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
+pub struct Registered {
+    pub subject: String,
+    pub version: u32,
+}
+
+/// A client of the registry with its cache; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    url: String,
+    schemas: Mutex<HashMap<u32, Arc<WriterSchema>>>,
+    registered: Mutex<HashMap<u32, Vec<Registered>>>,
+}
+
+impl Registry {
+    pub fn new(config: &Config) -> Result<Self, RegistryError> {
+        let url = config.registry_url.as_str().trim_end_matches('/').to_owned();
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(5))
+            .build()
+            .map_err(|source| RegistryError::Unreachable { url: url.clone(), source })?;
+        Ok(Self { inner: Arc::new(Inner { http, url, schemas: Mutex::default(), registered: Mutex::default() }) })
+    }
+
+    /// The schema of this id if it was asked for before.
+    #[must_use]
+    pub fn cached(&self, id: u32) -> Option<Arc<WriterSchema>> {
+        lock(&self.inner.schemas).get(&id).cloned()
+    }
+
+    /// The schema of this id.
+    pub async fn schema(&self, id: u32) -> Result<Arc<WriterSchema>, RegistryError> {
+        if let Some(known) = self.cached(id) {
+            return Ok(known);
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer {
+            schema: String,
+            schema_type: Option<String>,
+        }
+        let answer: Answer = match self.get(&format!("/schemas/ids/{id}")).await {
+            Err(RegistryError::Refused { status: 404, .. }) => return Err(RegistryError::UnknownId { id }),
+            other => other?,
+        };
+        if let Some(other) = answer.schema_type.filter(|kind| kind != "AVRO") {
+            return Err(RegistryError::Unusable { id, reason: format!("it is {other}, not Avro") });
+        }
+        let schema = Arc::new(WriterSchema::parse(id, answer.schema)?);
+        lock(&self.inner.schemas).insert(id, schema.clone());
+        Ok(schema)
+    }
+
+    /// Subjects and versions under which this id is registered.
+    pub async fn registered(&self, id: u32) -> Result<Vec<Registered>, RegistryError> {
+        if let Some(known) = lock(&self.inner.registered).get(&id) {
+            return Ok(known.clone());
+        }
+        let found: Vec<Registered> = self.get(&format!("/schemas/ids/{id}/versions")).await?;
+        lock(&self.inner.registered).insert(id, found.clone());
+        Ok(found)
+    }
+
+    /// The id of one of our own schemas, which must have been registered.
+    pub async fn id_of(&self, record: &RecordType) -> Result<u32, RegistryError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id: u32,
+        }
+        let subject = record.subject();
+        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
+        let answer: Result<Answer, _> = self.post(&format!("/subjects/{subject}"), &body).await;
+        match answer {
+            Err(RegistryError::Refused { status: 404, .. }) => Err(RegistryError::NotRegistered { subject }),
+            other => Ok(other?.id),
+        }
+    }
+
+    /// Sets the compatibility level, then registers every record type of every topic. Registering again is harmless.
+    pub async fn register_all(&self) -> Result<Vec<(&'static RecordType, u32)>, RegistryError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id: u32,
+        }
+        let call = "/config";
+        let request = self.inner.http.put(self.url(call)).json(&json!({"compatibility": COMPATIBILITY}));
+        let _: Value = self.answer(call, request).await?;
+        let mut registered = Vec::new();
+        for record in record_types() {
+            let body = json!({"schema": record.schema, "schemaType": "AVRO"});
+            let answer: Answer = self.post(&format!("/subjects/{}/versions", record.subject()), &body).await?;
+            registered.push((record, answer.id));
+        }
+        Ok(registered)
+    }
+
+    /// What differs between our schemas and the registry; empty when all is well.
+    pub async fn check_all(&self) -> Result<Vec<String>, RegistryError> {
+        let mut differences = Vec::new();
+        let level: Value = self.get("/config").await?;
+        let level = level.get("compatibilityLevel").and_then(Value::as_str).unwrap_or("NONE").to_owned();
+        if level != COMPATIBILITY {
+            differences.push(format!("compatibility level: {level}, expected {COMPATIBILITY}"));
+        }
+        for record in record_types() {
+            match self.id_of(record).await {
+                Ok(_) => {}
+                Err(RegistryError::NotRegistered { subject }) => {
+                    differences.push(format!("{subject}: {}", self.why_not_registered(&subject, record).await?));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(differences)
+    }
+
+    /// Whether a schema that is not registered could be: checked against all versions, not the last one only.
+    async fn why_not_registered(&self, subject: &str, record: &RecordType) -> Result<String, RegistryError> {
+        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
+        let call = format!("/compatibility/subjects/{subject}/versions?verbose=true");
+        match self.post::<Value>(&call, &body).await {
+            Ok(answer) if answer.get("is_compatible") == Some(&Value::Bool(false)) => Ok(format!(
+                "not registered, and incompatible with a registered version: {}",
+                answer.get("messages").map(ToString::to_string).unwrap_or_default()
+            )),
+            Ok(_) | Err(RegistryError::Refused { status: 404, .. }) => Ok("not registered".to_owned()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn url(&self, call: &str) -> String {
+        format!("{}{call}", self.inner.url)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, call: &str) -> Result<T, RegistryError> {
+        self.answer(call, self.inner.http.get(self.url(call))).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<T, RegistryError> {
+        self.answer(call, self.inner.http.post(self.url(call)).json(body)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, RegistryError> {
+        let unreachable = |source| RegistryError::Unreachable { url: self.inner.url.clone(), source };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return response.json().await.map_err(unreachable);
+        }
+        let text = response.text().await.unwrap_or_default();
+        let message = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned))
+            .unwrap_or(text);
+        Err(RegistryError::Refused { call: call.to_owned(), status: status.as_u16(), message })
+    }
+}
+
+impl WriterSchema {
+    pub(crate) fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
+        let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
+        let nodes: serde_avro_fast::schema::SchemaMut = text.parse().map_err(|error| unusable(&error))?;
+        let schema = nodes.clone().freeze().map_err(|error| unusable(&error))?;
+        let full_name = match nodes.nodes().first().map(|node| &node.type_) {
+            Some(serde_avro_fast::schema::RegularType::Record(record)) => record.name.fully_qualified_name().to_owned(),
+            _ => String::new(),
+        };
+        Ok(Self { id, full_name, text, schema, nodes })
+    }
+}
+
+/// The maps behind these locks are whole after a panic elsewhere, so poisoning is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

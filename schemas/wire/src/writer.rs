@@ -1,0 +1,108 @@
+//! Appends events, each acknowledged by a majority of replicas, each once and in the order of its key.
+
+use crate::{
+    Config, EncodeError, Registry, RegistryError,
+    codec::encode,
+    headers::{Origin, headers_of},
+    registry::WriterSchema,
+};
+use foldstream_events::{Position, RecordType, TopicEvent};
+use foldstream_telemetry::trace_context::current_traceparent;
+use rdkafka::{
+    error::KafkaError,
+    producer::{FutureProducer, FutureRecord},
+    util::Timeout,
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How long a caller waits for the acknowledgement before it is told that the log is unavailable.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("topic {topic} did not acknowledge the event")]
+    NotAcknowledged { topic: &'static str, source: KafkaError },
+    #[error("cannot make a producer")]
+    Connect { source: KafkaError },
+    #[error("cannot find the schema to write with")]
+    Schema(#[from] RegistryError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// An idempotent producer; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    source: &'static str,
+    producer: FutureProducer,
+    schemas: Schemas,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// A writer on behalf of the service `source`. The brokers are first asked when something is written.
+    pub fn connect(config: &Config, registry: &Registry, source: &'static str) -> Result<Self, WriteError> {
+        let producer = config
+            .producer(&format!("foldstream-{source}"))
+            .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+            // One interactive event is not held back for company.
+            .set("linger.ms", "1")
+            .create()
+            .map_err(|source| WriteError::Connect { source })?;
+        Ok(Self { source, producer, schemas: Schemas::new(registry) })
+    }
+
+    /// Appends an event and says where it lies.
+    pub async fn append<E: TopicEvent>(&self, event: &E) -> Result<Position, WriteError> {
+        let topic = E::topic().name;
+        let schema = self.schemas.of(event.record_type()).await?;
+        let value = encode(event, &schema)?;
+        let origin = Origin { source: self.source, cause: None };
+        let headers = headers_of(event, &origin, current_traceparent().as_deref());
+        let record = FutureRecord::to(topic).key(event.key()).payload(&value).headers(headers);
+        let delivered = self
+            .producer
+            .send(record, Timeout::After(DELIVERY_TIMEOUT))
+            .await
+            .map_err(|(source, _)| WriteError::NotAcknowledged { topic, source })?;
+        metrics_counter(topic, 1);
+        Ok(Position { topic: topic.to_owned(), partition: delivered.partition, offset: delivered.offset })
+    }
+}
+
+pub(crate) fn metrics_counter(topic: &'static str, count: u64) {
+    metrics::counter!(foldstream_telemetry::names::PRODUCER_RECORDS_TOTAL, "topic" => topic).increment(count);
+}
+
+/// The ids of our own schemas, looked up once.
+#[derive(Clone)]
+pub(crate) struct Schemas {
+    registry: Registry,
+    known: Arc<Mutex<HashMap<&'static str, Arc<WriterSchema>>>>,
+}
+
+impl Schemas {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        Self { registry: registry.clone(), known: Arc::default() }
+    }
+
+    pub(crate) async fn of(&self, record: &RecordType) -> Result<Arc<WriterSchema>, RegistryError> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(record.full_name) {
+            return Ok(known.clone());
+        }
+        let id = self.registry.id_of(record).await?;
+        let schema = Arc::new(WriterSchema::parse(id, record.schema.to_owned())?);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(record.full_name, schema.clone());
+        Ok(schema)
+    }
+}
