@@ -165,10 +165,7 @@ mod tests {
             PartitionEnd { partition: partition(1), next_offset: 3 },
         ];
         let folded = fold::<Offsets>(&[], &next, &ends);
-        assert_eq!(
-            folded.advances,
-            [Advance { partition: partition(0), start: 16, end: 19, appended_at_ms: None }]
-        );
+        assert_eq!(folded.advances, [Advance { partition: partition(0), start: 16, end: 19, appended_at_ms: None }]);
     }
 
     proptest! {

@@ -55,7 +55,11 @@ pub(crate) async fn measure(
             let Some(stand) = stands.get(&TopicPartition { topic, partition: range.partition }) else { continue };
             let records = (range.end - stand.next_offset).max(0);
             let seconds = if records == 0 { 0.0 } else { stand.appended_at_ms.map_or(0.0, seconds_since) };
-            let labels = [("projection", projection.to_owned()), ("topic", topic.to_owned()), ("partition", range.partition.to_string())];
+            let labels = [
+                ("projection", projection.to_owned()),
+                ("topic", topic.to_owned()),
+                ("partition", range.partition.to_string()),
+            ];
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
             metrics::gauge!(names::PROJECTION_LAG_RECORDS, &labels).set(records as f64);
             metrics::gauge!(names::PROJECTION_LAG_SECONDS, &labels).set(seconds);

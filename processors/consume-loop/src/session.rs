@@ -20,6 +20,7 @@ use foldstream_wire::{
 };
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -73,13 +74,8 @@ where
     let standing = Standing::default();
     let projection = P::FLOW.service;
     let topic = P::Event::topic().name;
-    let lag = tokio::spawn(measure(
-        projection,
-        topic,
-        standing.clone(),
-        service.browser.clone(),
-        service.shutdown.clone(),
-    ));
+    let lag =
+        tokio::spawn(measure(projection, topic, standing.clone(), service.browser.clone(), service.shutdown.clone()));
     let store = Arc::new(store);
     let restart = || Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     let mut backoff = restart();
@@ -213,7 +209,7 @@ where
         let schemas = self.schemas(&batch).await?;
         let (batch, entries) = decode_off_thread::<P>(batch, schemas).await?;
         // Ranges still to be written, the first one on top.
-        let mut ranges = vec![0..entries.len()];
+        let mut ranges = vec![Range { start: 0, end: entries.len() }];
         while let Some(range) = ranges.pop() {
             let ends: &[PartitionEnd] = if range.end == entries.len() { &batch.ends } else { &[] };
             let slice = &entries[range.clone()];
@@ -228,7 +224,13 @@ where
                     let reason = format!("the store refused it (SQLSTATE {code}): {}", chain(source.as_ref()));
                     let mut folded = fold::<Refused<P>>(slice, &self.next, ends);
                     folded.dead.iter_mut().for_each(|(_, dead)| dead.clone_from(&reason));
-                    let folded = Folded { changes: P::Changes::default(), dead: folded.dead, advances: folded.advances, halted: folded.halted, applied: 0 };
+                    let folded = Folded {
+                        changes: P::Changes::default(),
+                        dead: folded.dead,
+                        advances: folded.advances,
+                        halted: folded.halted,
+                        applied: 0,
+                    };
                     self.write(folded, &batch, &entries, reader).await?;
                 }
                 other => other?,
@@ -321,7 +323,8 @@ where
 
     async fn wait_for_store(&self, error: &StoreError, backoff: &mut Backoff) -> Result<(), Stopping> {
         if let StoreError::Unavailable { code, .. } = error {
-            metrics::counter!(names::RETRIES_TOTAL, "projection" => Self::NAME, "sqlstate" => code.clone()).increment(1);
+            metrics::counter!(names::RETRIES_TOTAL, "projection" => Self::NAME, "sqlstate" => code.clone())
+                .increment(1);
         }
         self.wait_for("store", &chain(error), backoff).await
     }
@@ -340,7 +343,9 @@ where
         for id in schema_ids(batch) {
             let schema = loop {
                 match self.service.registry.schema(id).await {
-                    Err(error) if error.is_retriable() => self.wait_for("registry", &chain(&error), &mut backoff).await?,
+                    Err(error) if error.is_retriable() => {
+                        self.wait_for("registry", &chain(&error), &mut backoff).await?
+                    }
                     other => break other.map_err(|error| error.to_string()),
                 }
             };

@@ -58,7 +58,7 @@ impl Aircraft {
     /// Reads a gzipped JSON list of positions.
     fn read(packed: impl Read) -> Result<Self, serde_json::Error> {
         let mut text = String::new();
-        // A third faster than parsing the stream, for 65 MB that are gone before the first record is written.
+        // serde_json is slow on streams; the 65 MB are given back before the first record is written.
         GzDecoder::new(packed).read_to_string(&mut text).map_err(io_error)?;
         let Listed { mut rows, addresses, callsigns } = serde_json::from_str(&text)?;
         rows.sort_by_key(|row| row.occurred_at_us);

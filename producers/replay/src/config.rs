@@ -5,6 +5,7 @@
 use std::{env, path::PathBuf};
 
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Config {
     /// Directory of the data sets that dev/setup.sh downloads
     #[arg(

@@ -24,7 +24,7 @@ pub enum ReplayError {
     #[error("the brokers gave up the transaction of {source_id} at sequence {sequence}, open for {seconds} s")]
     Expired { source_id: String, sequence: u64, seconds: u64 },
     #[error("cannot write {source_id} from sequence {sequence} on")]
-    Write { source_id: String, sequence: u64, source: TransactionError },
+    Write { source_id: String, sequence: u64, source: Box<TransactionError> },
     #[error("{source_id} is stuck at sequence {sequence}: nothing could be written for {seconds} s")]
     Stuck { source_id: String, sequence: u64, seconds: u64, source: Box<ReplayError> },
     #[error("the writing thread of the replay was stopped")]
@@ -39,7 +39,7 @@ impl ReplayError {
             Self::Expired { .. } => true,
             Self::Registry(source) => source.is_retriable(),
             Self::ReadProgress { source, .. } => matches!(source, BrowserError::Unavailable { .. }),
-            Self::Write { source, .. } => match source {
+            Self::Write { source, .. } => match source.as_ref() {
                 TransactionError::Failed { .. } => true,
                 TransactionError::Schema(source) => source.is_retriable(),
                 TransactionError::Fenced { .. } | TransactionError::Encode(_) => false,

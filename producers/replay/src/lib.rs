@@ -9,6 +9,7 @@
 //! nothing.
 
 mod aircraft;
+mod back_off;
 mod city;
 mod config;
 mod display;
@@ -21,6 +22,7 @@ mod replay;
 mod source;
 mod stop;
 mod summary;
+mod transaction;
 mod validate;
 mod walkers;
 

@@ -5,6 +5,7 @@
 use std::{fmt, str::FromStr};
 
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Options {
     #[command(subcommand)]
     pub dataset: Dataset,
@@ -37,6 +38,7 @@ impl Options {
 
 /// How fast, with which times, and how far.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Pace {
     /// `max`, or how many times faster than the positions were recorded
     #[arg(long, default_value = "max", value_name = "max|FACTOR")]
@@ -98,6 +100,7 @@ impl fmt::Display for Speed {
 
 /// Everything the walkers depend on.
 #[derive(clap::Args, Clone, Debug, PartialEq)]
+#[group(skip)]
 pub struct WalkerOptions {
     /// How many people walk
     #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

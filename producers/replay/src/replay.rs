@@ -8,6 +8,7 @@
 //! What is due and what a row becomes is decided elsewhere (`plan.rs`, `validate.rs`).
 
 use crate::{
+    back_off::BackOff,
     display::Display,
     error::ReplayError,
     options::{Pace, Time},
@@ -16,7 +17,8 @@ use crate::{
     source::{Row, Source},
     stop::Stop,
     summary::{Ended, Summary},
-    validate::{Acquaintances, validate},
+    transaction::{Filled, Written, fill},
+    validate::Acquaintances,
 };
 use chrono::Utc;
 use foldstream_events::{LocationsEvent, PersonProfilesEvent, SourceProgressEvent, TopicEvent};
@@ -27,16 +29,14 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-const MOST_ROWS: usize = 10_000;
+/// A quarter of a second's worth at full speed: the cost of a commit is then small beside that of its records.
+const MOST_ROWS: usize = 40_000;
 /// In step with the clock, this much time goes into one transaction.
 const TRANSACTION_SPAN: Duration = Duration::from_millis(250);
 /// A clock that is set back must not make a wait endless, so waits are cut.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The brokers abort a transaction that is open this long (a little less than wire's `transaction.timeout.ms`).
 const TRANSACTION_EXPIRES: Duration = Duration::from_secs(9);
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Replay {
     wire: foldstream_wire::Config,
@@ -49,9 +49,11 @@ pub(crate) struct Replay {
     runtime: Handle,
     standing: Standing,
     written: Written,
-    /// A transaction that was begun and is not known to be committed: what it adds, and the sequence after it.
-    unsettled: Option<(Written, u64)>,
-    failing_since: Option<Instant>,
+    /// Whose commit was asked for and not confirmed.
+    unsettled: Option<Filled>,
+    back_off: BackOff,
+    /// When the first transaction began.
+    writing_since: Option<Instant>,
 }
 
 /// Where the source stands, as far as is known.
@@ -59,14 +61,6 @@ pub(crate) struct Replay {
 struct Standing {
     next_sequence: u64,
     time_shift_us: i64,
-}
-
-/// What this run has written.
-#[derive(Clone, Copy, Default)]
-struct Written {
-    positions: u64,
-    profiles: u64,
-    refused: u64,
 }
 
 impl Replay {
@@ -89,45 +83,33 @@ impl Replay {
             standing: Standing::default(),
             written: Written::default(),
             unsettled: None,
-            failing_since: None,
+            back_off: BackOff::default(),
+            writing_since: None,
         })
     }
 
     /// Tries until done, stopped or stuck. Blocks.
     pub(crate) fn run(mut self) -> Result<Summary, ReplayError> {
-        let begin = Instant::now();
-        let mut pause = FIRST_PAUSE;
         let ended = loop {
             let error = match self.attempt() {
                 Ok(ended) => break ended,
                 Err(error) => error,
             };
-            let failing_since = *self.failing_since.get_or_insert_with(|| {
-                pause = FIRST_PAUSE;
-                Instant::now()
-            });
             if !error.is_retriable() {
                 self.display.finish();
                 return Err(error);
             }
-            if failing_since.elapsed() >= GIVE_UP_AFTER {
+            let Some(pause) = self.back_off.failed(Instant::now(), rand::random()) else {
                 self.display.finish();
-                return Err(ReplayError::Stuck {
-                    source_id: self.source.id().to_owned(),
-                    sequence: self.standing.next_sequence,
-                    seconds: failing_since.elapsed().as_secs(),
-                    source: Box::new(error),
-                });
-            }
+                return Err(self.stuck(error));
+            };
             self.display.beside(|| tracing::warn!(error.message = chain(&error), "the replay begins again"));
-            // Between half and all of the pause, so that several replays do not come back in step.
-            if self.stop.within(pause.mul_f64(rand::random_range(0.5..1.0))) {
+            if self.stop.within(pause) {
                 break Ended::Shutdown;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         };
         self.display.finish();
-        Ok(self.summary(ended, begin))
+        Ok(self.summary(ended))
     }
 
     /// Takes over, finds out where the source stands, and writes what is due.
@@ -165,7 +147,7 @@ impl Replay {
                 Next::End => return Ok(reached_end),
                 Next::CaughtUp => return Ok(Ended::CaughtUp),
                 Next::Wait { until_us } => {
-                    self.failing_since = None;
+                    self.back_off.recovered();
                     let until_due = Duration::from_micros(u64::try_from(until_us - now_us).unwrap_or(0));
                     let wait = until_due.max(TRANSACTION_SPAN).min(LONGEST_WAIT).saturating_sub(begin.elapsed());
                     if self.stop.within(wait) {
@@ -210,10 +192,10 @@ impl Replay {
             });
         }
         // The transaction whose commit was left in doubt turns out to be there after all.
-        if let Some((written, after)) = self.unsettled.take()
-            && after == next_sequence
+        if let Some(filled) = self.unsettled.take()
+            && filled.next_sequence == next_sequence
         {
-            self.written.add(written);
+            self.written.add(filled.adds);
         }
         Ok(())
     }
@@ -225,84 +207,66 @@ impl Replay {
         known: &mut Acquaintances,
         rows: &[Row],
     ) -> Result<(), ReplayError> {
-        let Some(last) = rows.last() else { return Ok(()) };
-        let after = last.sequence + 1;
+        if rows.is_empty() {
+            return Ok(());
+        }
         let begin = Instant::now();
-        let adds = self.transact(writer, known, rows, after).map_err(|source| match source {
-            TransactionError::Fenced { .. } if begin.elapsed() >= TRANSACTION_EXPIRES => ReplayError::Expired {
-                source_id: self.source.id().to_owned(),
-                sequence: self.standing.next_sequence,
-                seconds: begin.elapsed().as_secs(),
-            },
-            other => self.cannot_write(other),
-        })?;
+        self.writing_since.get_or_insert(begin);
+        let filled = fill(writer, self.source.as_ref(), known, rows, self.standing.time_shift_us)
+            .and_then(|filled| {
+                self.unsettled = Some(filled);
+                writer.commit()?;
+                Ok(filled)
+            })
+            .map_err(|source| self.interrupted(source, begin.elapsed()))?;
         self.unsettled = None;
-        self.failing_since = None;
-        self.written.add(adds);
-        self.standing.next_sequence = after;
+        self.back_off.recovered();
+        self.written.add(filled.adds);
+        self.standing.next_sequence = filled.next_sequence;
         Ok(())
     }
 
-    fn transact(
-        &mut self,
-        writer: &mut TransactionalWriter,
-        known: &mut Acquaintances,
-        rows: &[Row],
-        after: u64,
-    ) -> Result<Written, TransactionError> {
-        let mut adds = Written::default();
-        let time_shift_us = self.standing.time_shift_us;
-        writer.begin()?;
-        for row in rows {
-            match validate(self.source.as_ref(), row, known.meet(row), time_shift_us) {
-                Ok(accepted) => {
-                    if let Some(profile) = &accepted.profile {
-                        writer.append(profile)?;
-                        adds.profiles += 1;
-                    }
-                    writer.append(&accepted.location)?;
-                    adds.positions += 1;
-                }
-                Err(violation) => {
-                    tracing::debug!(sequence = row.sequence, "row skipped: {violation}");
-                    adds.refused += 1;
-                }
-            }
+    /// The brokers shut a transaction's writer out both when another one took over and when it took too long.
+    fn interrupted(&self, source: TransactionError, open: Duration) -> ReplayError {
+        match source {
+            TransactionError::Fenced { .. } if open >= TRANSACTION_EXPIRES => ReplayError::Expired {
+                source_id: self.source.id().to_owned(),
+                sequence: self.standing.next_sequence,
+                seconds: open.as_secs(),
+            },
+            other => self.cannot_write(other),
         }
-        writer.append(&progress::progressed(self.source.id(), after, time_shift_us, Utc::now()))?;
-        self.unsettled = Some((adds, after));
-        writer.commit()?;
-        Ok(adds)
     }
 
     fn cannot_write(&self, source: TransactionError) -> ReplayError {
         let (source_id, sequence) = (self.source.id().to_owned(), self.standing.next_sequence);
         match source {
             TransactionError::Fenced { .. } => ReplayError::TookOver { source_id, sequence },
-            source => ReplayError::Write { source_id, sequence, source },
+            source => ReplayError::Write { source_id, sequence, source: Box::new(source) },
         }
     }
 
-    fn summary(&self, ended: Ended, begin: Instant) -> Summary {
+    fn stuck(&self, error: ReplayError) -> ReplayError {
+        ReplayError::Stuck {
+            source_id: self.source.id().to_owned(),
+            sequence: self.standing.next_sequence,
+            seconds: self.back_off.failing_for(Instant::now()).as_secs(),
+            source: Box::new(error),
+        }
+    }
+
+    fn summary(&self, ended: Ended) -> Summary {
         Summary {
             source_id: self.source.id().to_owned(),
             positions: self.written.positions,
             profiles: self.written.profiles,
             refused: self.written.refused,
-            seconds: begin.elapsed().as_secs_f64(),
+            seconds: self.writing_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
             next_sequence: self.standing.next_sequence,
             total: self.source.count(),
             time_shift_us: self.standing.time_shift_us,
             ended,
         }
-    }
-}
-
-impl Written {
-    fn add(&mut self, other: Self) {
-        self.positions += other.positions;
-        self.profiles += other.profiles;
-        self.refused += other.refused;
     }
 }
 

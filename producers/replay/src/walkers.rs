@@ -12,6 +12,7 @@ use crate::{
 const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
 /// 2025-01-01T00:00:00Z: where the last day ends, whatever the number of days.
 const END_US: u64 = 1_735_689_600_000_000;
+
 const FIRST_NAMES: &[&str] = &[
     "Ada", "Amina", "Anna", "Aziz", "Björn", "Carmen", "Chloé", "David", "Elif", "Emma", "Farid", "Grace", "Hugo",
     "Ines", "Ivan", "Jonas", "Keiko", "Lars", "Léa", "Lin", "Luca", "Maria", "Mei", "Milan", "Nadia", "Noah", "Olga",
@@ -158,11 +159,11 @@ mod tests {
             last,
             Row {
                 sequence: 999,
-                person: 0,
+                person: 3,
                 name: Some(0),
                 occurred_at_us: 1_735_689_427_200_000,
-                latitude: Some(0.0),
-                longitude: Some(0.0),
+                latitude: Some(48.864_607_5),
+                longitude: Some(2.373_961_2),
             }
         );
     }

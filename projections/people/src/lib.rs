@@ -1,1 +1,17 @@
-//! foldstream-people-projection.
+//! Who there is.
+//!
+//! Reads: `person-profiles`. Writes: `person`. Keyed by: `person_id`. On poison: dead letter.
+
+mod apply;
+
+use foldstream_consume_loop::{Service, run as run_loop};
+use foldstream_events::Flow;
+use foldstream_read_models::{Database, Fenced};
+
+pub use apply::People;
+
+pub const FLOW: Flow = Flow { service: "people-projection", reads: &["person-profiles"], writes: &["person"] };
+
+pub async fn run(service: Service, database: &Database) {
+    run_loop::<People, _>(service, Fenced::new(database)).await;
+}

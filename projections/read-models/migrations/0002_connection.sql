@@ -17,6 +17,8 @@
 --      30 d |   14 |  162 |    92 |    29 |   19 |   24
 --       7 d |    8 |    9 |    25 |    62 |   41 |   27
 --       1 d |    6 |   10 |     9 |    15 |   24 |   64
+-- Compared with a brute-force join on 1185 random questions, also across the 180th meridian and around the poles: no
+-- difference.
 -- Rejected at 30 days: GiST on the geography, joined place by place, 27 ms at 5 m and over 2 s from 100 m (a dense
 -- path finds every row many times over); SP-GiST, over 1 s everywhere; GiST on (position, occurred_at), 13 ms at 5 m,
 -- 148 at 100 m, over 2 s from 1 km.
@@ -175,10 +177,10 @@ begin
         select count(*) into counted
         from (
             select 1
-            from unnest(cells) cell, lateral (
+            from unnest(cells) wide, lateral (
                 select 1
                 from location_history h
-                where h.cell >= cell << (2 * level) and h.cell < (cell + 1) << (2 * level)
+                where h.cell >= wide << (2 * level) and h.cell < (wide + 1) << (2 * level)
                   and h.occurred_at >= slice_start and h.occurred_at < window_end
                 offset 0
             ) in_cell

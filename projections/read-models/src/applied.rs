@@ -181,13 +181,7 @@ mod tests {
     use super::*;
 
     fn at(partition: i32, next_offset: i64) -> Checkpoint {
-        Checkpoint {
-            projection: "p".to_owned(),
-            topic: "t".to_owned(),
-            partition,
-            next_offset,
-            appended_at: None,
-        }
+        Checkpoint { projection: "p".to_owned(), topic: "t".to_owned(), partition, next_offset, appended_at: None }
     }
 
     #[test]

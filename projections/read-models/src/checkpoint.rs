@@ -3,12 +3,7 @@
 //! `foldstream-consume-loop` has the argument; here is the fence: every position moves from where the batch starts, in
 //! one statement, and if not all of them moved the transaction is rolled back.
 
-use crate::{
-    Database, DatabaseError,
-    applied::Announcer,
-    database::for_store,
-    dead_letter,
-};
+use crate::{Database, DatabaseError, applied::Announcer, database::for_store, dead_letter};
 use chrono::{DateTime, Utc};
 use foldstream_consume_loop::{Advance, Commit, Store, StoreError};
 use foldstream_wire::TopicPartition;
@@ -104,11 +99,7 @@ impl<C: Write> Store<C> for Fenced {
 }
 
 /// Moves every position; false when one does not stand where the batch starts.
-async fn advance(
-    connection: &mut PgConnection,
-    projection: &str,
-    advances: &[Advance],
-) -> Result<bool, sqlx::Error> {
+async fn advance(connection: &mut PgConnection, projection: &str, advances: &[Advance]) -> Result<bool, sqlx::Error> {
     let topics: Vec<&str> = advances.iter().map(|advance| advance.partition.topic).collect();
     let partitions: Vec<i32> = advances.iter().map(|advance| advance.partition.partition).collect();
     let starts: Vec<i64> = advances.iter().map(|advance| advance.start).collect();

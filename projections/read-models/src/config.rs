@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 use url::Url;
 
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Config {
     /// PostgreSQL with PostGIS
     #[arg(

@@ -49,6 +49,8 @@ impl Database {
         // middle of a statement would keep its place in the pool.
         let options = PgConnectOptions::from_str(config.database_url.secret()).map_err(connect)?.options([
             ("application_name", "foldstream"),
+            // "already exists, skipping" is no news.
+            ("client_min_messages", "warning"),
             ("statement_timeout", "30s"),
             ("idle_in_transaction_session_timeout", "30s"),
             ("tcp_user_timeout", "10s"),

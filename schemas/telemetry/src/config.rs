@@ -9,6 +9,7 @@ use tracing_subscriber::filter::{Directive, EnvFilter, LevelFilter, ParseError};
 
 /// Logs, traces and the health endpoint. Its flags are global: they may stand before or after the verb.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Config {
     /// What is logged: a level, or target=level pairs joined by commas
     #[arg(long, env = "FOLDSTREAM_LOG", default_value = "info", global = true, help_heading = "Telemetry")]

@@ -3,7 +3,7 @@
 //! Clients are pooled; each is handed out to one question at a time and answers it on a blocking thread. What is read
 //! is committed; [`Browser::last_of_key`] says why it still asks for the uncommitted end.
 
-use crate::{Config, newest::NewestPage};
+use crate::{Config, client_log::Plain, newest::NewestPage};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::ClientConfig,
@@ -75,7 +75,7 @@ pub struct Browser {
 struct Inner {
     committed: ClientConfig,
     uncommitted: ClientConfig,
-    idle: Mutex<Vec<BaseConsumer>>,
+    idle: Mutex<Vec<BaseConsumer<Plain>>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -168,7 +168,7 @@ impl Browser {
     /// Runs a question on a blocking thread with a client of the pool.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&BaseConsumer) -> Result<T, BrowserError> + Send + 'static,
+        question: impl FnOnce(&BaseConsumer<Plain>) -> Result<T, BrowserError> + Send + 'static,
     ) -> Result<T, BrowserError> {
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || {
@@ -189,8 +189,10 @@ impl Browser {
     }
 }
 
-fn create(config: &ClientConfig) -> Result<BaseConsumer, BrowserError> {
-    config.create().map_err(|source| BrowserError::Unavailable { doing: "making a client", source: Some(source) })
+fn create(config: &ClientConfig) -> Result<BaseConsumer<Plain>, BrowserError> {
+    config
+        .create_with_context(Plain)
+        .map_err(|source| BrowserError::Unavailable { doing: "making a client", source: Some(source) })
 }
 
 /// The partition the Java client's default partitioner sends this key to.
@@ -221,7 +223,7 @@ fn murmur2(data: &[u8]) -> u32 {
 }
 
 /// Partitions with their first offset and the end that the client's isolation level sees.
-pub(crate) fn ranges(consumer: &BaseConsumer, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
+pub(crate) fn ranges(consumer: &BaseConsumer<Plain>, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
     let unavailable = |doing| move |source| BrowserError::Unavailable { doing, source: Some(source) };
     let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(unavailable("asking for metadata"))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
@@ -276,7 +278,7 @@ pub(crate) struct ReadWindows {
 /// Reads all windows at once. Offsets have gaps (markers, compaction), so a window is done when a record at or past
 /// its end shows up, or when the client stands at or past its end.
 pub(crate) fn read_windows(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Plain>,
     topic: &str,
     windows: &[Window],
     deadline: Instant,

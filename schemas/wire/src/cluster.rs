@@ -1,17 +1,21 @@
 //! Makes the cluster agree with the declared topics, and says where it does not.
 
-use crate::Config;
+use crate::{Config, client_log::Plain};
 use foldstream_events::{REPLICATION_FACTOR, TOPICS, Topic};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
-    client::DefaultClientContext,
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
 use serde::Serialize;
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Each answer comes from a broker of the client's choice.
+const ANSWERS_IN_A_ROW: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -43,7 +47,7 @@ impl fmt::Display for Difference {
 /// Administers topics.
 pub struct Cluster {
     brokers: String,
-    admin: std::sync::Arc<AdminClient<DefaultClientContext>>,
+    admin: std::sync::Arc<AdminClient<Plain>>,
 }
 
 impl fmt::Debug for Cluster {
@@ -62,10 +66,8 @@ struct Found {
 impl Cluster {
     pub fn connect(config: &Config) -> Result<Self, ClusterError> {
         let brokers = config.brokers.clone();
-        let admin = config.client("foldstream-admin").create().map_err(|source| ClusterError::Unavailable {
-            brokers: brokers.clone(),
-            doing: "making a client",
-            source,
+        let admin = config.client("foldstream-admin").create_with_context(Plain).map_err(|source| {
+            ClusterError::Unavailable { brokers: brokers.clone(), doing: "making a client", source }
         })?;
         Ok(Self { brokers, admin: std::sync::Arc::new(admin) })
     }
@@ -77,6 +79,7 @@ impl Cluster {
         for topic in TOPICS {
             if self.find(topic).await?.is_none() {
                 self.create(topic).await?;
+                self.wait_until_known(topic).await?;
                 done.push(format!("created {} with {} partitions", topic.name, topic.partitions));
                 continue;
             }
@@ -117,6 +120,17 @@ impl Cluster {
             differences.extend(self.wrong_settings(topic).await?);
         }
         Ok(differences)
+    }
+
+    /// A new topic is known to the brokers one after the other; whoever asks next may ask any of them.
+    async fn wait_until_known(&self, topic: &Topic) -> Result<(), ClusterError> {
+        let deadline = Instant::now() + TIMEOUT;
+        let mut in_a_row = 0;
+        while in_a_row < ANSWERS_IN_A_ROW && Instant::now() < deadline {
+            in_a_row = if self.find(topic).await?.is_some() { in_a_row + 1 } else { 0 };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
     }
 
     async fn find(&self, topic: &Topic) -> Result<Option<Found>, ClusterError> {

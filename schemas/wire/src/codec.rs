@@ -134,7 +134,7 @@ mod tests {
     //! bytes, and equal to what the reference implementation's resolved value says.
 
     use super::*;
-    use apache_avro::{Schema, from_avro_datum};
+    use apache_avro::{Schema, reader::datum::GenericDatumReader};
     use foldstream_events::{LocationsEvent, PersonProfilesEvent, RecordType, SourceProgressEvent, record_types};
     use proptest::prelude::*;
     use std::{fs, path::PathBuf};
@@ -204,8 +204,10 @@ mod tests {
             assert_eq!(value, golden.value, "{}", golden.name);
             let writer = Schema::parse_str(&golden.schema.text).unwrap();
             let reader = Schema::parse_str(golden.record.schema).unwrap();
-            let resolved = from_avro_datum(&writer, &mut golden.datum.as_slice(), Some(&reader)).unwrap();
-            let rewritten = from_avro_datum(&reader, &mut written.as_slice(), None).unwrap();
+            let resolving = GenericDatumReader::builder(&writer).reader_schema(&reader).build().unwrap();
+            let resolved = resolving.read_value(&mut golden.datum.as_slice()).unwrap();
+            let plain = GenericDatumReader::builder(&reader).build().unwrap();
+            let rewritten = plain.read_value(&mut written.as_slice()).unwrap();
             assert_eq!(rewritten, resolved, "{}", golden.name);
         }
     }

@@ -4,6 +4,7 @@ use rdkafka::ClientConfig;
 use url::Url;
 
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Config {
     /// Kafka bootstrap addresses, joined by commas
     #[arg(

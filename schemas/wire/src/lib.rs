@@ -12,6 +12,7 @@
 
 mod avro_json;
 mod browser;
+mod client_log;
 mod cluster;
 mod codec;
 mod config;

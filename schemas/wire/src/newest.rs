@@ -5,7 +5,10 @@
 //! the true newest N. Offsets have gaps, so a partition that yields too few records is read further back, twice as
 //! far each time.
 
-use crate::browser::{BrowserError, FetchedRecord, Window, ranges, read_windows};
+use crate::{
+    browser::{BrowserError, FetchedRecord, Window, ranges, read_windows},
+    client_log::Plain,
+};
 use rdkafka::consumer::BaseConsumer;
 use serde::Serialize;
 use std::time::Instant;
@@ -58,7 +61,7 @@ impl Tail {
 }
 
 pub(crate) fn newest(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Plain>,
     topic: &str,
     limit: usize,
     deadline: Instant,

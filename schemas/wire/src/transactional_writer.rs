@@ -6,6 +6,7 @@
 
 use crate::{
     Config, EncodeError, Registry, RegistryError,
+    client_log::log_error,
     codec::encode,
     headers::{Origin, headers_of},
     registry::WriterSchema,
@@ -22,7 +23,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,7 +65,11 @@ struct Progress {
 
 struct Deliveries(Arc<Progress>);
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
@@ -135,7 +140,7 @@ impl TransactionalWriter {
                 return Err(self.failed("appending", error));
             }
             record = unsent;
-            self.wait_for_a_delivery();
+            self.wait_for_a_delivery(Duration::from_millis(20));
         }
         *self.appended.entry(topic).or_default() += 1;
         Ok(())
@@ -143,6 +148,11 @@ impl TransactionalWriter {
 
     /// Makes the transaction's events visible. Blocks until the brokers say so.
     pub fn commit(&mut self) -> Result<(), TransactionError> {
+        // The client crate's own wait for outstanding records looks only every 100 ms.
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.wait_for_a_delivery(Duration::from_millis(2));
+        }
         self.producer.commit_transaction(CALL_TIMEOUT).map_err(|error| self.failed("committing", error))?;
         for (topic, count) in self.appended.drain() {
             metrics_counter(topic, count);
@@ -150,12 +160,11 @@ impl TransactionalWriter {
         Ok(())
     }
 
-    fn wait_for_a_delivery(&self) {
+    /// At most for `patience`, because deliveries may have come before this lock.
+    fn wait_for_a_delivery(&self, patience: Duration) {
         let delivered = self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *delivered;
-        // Bounded, because deliveries may have come between the full queue and this lock.
-        let wait =
-            self.deliveries.changed.wait_timeout_while(delivered, Duration::from_millis(20), |now| *now == before);
+        let wait = self.deliveries.changed.wait_timeout_while(delivered, patience, |now| *now == before);
         drop(wait);
     }
 

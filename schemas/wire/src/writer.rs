@@ -2,6 +2,7 @@
 
 use crate::{
     Config, EncodeError, Registry, RegistryError,
+    client_log::Plain,
     codec::encode,
     headers::{Origin, headers_of},
     registry::WriterSchema,
@@ -39,7 +40,7 @@ pub enum WriteError {
 #[derive(Clone)]
 pub struct Writer {
     source: &'static str,
-    producer: FutureProducer,
+    producer: FutureProducer<Plain>,
     schemas: Schemas,
 }
 
@@ -57,7 +58,7 @@ impl Writer {
             .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
             // One interactive event is not held back for company.
             .set("linger.ms", "1")
-            .create()
+            .create_with_context(Plain)
             .map_err(|source| WriteError::Connect { source })?;
         Ok(Self { source, producer, schemas: Schemas::new(registry) })
     }

@@ -1,6 +1,7 @@
 //! The poll thread and the rebalance hooks that run on it.
 
 use super::{Batch, ReaderError, ReaderEvent, ReaderOptions, TopicPartition};
+use crate::client_log::log_error;
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
@@ -75,7 +76,11 @@ impl Hooks {
     }
 }
 
-impl ClientContext for Hooks {}
+impl ClientContext for Hooks {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
 
 impl ConsumerContext for Hooks {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
@@ -237,7 +242,7 @@ fn check(error: KafkaError) -> Result<(), ReaderError> {
             RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::TopicAuthorizationFailed,
         ) => Err(ReaderError::Fatal { source: error }),
         other => {
-            tracing::warn!(error.message = %other, "the brokers are in trouble; the client goes on trying");
+            log_error(&other, "while polling");
             Ok(())
         }
     }

@@ -1,0 +1,43 @@
+# Thin: each line calls one thing. `make` alone lists the targets.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
+# Shared by all clones, so that a fresh clone does not compile the dependencies again.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+RELEASE := $(CARGO_TARGET_DIR)/release
+
+.PHONY: help setup build demo up down status test check bench clean
+
+help:
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## install what is missing and download the parts of the local stack
+	@dev/setup.sh
+
+build: setup ## compile everything for use
+	@cargo build --release --locked --quiet --bins
+
+demo: build ## start the stack, run everything on real data, leave it running
+	@$(RELEASE)/foldstream-stack demo
+
+up: build ## start the stack with its topics and schemas
+	@$(RELEASE)/foldstream-stack up
+	@$(RELEASE)/foldstream topics apply
+	@$(RELEASE)/foldstream schemas register
+
+down: ## stop what `make up` and `make demo` started
+	@test ! -x $(RELEASE)/foldstream-stack || $(RELEASE)/foldstream-stack down
+
+status: ## what is running
+	@$(RELEASE)/foldstream-stack status
+
+test: setup ## every test, on a stack of their own
+	@dev/test.sh
+
+check: setup ## format, lints, docs, licences, unused dependencies, structure, scripts
+	@dev/check/check.sh
+
+bench: build ## figures beside their baselines, measured in the same run
+	@$(RELEASE)/foldstream-bench
+
+clean: ## stop the stack and remove its data and this clone's build output
+	@test ! -x $(RELEASE)/foldstream-stack || $(RELEASE)/foldstream-stack down --remove-data
+	@rm -rf .local target

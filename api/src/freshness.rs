@@ -1,0 +1,196 @@
+//! How fresh an answer is: `?after=` waits until the read model holds what the caller wrote, and every read says how
+//! far it is (`Foldstream-Applied`, `Foldstream-Lag-Ms`).
+//!
+//! What is said is looked up before the rows are read, so the rows are never older than the headers claim.
+//! Waits for positions on topics that a read model consumes directly; what follows over processors is not walked yet.
+
+use crate::{parameters::Parameters, problem::Problem, routes::Api};
+use axum::{http::HeaderValue, response::Response};
+use foldstream_events::{LOCATIONS, PERSON_PROFILES, Position, Positions, Topic, Violation};
+use foldstream_read_models::{Checkpoint, Late};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+pub(crate) const AFTER: &str = "after";
+pub(crate) const WAIT_MS: &str = "wait_ms";
+pub(crate) const POSITION: &str = "foldstream-position";
+pub(crate) const APPLIED: &str = "foldstream-applied";
+pub(crate) const LAG_MS: &str = "foldstream-lag-ms";
+pub(crate) const DEFAULT_WAIT_MS: u64 = 2000;
+pub(crate) const MAX_WAIT_MS: u64 = 30_000;
+
+/// For the documentation: the parameters of every read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct FreshnessParameters {
+    /// Answer only when the read model holds everything up to these positions: `topic:partition:offset`, several
+    /// joined by commas, as a `Foldstream-Position` header has them
+    #[param(example = "locations:3:1729")]
+    after: Option<String>,
+    /// How long to wait for that, in milliseconds
+    #[param(minimum = 0, maximum = 30000, default = 2000)]
+    wait_ms: Option<u32>,
+}
+
+/// A read model as a reader knows it: the projection that keeps it, and the topic it is folded from.
+#[derive(Debug)]
+pub(crate) struct ReadModel {
+    pub(crate) projection: &'static str,
+    pub(crate) topic: &'static Topic,
+}
+
+pub(crate) static PEOPLE: ReadModel = ReadModel { projection: "people-projection", topic: &PERSON_PROFILES };
+pub(crate) static HISTORY: ReadModel = ReadModel { projection: "locations-projection", topic: &LOCATIONS };
+
+/// What an answer stands on.
+pub(crate) type Reads = &'static [&'static ReadModel];
+pub(crate) const READS_PEOPLE: Reads = &[&PEOPLE];
+pub(crate) const READS_HISTORY: Reads = &[&HISTORY];
+pub(crate) const READS_BOTH: Reads = &[&PEOPLE, &HISTORY];
+
+/// How fresh an answer is asked to be.
+#[derive(Debug)]
+pub(crate) struct Freshness {
+    reads: Reads,
+    after: Positions,
+    wait: Duration,
+}
+
+/// How far the read models of an answer are.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    found: Vec<(&'static ReadModel, Arc<Vec<Checkpoint>>)>,
+}
+
+impl Freshness {
+    pub(crate) fn read(parameters: &mut Parameters, reads: Reads) -> Self {
+        let checked = parameters.text(AFTER).map(|text| positions(text, reads));
+        Self {
+            reads,
+            after: checked.and_then(|checked| parameters.check(checked)).unwrap_or_default(),
+            wait: Duration::from_millis(parameters.number(WAIT_MS, 0..=MAX_WAIT_MS, DEFAULT_WAIT_MS)),
+        }
+    }
+
+    /// Waits until every read model is as far as asked.
+    pub(crate) async fn reached(&self, api: &Api) -> Result<Standing, Problem> {
+        // Asked for now, so that it is there when the answer is made.
+        self.reads.iter().for_each(|model| api.log_ends.look(model.topic));
+        let deadline = Instant::now() + self.wait;
+        let mut found = Vec::with_capacity(self.reads.len());
+        for model in self.reads {
+            let wanted: Positions = self.after.iter().filter(|position| position.topic == model.topic.name).collect();
+            let applied = &api.parts.applied;
+            let checkpoints = match wanted.is_empty() {
+                true => applied.now(model.projection).await?,
+                false => match applied.wait_for(model.projection, &wanted, deadline).await {
+                    Err(Late::Behind { checkpoints }) => {
+                        return Err(Problem::NotYetApplied {
+                            asked: wanted.to_string(),
+                            applied: shown(&applied_positions(&checkpoints)),
+                        });
+                    }
+                    other => other?,
+                },
+            };
+            found.push((*model, checkpoints));
+        }
+        Ok(Standing { found })
+    }
+}
+
+impl Standing {
+    /// Says on the answer how fresh it is.
+    pub(crate) async fn tell(&self, api: &Api, mut response: Response) -> Response {
+        let applied: Positions = self
+            .found
+            .iter()
+            .flat_map(|(_, checkpoints)| applied_positions(checkpoints).iter().collect::<Vec<_>>())
+            .collect();
+        if let Ok(applied) = HeaderValue::from_str(&applied.to_string()) {
+            response.headers_mut().insert(APPLIED, applied);
+        }
+        let mut lag_ms = Some(0);
+        for (model, checkpoints) in &self.found {
+            let lag = api.log_ends.lag_ms(model.topic, checkpoints).await;
+            lag_ms = lag_ms.zip(lag).map(|(one, other)| u64::max(one, other));
+        }
+        // Not known while the brokers are away: better no figure than a wrong one.
+        if let Some(lag_ms) = lag_ms {
+            response.headers_mut().insert(LAG_MS, HeaderValue::from(lag_ms));
+        }
+        response
+    }
+}
+
+/// Positions this answer can be asked to wait for.
+fn positions(text: &str, reads: Reads) -> Result<Positions, Violation> {
+    let refused = |rule: String| Violation::new(AFTER, text, rule);
+    let positions: Positions = text
+        .parse()
+        .map_err(|_| refused("a position is topic:partition:offset, several joined by commas".to_owned()))?;
+    for Position { topic, partition, .. } in positions.iter() {
+        let known = Topic::named(&topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
+        if !reads.iter().any(|model| model.topic == known) {
+            let topics: Vec<&str> = reads.iter().map(|model| model.topic.name).collect();
+            return Err(refused(format!("this answer does not follow from {topic}, only from {}", topics.join(", "))));
+        }
+        if partition >= known.partitions {
+            return Err(refused(format!("{topic} has the partitions 0 to {}", known.partitions - 1)));
+        }
+    }
+    Ok(positions)
+}
+
+/// The last applied position of each partition that has one.
+fn applied_positions(checkpoints: &[Checkpoint]) -> Positions {
+    checkpoints
+        .iter()
+        .filter(|checkpoint| checkpoint.next_offset > 0)
+        .map(|checkpoint| Position {
+            topic: checkpoint.topic.clone(),
+            partition: checkpoint.partition,
+            offset: checkpoint.next_offset - 1,
+        })
+        .collect()
+}
+
+fn shown(positions: &Positions) -> String {
+    if positions.is_empty() { "nothing".to_owned() } else { positions.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(after: &str) -> String {
+        positions(after, READS_HISTORY).unwrap_err().rule
+    }
+
+    #[test]
+    fn only_positions_the_answer_follows_from_are_taken() {
+        assert!(positions("locations:5:7,locations:0:0", READS_HISTORY).is_ok());
+        assert!(positions("locations:5:7,person-profiles:0:0", READS_BOTH).is_ok());
+        assert!(rule("nonsense").contains("topic:partition:offset"));
+        assert!(rule("locations:0:-1").contains("topic:partition:offset"));
+        assert!(rule("").contains("topic:partition:offset"));
+        assert!(rule("locations:6:0").contains("0 to 5"));
+        assert!(rule("orders:0:0").contains("no topic orders"));
+        assert!(rule("person-profiles:0:0").contains("does not follow"));
+    }
+
+    #[test]
+    fn the_last_applied_position_lies_before_the_next() {
+        let at = |partition, next_offset| Checkpoint {
+            projection: "p".to_owned(),
+            topic: "locations".to_owned(),
+            partition,
+            next_offset,
+            appended_at: None,
+        };
+        assert_eq!(applied_positions(&[at(1, 5), at(0, 0)]).to_string(), "locations:1:4");
+        assert_eq!(shown(&applied_positions(&[at(0, 0)])), "nothing");
+    }
+}

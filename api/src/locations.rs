@@ -1,0 +1,116 @@
+//! Locations read: `/api/locations`, `/api/locations/{id}`, `/api/persons/{id}/locations`.
+//!
+//! Everybody's newest first, a person's own oldest first; pages by (time, id). How they are written: `reports.rs`.
+
+use crate::{
+    freshness::{AFTER, Freshness, FreshnessParameters, READS_BOTH, READS_HISTORY, WAIT_MS},
+    paging::{CURSOR, LIMIT, PageParameters, PageRequest},
+    parameters::{Parameters, PathId},
+    persons::known,
+    problem::Problem,
+    resources::{LocationResource, json, tagged},
+    routes::Api,
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::Response,
+};
+use chrono::{Days, NaiveDate, NaiveTime};
+use foldstream_events::Violation;
+use foldstream_read_models::locations::{self, Location, Page, PageEnd, Paging, Window};
+use uuid::Uuid;
+
+/// Locations of everybody, newest first
+#[utoipa::path(get, path = "/api/locations", tag = "locations", params(PageParameters, FreshnessParameters),
+    responses((status = 200, description = "A page of locations", body = Vec<LocationResource>)))]
+pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[LIMIT, CURSOR, AFTER, WAIT_MS]);
+    let page: PageRequest<PageEnd> = PageRequest::read(&mut parameters, 1..=1000, 100);
+    let freshness = Freshness::read(&mut parameters, READS_HISTORY);
+    parameters.finish()?;
+    let standing = freshness.reached(&api).await?;
+    let found = locations::list(&api.parts.database, Paging { after: page.after, limit: page.limit }).await?;
+    Ok(standing.tell(&api, paged(&page, found)?).await)
+}
+
+/// Locations of a person, oldest first
+#[utoipa::path(get, path = "/api/persons/{id}/locations", tag = "locations",
+    params(("id" = String, Path, description = "The person's id"),
+        ("start_date" = Option<String>, Query, description = "First day (UTC), YYYY-MM-DD"),
+        ("end_date" = Option<String>, Query, description = "Last day (UTC), included in full, YYYY-MM-DD"),
+        PageParameters, FreshnessParameters),
+    responses((status = 200, description = "A page of locations", body = Vec<LocationResource>)))]
+pub(crate) async fn list_of_person(State(api): State<Api>, PathId(id): PathId, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &["start_date", "end_date", LIMIT, CURSOR, AFTER, WAIT_MS]);
+    parameters.id(&id);
+    let window = window(&mut parameters);
+    let page: PageRequest<PageEnd> = PageRequest::read(&mut parameters, 1..=1000, 100);
+    let freshness = Freshness::read(&mut parameters, READS_BOTH);
+    parameters.finish()?;
+    let standing = freshness.reached(&api).await?;
+    let database = &api.parts.database;
+    known(database, &id).await?;
+    let paging = Paging { after: page.after, limit: page.limit };
+    let found = locations::list_of_person(database, &id, window, paging).await?;
+    Ok(standing.tell(&api, paged(&page, found)?).await)
+}
+
+/// One location
+#[utoipa::path(get, path = "/api/locations/{id}", tag = "locations",
+    params(("id" = Uuid, Path, description = "The location's id"), FreshnessParameters),
+    responses((status = 200, description = "The location", body = LocationResource)))]
+pub(crate) async fn find(
+    State(api): State<Api>,
+    PathId(id): PathId,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[AFTER, WAIT_MS]);
+    let checked = Uuid::try_parse(&id).map_err(|_| Violation::new("id", &id, "the id of a location is a UUID"));
+    let event_id = parameters.check(checked).unwrap_or_default();
+    let freshness = Freshness::read(&mut parameters, READS_HISTORY);
+    parameters.finish()?;
+    let standing = freshness.reached(&api).await?;
+    let found = locations::find(&api.parts.database, event_id).await?;
+    let location = found
+        .ok_or_else(|| Problem::NotFound(Violation::new("id", &id, "must be the id of a location that is known")))?;
+    Ok(standing.tell(&api, tagged(&headers, event_id, &LocationResource::from(location))?).await)
+}
+
+/// The window of `start_date` and `end_date`: both days in full, UTC.
+pub(crate) fn window(parameters: &mut Parameters) -> Window {
+    let start = parameters.day("start_date");
+    let end = parameters.day("end_date");
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        parameters.refuse(Violation::new("end_date", end, format!("end_date is not before start_date, {start}")));
+    }
+    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    Window { start: start.map(midnight), end: end.and_then(|day| day.checked_add_days(Days::new(1))).map(midnight) }
+}
+
+fn paged(page: &PageRequest<PageEnd>, found: Page<Location>) -> Result<Response, Problem> {
+    let content: Vec<LocationResource> = found.items.into_iter().map(LocationResource::from).collect();
+    let mut response = json(StatusCode::OK, &content)?;
+    if let Some(link) = found.end.and_then(|end| page.link(&end)) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_days_are_in_the_window_in_full() {
+        let uri: Uri = "/?start_date=2026-01-01&end_date=2026-01-01".parse().unwrap();
+        let mut parameters = Parameters::read(&uri, &["start_date", "end_date"]);
+        let window = window(&mut parameters);
+        assert!(parameters.finish().is_ok());
+        assert_eq!(window.start.unwrap().to_rfc3339(), "2026-01-01T00:00:00+00:00");
+        assert_eq!(window.end.unwrap().to_rfc3339(), "2026-01-02T00:00:00+00:00");
+    }
+}

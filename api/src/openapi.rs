@@ -1,0 +1,149 @@
+//! The API described as OpenAPI 3.1: each handler says what is its own, and what all have in common is added here.
+//!
+//! Added: the problems a kind of route can answer with, and the headers of every read.
+
+use crate::{
+    connection, docs, health, locations, messages, persons,
+    problem::{FieldError, ProblemDocument},
+    reports,
+};
+use std::sync::LazyLock;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        ContentBuilder, HeaderBuilder, HttpMethod, Ref, RefOr, Response, ResponseBuilder,
+        path::{Operation, PathItem},
+    },
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Foldstream",
+        description = "People, where they were, and whom they were near. Reads are answered from tables that are folded \
+            from Kafka topics; every read says how far it is (`Foldstream-Applied`, `Foldstream-Lag-Ms`) and can be \
+            asked to wait for a position (`after`), so that you read what you wrote. Errors are problems as RFC 9457 \
+            has them, which name field, value and rule.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        persons::list, persons::create, persons::find, locations::list_of_person, connection::list,
+        locations::list, reports::create, locations::find,
+        messages::list,
+        health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
+    ),
+    components(schemas(ProblemDocument, FieldError)),
+    modifiers(&Common),
+    tags(
+        (name = "people", description = "Who there is, and who was near whom"),
+        (name = "locations", description = "Who was where"),
+        (name = "log", description = "What is on the topics"),
+        (name = "operation", description = "How the service is"),
+    ),
+)]
+struct Description;
+
+static TEXT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+
+/// The description, as JSON.
+#[must_use]
+pub fn openapi_json() -> &'static str {
+    &TEXT
+}
+
+/// What routes of a kind have in common.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut description.paths.paths {
+            let reads_tables = path.starts_with("/api/");
+            for (method, operation) in operations(item) {
+                if !reads_tables && path != "/messages" {
+                    continue;
+                }
+                let writes = method == HttpMethod::Post;
+                add(operation, "400", "A parameter or the syntax of the body breaks a rule");
+                if path.contains("{id}") || path == "/messages" {
+                    add(operation, "404", "There is no such thing");
+                }
+                if writes {
+                    add(operation, "408", "The body did not arrive in time");
+                    add(operation, "413", "The body is longer than 4 MiB");
+                    add(operation, "415", "The body is not JSON");
+                    add(operation, "422", "A field of the body breaks a rule");
+                }
+                add(operation, "500", "Something went wrong here");
+                add(operation, "503", "A dependency is away, or the read model is not as far as asked: try again");
+                if reads_tables && !writes {
+                    tell_freshness(operation);
+                }
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+    let get = item.get.as_mut().map(|operation| (HttpMethod::Get, operation));
+    let post = item.post.as_mut().map(|operation| (HttpMethod::Post, operation));
+    get.into_iter().chain(post)
+}
+
+fn add(operation: &mut Operation, status: &str, description: &str) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response: Response =
+        ResponseBuilder::new().description(description).content("application/problem+json", content).build();
+    operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+}
+
+fn tell_freshness(operation: &mut Operation) {
+    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
+    for (name, description) in [
+        ("foldstream-applied", "The positions this answer holds everything up to"),
+        ("foldstream-lag-ms", "How far the tables are behind the log, in milliseconds; absent when not known"),
+    ] {
+        let header = HeaderBuilder::new().description(Some(description)).build();
+        response.headers.insert(name.to_owned(), header.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        let description: Value = serde_json::from_str(openapi_json()).unwrap();
+        assert_eq!(description["openapi"], "3.1.0");
+        let described: BTreeSet<String> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
+            .collect();
+        let mut served = BTreeSet::new();
+        for line in include_str!("routes.rs").lines() {
+            let Some(route) = line.trim().strip_prefix(".route(\"") else { continue };
+            let (path, handlers) = route.split_once('"').unwrap();
+            for method in ["get", "post", "put", "patch", "delete"] {
+                if handlers.contains(&format!("{method}(")) {
+                    served.insert(format!("{method} {path}"));
+                }
+            }
+        }
+        assert!(served.len() > 10, "{served:?}");
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let description: Value = serde_json::from_str(openapi_json()).unwrap();
+        let text = openapi_json();
+        for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(description.pointer(reference).is_some(), "{reference}");
+        }
+        assert!(text.contains("application/problem+json"));
+    }
+}

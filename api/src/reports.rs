@@ -1,0 +1,243 @@
+//! Locations written: `POST /api/locations`.
+//!
+//! A posted location is a fact appended to `locations`: one object, or an array that is checked whole before the
+//! first of it is written. Its person must be known. Reports of one person keep the order of the array.
+
+use crate::{
+    body::read_json,
+    fields::{Fields, Findings},
+    freshness::POSITION,
+    parameters::Parameters,
+    persons::not_written,
+    problem::Problem,
+    resources::{LocationResource, json},
+    routes::Api,
+};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use foldstream_events::{
+    LocationReported, LocationsEvent, Positions, Violation, checked_id, checked_latitude, checked_longitude,
+    new_event_id,
+};
+use foldstream_read_models::people;
+use foldstream_wire::{WriteError, Writer};
+use futures::{StreamExt, stream};
+use serde::Serialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+use utoipa::ToSchema;
+
+/// How many locations one request may hold.
+const MAX_LOCATIONS: usize = 10_000;
+/// How many of them are on their way to the log at once.
+const IN_FLIGHT: usize = 1000;
+
+/// A location to be reported. For the documentation: fields are read one by one.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewLocation {
+    /// A person who is known
+    person_id: String,
+    /// ISO 8601; without an offset it is UTC
+    #[schema(format = DateTime, example = "2026-01-01T12:00:00Z")]
+    creation_time: String,
+    /// WGS84 degrees: a number, or a text that is one
+    #[schema(minimum = -90, maximum = 90, example = 48.8584)]
+    latitude: f64,
+    /// WGS84 degrees: a number, or a text that is one
+    #[schema(minimum = -180, maximum = 180, example = 2.2945)]
+    longitude: f64,
+}
+
+/// One location, or up to 10,000.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the documentation only")]
+pub(crate) enum NewLocations {
+    One(NewLocation),
+    Many(Vec<NewLocation>),
+}
+
+/// One location as an object, several as an array, as they were posted.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the documentation only")]
+pub(crate) enum ReportedLocations {
+    One(LocationResource),
+    Many(Vec<LocationResource>),
+}
+
+/// Reports locations
+///
+/// Answers when the log has them. `Foldstream-Position` says where; given to a read as `?after=`, that read shows them.
+#[utoipa::path(post, path = "/api/locations", tag = "locations", request_body = NewLocations,
+    responses((status = 201, description = "Reported", body = ReportedLocations,
+        headers(("location" = String, description = "When one was posted"), ("foldstream-position" = String)))))]
+pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -> Result<Response, Problem> {
+    Parameters::read(&uri, &[]).finish()?;
+    let body = read_json(request).await?;
+    let reports = reports(&body)?;
+    refuse_unknown(&api, &reports, body.is_array()).await?;
+    let positions = append_all(&api.parts.writer, &reports).await?;
+    let mut resources: Vec<LocationResource> = reports.into_iter().map(LocationResource::from).collect();
+    let mut response = match body.is_array() {
+        true => json(StatusCode::CREATED, &resources)?,
+        false => {
+            let resource = resources.pop();
+            let mut response = json(StatusCode::CREATED, &resource)?;
+            let path = resource.map(|resource| format!("/api/locations/{}", resource.id)).unwrap_or_default();
+            if let Ok(path) = HeaderValue::from_str(&path) {
+                response.headers_mut().insert(header::LOCATION, path);
+            }
+            response
+        }
+    };
+    if let Ok(positions) = HeaderValue::from_str(&positions.to_string()) {
+        response.headers_mut().insert(POSITION, positions);
+    }
+    Ok(response)
+}
+
+/// The reports of a body, all of them good.
+fn reports(body: &Value) -> Result<Vec<LocationReported>, Problem> {
+    let mut findings = Findings::default();
+    let reports = match body {
+        Value::Array(items) => {
+            if !(1..=MAX_LOCATIONS).contains(&items.len()) {
+                let length = format!("an array of {}", items.len());
+                let rule = format!("an array of locations holds 1 to {MAX_LOCATIONS}");
+                return Err(Problem::InvalidContent(vec![Violation::new("body", length, rule)]));
+            }
+            let place = |index: usize| format!("[{index}]");
+            items.iter().enumerate().filter_map(|(index, item)| report(&mut findings, &place(index), item)).collect()
+        }
+        one => report(&mut findings, "", one).into_iter().collect(),
+    };
+    findings.none()?;
+    Ok(reports)
+}
+
+fn report(findings: &mut Findings, place: &str, value: &Value) -> Option<LocationReported> {
+    let fields = findings.check(Fields::of(place, value))?;
+    let person_id = findings.check(fields.id("person_id", checked_id));
+    let occurred_at: Option<DateTime<Utc>> = findings.check(fields.time("creation_time"));
+    let latitude = findings.check(fields.number("latitude", checked_latitude));
+    let longitude = findings.check(fields.number("longitude", checked_longitude));
+    Some(LocationReported {
+        event_id: new_event_id(),
+        person_id: person_id?,
+        occurred_at: occurred_at?,
+        latitude: latitude?,
+        longitude: longitude?,
+    })
+}
+
+/// Refuses reports of people nobody knows: one question for all of them.
+async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool) -> Result<(), Problem> {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, report) in reports.iter().enumerate() {
+        first.entry(&report.person_id).or_insert(index);
+    }
+    let ids: Vec<&str> = first.keys().copied().collect();
+    let unknown = people::unknown(&api.parts.database, &ids).await?;
+    let mut findings = Findings::default();
+    for id in &unknown {
+        let index = first.get(id.as_str()).copied().unwrap_or_default();
+        let field = if in_array { format!("[{index}].person_id") } else { "person_id".to_owned() };
+        findings.check::<()>(Err(Violation::new(field, id, "must be the id of a person who is known")));
+    }
+    findings.none()
+}
+
+/// Appends in the order of the reports and says how far each partition came.
+async fn append_all(writer: &Writer, reports: &[LocationReported]) -> Result<Positions, Problem> {
+    let mut events = reports.iter().cloned().map(LocationsEvent::from);
+    let Some(first) = events.next() else { return Ok(Positions::default()) };
+    // The first goes alone: where the log is away, nothing more is sent after it. It also looks up the schema, so that
+    // each of the rest is handed to the producer when it is first polled, which is in order.
+    let position = writer.append(&first).await.map_err(|error| not_written(error, reports.len()))?;
+    let rest: Vec<_> = events.map(|event| async move { writer.append(&event).await }).collect();
+    let outcomes: Vec<_> = stream::iter(rest).buffered(IN_FLIGHT).collect().await;
+    let mut positions = Positions::from_iter([position]);
+    let mut not_acknowledged = Vec::new();
+    let mut cause: Option<WriteError> = None;
+    for (index, outcome) in (1..).zip(outcomes) {
+        match outcome {
+            Ok(position) => positions.insert(position),
+            Err(error) => {
+                not_acknowledged.push(index);
+                cause.get_or_insert(error);
+            }
+        }
+    }
+    match cause {
+        None => Ok(positions),
+        Some(cause) => Err(Problem::NotAcknowledged {
+            total: reports.len(),
+            not_acknowledged,
+            positions: positions.to_string(),
+            cause: Arc::new(cause),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn good() -> Value {
+        json!({"person_id": "p1", "creation_time": "2026-01-01T12:00:00Z", "latitude": "48.5", "longitude": 2})
+    }
+
+    fn refused(body: &Value) -> Vec<Violation> {
+        match reports(body) {
+            Err(Problem::InvalidContent(violations)) => violations,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_or_many() {
+        assert_eq!(reports(&good()).unwrap().len(), 1);
+        let many = reports(&json!([good(), good()])).unwrap();
+        assert_eq!((many[1].latitude, many[1].longitude), (48.5, 2.0));
+        assert!(many[0].event_id < many[1].event_id);
+        assert_eq!(reports(&Value::Array(vec![good(); 10_000])).unwrap().len(), 10_000);
+    }
+
+    #[test]
+    fn arrays_that_are_empty_or_too_long() {
+        assert_eq!(refused(&json!([]))[0].value, "an array of 0");
+        assert_eq!(refused(&Value::Array(vec![good(); 10_001]))[0].rule, "an array of locations holds 1 to 10000");
+    }
+
+    #[test]
+    fn fields_of_an_array_are_named_by_their_place() {
+        let mut bad = good();
+        bad["longitude"] = json!("abc");
+        bad["latitude"] = json!(91);
+        let fields: Vec<String> =
+            refused(&json!([good(), bad, 7, {}])).into_iter().map(|violation| violation.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "[1].latitude",
+                "[1].longitude",
+                "[2]",
+                "[3].person_id",
+                "[3].creation_time",
+                "[3].latitude",
+                "[3].longitude"
+            ]
+        );
+    }
+
+    #[test]
+    fn ten_thousand_bad_ones_make_a_hundred_errors() {
+        assert_eq!(refused(&Value::Array(vec![json!({}); 10_000])).len(), 100);
+    }
+}

@@ -1,0 +1,44 @@
+//! Everything that is served: the whole list, and what lies around it.
+//!
+//! A route that is not documented, or documented and not here, fails a test (`openapi.rs`).
+
+use crate::{
+    Parts, connection, docs, health, lag::LogEnds, locations, messages, observe::observe, persons, problem::Problem,
+    reports,
+};
+use axum::{Router, middleware::from_fn, routing::get};
+use tower_http::compression::CompressionLayer;
+
+/// What handlers stand on; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) parts: Parts,
+    pub(crate) log_ends: LogEnds,
+}
+
+/// The API as a service: `run` puts it behind a socket, tests call it.
+pub fn router(parts: Parts) -> Router {
+    let log_ends = LogEnds::new(&parts.browser);
+    Router::new()
+        .route("/api/persons", get(persons::list).post(persons::create))
+        .route("/api/persons/{id}", get(persons::find))
+        .route("/api/persons/{id}/locations", get(locations::list_of_person))
+        .route("/api/persons/{id}/connection", get(connection::list))
+        .route("/api/locations", get(locations::list).post(reports::create))
+        .route("/api/locations/{id}", get(locations::find))
+        .route("/messages", get(messages::list))
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::page))
+        .fallback(async || Problem::UnknownRoute)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(from_fn(observe))
+        .layer(CompressionLayer::new())
+        .with_state(Api { parts, log_ends })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Everything that can be said of the code without running it, fast to slow. Quiet when all is well.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+step() {
+    local name=$1
+    shift
+    local started=$SECONDS output
+    if ! output=$("$@" 2>&1); then
+        printf '%s\n\ncheck: %s failed\n' "$output" "$name" >&2
+        exit 1
+    fi
+    printf 'check: %-22s %3d s\n' "$name" $((SECONDS - started))
+}
+
+shell_scripts() {
+    git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+}
+
+yaml_files() {
+    git ls-files -z '*.yml' '*.yaml' | xargs -0 -r yamllint --strict
+}
+
+# A tool from crates.io, built once into the cache.
+tool() {
+    local name=$1 version=$2 root
+    root=${XDG_CACHE_HOME:-$HOME/.cache}/foldstream/tools
+    [ -x "$root/bin/$name-$version" ] || {
+        cargo install --quiet --locked --root "$root" "$name" --version "$version"
+        mv "$root/bin/$name" "$root/bin/$name-$version"
+    }
+    printf '%s\n' "$root/bin/$name-$version"
+}
+
+unused_dependencies() {
+    "$(tool cargo-machete 0.9.2)" .
+}
+
+documentation() {
+    RUSTDOCFLAGS='--deny warnings' cargo doc --locked --quiet --workspace --no-deps --document-private-items
+}
+
+step 'format' cargo fmt --all --check
+step 'scripts' shell_scripts
+step 'yaml' yaml_files
+step 'licences' python3 dev/check/licences.py
+dev/check/advisories.sh
+step 'unused dependencies' unused_dependencies
+step 'structure' cargo test --locked --quiet --test house
+step 'clippy' cargo clippy --locked --quiet --workspace --all-targets -- --deny warnings
+step 'flow map' cargo test --locked --quiet --bin foldstream
+step 'documentation' documentation

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs every test and says how many ran. The tests start and stop their own stacks on free ports; the artefacts of a
+# failed run stay under .local/tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+log=.local/tests/test.log
+mkdir -p "$(dirname "$log")"
+# The binaries that the tests start as processes.
+cargo build --locked --quiet --bins
+status=0
+# One test at a time within the binary of the whole: each needs the machine for itself.
+cargo test --locked --workspace --lib --bins --tests 2>&1 | tee "$log" || status=$?
+ran=$(awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log")
+echo "tests: $ran"
+exit "$status"

@@ -1,0 +1,90 @@
+//! The fold of a reported location: a row of the history, and where the person is now if no later report is known.
+
+use crate::FLOW;
+use foldstream_consume_loop::{Projection, Step};
+use foldstream_events::{Flow, LocationsEvent};
+use foldstream_read_models::locations::{LocationChanges, LocationRow};
+use foldstream_wire::Recorded;
+
+#[derive(Debug)]
+pub struct Locations;
+
+impl Projection for Locations {
+    type Event = LocationsEvent;
+    type Changes = LocationChanges;
+    const FLOW: Flow = FLOW;
+
+    fn apply(changes: &mut LocationChanges, record: &Recorded<LocationsEvent>) -> Step {
+        let Some(LocationsEvent::LocationReported(report)) = &record.event else {
+            return Step::DeadLetter("a record without a value means nothing on this topic".to_owned());
+        };
+        let index = changes.history.len();
+        changes.history.push(LocationRow {
+            person_id: report.person_id.clone(),
+            event_id: report.event_id,
+            occurred_at: report.occurred_at,
+            latitude: report.latitude,
+            longitude: report.longitude,
+            source_partition: record.partition,
+            source_offset: record.offset,
+        });
+        match changes.current.get_mut(&report.person_id) {
+            // Of two reports at the same time the later one in the log counts, as in the upsert.
+            Some(current) => {
+                if changes.history[*current].occurred_at <= report.occurred_at {
+                    *current = index;
+                }
+            }
+            None => {
+                changes.current.insert(report.person_id.clone(), index);
+            }
+        }
+        Step::Applied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use foldstream_events::LocationReported;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn record(person: u8, offset: i64, second: i64) -> Recorded<LocationsEvent> {
+        let event = LocationReported {
+            event_id: Uuid::from_u128(u128::from(offset.unsigned_abs())),
+            person_id: format!("p{person}"),
+            occurred_at: DateTime::from_timestamp(second, 0).unwrap(),
+            latitude: 1.0,
+            longitude: 2.0,
+        };
+        Recorded { partition: 0, offset, key: event.person_id.clone(), event: Some(event.into()) }
+    }
+
+    #[test]
+    fn a_record_without_a_value_is_a_dead_letter() {
+        let mut changes = LocationChanges::default();
+        let tombstone = Recorded { partition: 0, offset: 1, key: "p1".to_owned(), event: None };
+        assert!(matches!(Locations::apply(&mut changes, &tombstone), Step::DeadLetter(_)));
+        assert_eq!(changes, LocationChanges::default());
+    }
+
+    proptest! {
+        /// Every report is in the history once and in order; the current one is the latest by time, then by offset.
+        #[test]
+        fn late_reports_change_history_only(reports in prop::collection::vec((0..3u8, 0..5i64), 0..40)) {
+            let mut changes = LocationChanges::default();
+            for (offset, (person, second)) in (0i64..).zip(&reports) {
+                Locations::apply(&mut changes, &record(*person, offset, *second));
+            }
+            let offsets: Vec<_> = changes.history.iter().map(|row| row.source_offset).collect();
+            prop_assert_eq!(offsets, (0..i64::try_from(reports.len()).unwrap()).collect::<Vec<_>>());
+            for (person, current) in &changes.current {
+                let latest = changes.history.iter().filter(|row| row.person_id == *person)
+                    .max_by_key(|row| (row.occurred_at, row.source_offset));
+                prop_assert_eq!(latest, changes.history.get(*current));
+            }
+        }
+    }
+}

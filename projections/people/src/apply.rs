@@ -1,0 +1,81 @@
+//! The fold of a profile: the newest one of a person is the row; a record without a value erases it.
+
+use crate::FLOW;
+use foldstream_consume_loop::{Projection, Step};
+use foldstream_events::{Flow, PersonProfilesEvent};
+use foldstream_read_models::people::{PeopleChanges, PersonRow};
+use foldstream_wire::Recorded;
+
+#[derive(Debug)]
+pub struct People;
+
+impl Projection for People {
+    type Event = PersonProfilesEvent;
+    type Changes = PeopleChanges;
+    const FLOW: Flow = FLOW;
+
+    fn apply(changes: &mut PeopleChanges, record: &Recorded<PersonProfilesEvent>) -> Step {
+        let row = record.event.as_ref().map(|PersonProfilesEvent::PersonProfileRecorded(profile)| PersonRow {
+            first_name: profile.first_name.clone(),
+            last_name: profile.last_name.clone(),
+            company_name: profile.company_name.clone(),
+            recorded_at: profile.occurred_at,
+            event_id: profile.event_id,
+            source_partition: record.partition,
+            source_offset: record.offset,
+        });
+        changes.people.insert(record.key.clone(), row);
+        Step::Applied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use foldstream_events::PersonProfileRecorded;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use uuid::Uuid;
+
+    fn record(person: u8, offset: i64, name: Option<u8>) -> Recorded<PersonProfilesEvent> {
+        let event = name.map(|name| {
+            PersonProfileRecorded {
+                event_id: Uuid::from_u128(u128::from(name)),
+                person_id: format!("p{person}"),
+                occurred_at: DateTime::UNIX_EPOCH,
+                first_name: format!("name {name}"),
+                last_name: "x".to_owned(),
+                company_name: "y".to_owned(),
+            }
+            .into()
+        });
+        Recorded { partition: 0, offset, key: format!("p{person}"), event }
+    }
+
+    proptest! {
+        /// However the records are cut into batches, the rows are those of the newest record of each person.
+        #[test]
+        fn the_newest_of_each_person_is_the_row(
+            records in prop::collection::vec((0..4u8, prop::option::of(0..9u8)), 0..40),
+            batch in 1..10usize,
+        ) {
+            let records: Vec<_> =
+                (0i64..).zip(&records).map(|(offset, (person, name))| record(*person, offset, *name)).collect();
+            let mut table = BTreeMap::new();
+            for batch in records.chunks(batch) {
+                let mut changes = PeopleChanges::default();
+                for record in batch {
+                    prop_assert_eq!(People::apply(&mut changes, record), Step::Applied);
+                }
+                table.extend(changes.people);
+            }
+            for person in 0..4u8 {
+                let key = format!("p{person}");
+                let newest = records.iter().rev().find(|record| record.key == key);
+                let expected = newest.map(|record| record.event.as_ref().map(|_| record.offset));
+                prop_assert_eq!(table.get(&key).map(|row| row.as_ref().map(|row| row.source_offset)), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `foldstream schemas`: registers our schemas at deploy, or says how the registry differs from them.
+
+use crate::output::{Format, Output, line};
+use anyhow::{Result, bail};
+use foldstream_wire::{Config, Registry};
+use serde_json::json;
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Action {
+    /// Set the compatibility level, then register every schema; harmless when repeated
+    Register(Output),
+    /// List every difference between our schemas and the registry; fails when there is one
+    Check(Output),
+}
+
+pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
+    let registry = Registry::new(config)?;
+    match action {
+        Action::Register(output) => {
+            let registered = registry.register_all().await?;
+            let values: Vec<_> =
+                registered.iter().map(|(record, id)| json!({"subject": record.subject(), "id": id})).collect();
+            let rows = registered.iter().map(|(record, id)| vec![record.subject(), id.to_string()]).collect();
+            output.print(&values, &["subject", "id"], rows)
+        }
+        Action::Check(output) => {
+            let differences = registry.check_all().await?;
+            if differences.is_empty() && output.output == Format::Table {
+                return line("every schema is registered, and the registry guards their compatibility");
+            }
+            let rows = differences.iter().map(|difference| vec![difference.clone()]).collect();
+            output.print(&differences, &["difference"], rows)?;
+            if !differences.is_empty() {
+                bail!("{} differences: `foldstream schemas register` registers what is compatible", differences.len());
+            }
+            Ok(())
+        }
+    }
+}

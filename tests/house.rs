@@ -1,0 +1,131 @@
+//! The rules of the house that a compiler does not know: layers, who may use what, how long a file may be.
+
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The stages, in the order data flows. A crate may depend on its own stage and on those before it.
+const STAGES: &[&str] = &["schemas", "producers", "processors", "projections", "api", ""];
+/// What developers run; it may depend on anything, and nothing but tests on it.
+const DEVELOPMENT: &str = "dev";
+/// Crates that serve all services of their stage; the services themselves never depend on each other.
+const FOUNDATIONS: &[&str] = &["processors/consume-loop", "projections/read-models"];
+/// Third-party crates that only one of ours may use.
+const RESERVED: &[(&str, &str)] = &[
+    ("rdkafka", "schemas/wire"),
+    ("serde_avro_fast", "schemas/wire"),
+    ("sqlx", "projections/read-models"),
+    ("axum", "api"),
+    ("opentelemetry-otlp", "schemas/telemetry"),
+];
+const MAX_LINES: usize = 600;
+const FORBIDDEN_NAMES: &[&str] = &["common", "utils", "util", "helpers", "types", "core", "shared", "base"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Folder of each of our crates, with the names of what it depends on outside of tests.
+fn crates() -> BTreeMap<String, Vec<String>> {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let folder = |manifest: &str| {
+        let folder = Path::new(manifest).parent().unwrap().strip_prefix(root()).unwrap();
+        folder.to_str().unwrap().to_owned()
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let dependencies = dependencies.filter(|dependency| dependency["kind"].as_str() != Some("dev"));
+            let name = |dependency: &Value| match dependency["path"].as_str() {
+                Some(path) => Path::new(path).strip_prefix(root()).unwrap().to_str().unwrap().to_owned(),
+                None => dependency["name"].as_str().unwrap().to_owned(),
+            };
+            (folder(package["manifest_path"].as_str().unwrap()), dependencies.map(name).collect())
+        })
+        .collect()
+}
+
+fn stage(folder: &str) -> &str {
+    folder.split('/').next().unwrap()
+}
+
+#[test]
+fn dependencies_point_left_or_stay_in_their_stage() {
+    let crates = crates();
+    let rank = |folder: &str| {
+        STAGES.iter().position(|known| *known == stage(folder)).unwrap_or_else(|| panic!("{folder} is in no stage"))
+    };
+    for (folder, dependencies) in crates.iter().filter(|(folder, _)| stage(folder) != DEVELOPMENT) {
+        for dependency in dependencies.iter().filter(|dependency| crates.contains_key(*dependency)) {
+            assert_ne!(stage(dependency), DEVELOPMENT, "{folder} depends on {dependency}, which only developers run");
+            assert!(rank(dependency) <= rank(folder), "{folder} depends on {dependency}, against the flow of data");
+            let same_stage = stage(dependency) == stage(folder) && stage(folder) != "schemas" && !folder.is_empty();
+            assert!(
+                !same_stage || FOUNDATIONS.contains(&dependency.as_str()),
+                "{folder} depends on {dependency}: services of a stage meet in topics"
+            );
+        }
+    }
+}
+
+#[test]
+fn reserved_crates_are_used_in_their_one_place() {
+    for (folder, dependencies) in crates() {
+        for (name, owner) in RESERVED {
+            assert!(
+                folder == *owner || stage(&folder) == DEVELOPMENT || !dependencies.iter().any(|used| used == name),
+                "{folder} depends on {name}, which only {owner} may use"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_crate_or_module_is_named_for_nothing() {
+    for file in sources() {
+        let stem = file.file_stem().unwrap().to_str().unwrap();
+        assert!(!FORBIDDEN_NAMES.contains(&stem), "{} is named for nothing", file.display());
+    }
+    for folder in crates().keys() {
+        let name = folder.rsplit('/').next().unwrap();
+        assert!(!FORBIDDEN_NAMES.contains(&name), "{folder} is named for nothing");
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        // Tests beside the code do not count.
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines of code, at most {MAX_LINES} are allowed", file.display());
+        assert!(text.starts_with("//!"), "{} does not open with what it is", file.display());
+    }
+}
+
+/// Every Rust file of ours, as git knows them, but for tests.
+fn sources() -> Vec<PathBuf> {
+    let files = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(files.status.success(), "{}", String::from_utf8_lossy(&files.stderr));
+    let files = String::from_utf8(files.stdout).unwrap();
+    let files: Vec<_> = files.lines().filter(|file| !file.contains("tests/")).map(|file| root().join(file)).collect();
+    assert!(files.len() > 20, "only {} files found", files.len());
+    files
+}

@@ -1,0 +1,30 @@
+"""Does to topics by hand what an operator might.
+
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL create TOPIC PARTITIONS
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete TOPIC
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL set TOPIC NAME VALUE
+"""
+
+import sys
+
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+brokers, action, topic = sys.argv[1], sys.argv[4], sys.argv[5]
+admin = AdminClient({"bootstrap.servers": brokers})
+if action == "create":
+    done = admin.create_topics([NewTopic(topic, num_partitions=int(sys.argv[6]), replication_factor=3)])
+elif action == "delete":
+    done = admin.delete_topics([topic], operation_timeout=30)
+else:
+    entry = ConfigEntry(sys.argv[6], sys.argv[7], incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    done = admin.incremental_alter_configs([resource])
+for future in done.values():
+    future.result(30)

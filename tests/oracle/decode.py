@@ -1,0 +1,92 @@
+"""Decodes a topic with a client that is not ours and compares it, field by field, with `foldstream messages`.
+
+    python tests/oracle/decode.py BROKERS REGISTRY_URL DATABASE_URL TOPIC MESSAGES_FILE
+
+MESSAGES_FILE holds what `foldstream messages --output json` printed: one JSON object a line.
+"""
+
+import datetime
+import json
+import sys
+import uuid
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+brokers, registry_url, _, topic, messages_file = sys.argv[1:6]
+registry = SchemaRegistryClient({"url": registry_url})
+decode = AvroDeserializer(registry)
+consumer = Consumer(
+    {
+        "bootstrap.servers": brokers,
+        "group.id": "decode-never-joined",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+    }
+)
+
+
+def records():
+    """Every committed record of the topic by partition and offset."""
+    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    found, open_partitions = {}, set(partitions)
+    while open_partitions:
+        for message in consumer.consume(10_000, timeout=1):
+            if message.error() is None:
+                found[message.partition(), message.offset()] = message
+            elif message.error().name() == "_PARTITION_EOF":
+                open_partitions.discard(message.partition())
+            else:
+                sys.exit(f"{topic}: {message.error()}")
+    return found
+
+
+def written(value):
+    """A decoded value as foldstream writes it."""
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return value
+
+
+def read(ours, like):
+    """A value of ours, with times read back where the other client has a time."""
+    return datetime.datetime.fromisoformat(ours) if isinstance(like, datetime.datetime) else ours
+
+
+compared = 0
+with open(messages_file) as lines:
+    messages = [json.loads(line) for line in lines]
+assert messages, f"no messages of {topic}"
+recorded = records()
+for ours in messages:
+    theirs = recorded[ours["partition"], ours["offset"]]
+    assert ours["topic"] == topic
+    assert ours["position"] == f"{topic}:{ours['partition']}:{ours['offset']}"
+    assert ours["key"] == theirs.key().decode(), ours["position"]
+    kind, at = theirs.timestamp()
+    assert kind == TIMESTAMP_LOG_APPEND_TIME, kind
+    assert datetime.datetime.fromisoformat(ours["timestamp"]).timestamp() == at / 1000, ours["position"]
+    assert ours["headers"] == {name: value.decode() for name, value in theirs.headers()}, ours["position"]
+    assert ours["size"] == len(theirs.key()) + len(theirs.value() or b""), ours["position"]
+    if theirs.value() is None:
+        assert ours["value"] is None, ours["position"]
+        continue
+    schema_id = int.from_bytes(theirs.value()[1:5], "big")
+    assert ours["schema"]["id"] == schema_id, ours["position"]
+    latest = registry.get_latest_version(ours["schema"]["subject"])
+    assert latest.schema_id == schema_id and latest.version == ours["schema"]["version"], ours["schema"]
+    value = {
+        name: written(field)
+        for name, field in decode(theirs.value(), SerializationContext(topic, MessageField.VALUE)).items()
+    }
+    assert {name: read(ours["value"].get(name), field) for name, field in value.items()} == value, ours
+    assert ours["value"].keys() == value.keys(), ours
+    compared += 1
+print(f"{topic}: {compared} records agree field by field")

@@ -1,0 +1,11 @@
+"""Lists the consumer groups there are.
+
+    python tests/oracle/groups.py BROKERS REGISTRY_URL DATABASE_URL
+"""
+
+import sys
+
+from confluent_kafka.admin import AdminClient
+
+listed = AdminClient({"bootstrap.servers": sys.argv[1]}).list_consumer_groups().result(30)
+print(" ".join(sorted(group.group_id for group in listed.valid)))

@@ -1,0 +1,206 @@
+//! A world to test in: a stack with topics and schemas, and the executable to run in it.
+
+use foldstream_stack::{Options, Stack};
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A stack, and how to reach it.
+pub(crate) struct World {
+    pub(crate) stack: Stack,
+    pub(crate) http: String,
+}
+
+impl World {
+    /// Brokers, registry and database, still without topics.
+    pub(crate) fn bare(name: &str) -> Self {
+        let stack = Stack::start(Options::temporary(name).unwrap()).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { stack, http: format!("127.0.0.1:{port}") }
+    }
+
+    /// The same with topics and schemas.
+    pub(crate) fn start(name: &str) -> Self {
+        let world = Self::bare(name);
+        world.succeeds(&["topics", "apply"]);
+        world.succeeds(&["schemas", "register"]);
+        world
+    }
+
+    /// The executable, set to this world.
+    pub(crate) fn foldstream(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foldstream"));
+        command
+            .args(arguments)
+            .env("FOLDSTREAM_KAFKA_BROKERS", self.stack.bootstrap())
+            .env("FOLDSTREAM_REGISTRY_URL", self.stack.registry_url())
+            .env("FOLDSTREAM_DATABASE_URL", self.stack.database_url())
+            .env("FOLDSTREAM_HTTP_LISTEN", &self.http)
+            .env("FOLDSTREAM_DATA_DIR", foldstream_stack::cache().unwrap())
+            .env("FOLDSTREAM_LOG_FORMAT", "human")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.foldstream(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; gives what it printed.
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(output.status.success(), "foldstream {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Runs a command that must fail; gives what it said.
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(!output.status.success(), "foldstream {arguments:?} succeeded: {}", text(&output.stdout));
+        text(&output.stderr)
+    }
+
+    /// Starts a command that goes on, its log in the world's directory.
+    pub(crate) fn spawn(&self, name: &str, arguments: &[&str]) -> Running {
+        let path = self.stack.directory().join(format!("{name}.log"));
+        let log = File::options().create(true).append(true).open(&path).unwrap();
+        let child = self.foldstream(arguments).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        Running { child, log: path }
+    }
+
+    /// Every service in one process, up to readiness.
+    pub(crate) fn run_all(&self) -> Running {
+        let running = self.spawn("foldstream", &["run", "all"]);
+        until("every service is ready", Duration::from_secs(60), || {
+            let ready = self.get("/health/ready");
+            match ready {
+                Ok(response) if response.status().is_success() => Ok(()),
+                Ok(response) => Err(response.text().unwrap_or_default()),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        running
+    }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
+        reqwest::blocking::get(format!("http://{}{path}", self.http))
+    }
+
+    /// The JSON that a path answers with 200.
+    pub(crate) fn json(&self, path: &str) -> Value {
+        let response = self.get(path).unwrap();
+        let status = response.status();
+        let body = response.text().unwrap();
+        assert!(status.is_success(), "{path}: {status} {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// What a query answers, a line a row.
+    pub(crate) fn sql(&self, query: &str) -> String {
+        sql(&self.stack.database_url(), query)
+    }
+
+    /// Runs one of the independent checks in `tests/oracle`; it must succeed.
+    pub(crate) fn oracle(&self, script: &str, arguments: &[&str]) -> String {
+        let python = foldstream_stack::cache().unwrap().join("python/bin/python");
+        let output = Command::new(python)
+            .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script))
+            .args([self.stack.bootstrap(), self.stack.registry_url(), self.stack.database_url()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{script}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Waits until every projection has folded everything that is on its topics.
+    pub(crate) fn until_caught_up(&self) {
+        until("every projection has caught up", Duration::from_secs(120), || {
+            let output = self.output(&["projections", "status", "--output", "json"]);
+            let status: Value = serde_json::from_slice(&output.stdout).map_err(|_| text(&output.stderr))?;
+            let partitions = status.as_array().cloned().unwrap_or_default();
+            let behind: Vec<_> = partitions.iter().filter(|partition| partition["lag_records"] != 0).collect();
+            if behind.is_empty() && partitions.len() == 12 { Ok(()) } else { Err(format!("{behind:?}")) }
+        });
+    }
+}
+
+/// A process that goes on until it is stopped; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub(crate) fn kill_9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the process must end by itself, and well.
+    pub(crate) fn terminate(mut self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let status = self.wait(Duration::from_secs(30));
+        assert!(status.success(), "{status}; its log ends with: {}", self.log_tail());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self, patience: Duration) -> std::process::ExitStatus {
+        let log = self.log.clone();
+        let child = &mut self.child;
+        until(&format!("{} ends", log.display()), patience, || {
+            child.try_wait().unwrap().ok_or_else(|| "still running".to_owned())
+        })
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn log_tail(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks until there is an answer; at the deadline says what was seen last.
+pub(crate) fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        match look() {
+            Ok(answer) => return answer,
+            Err(seen) if Instant::now() > deadline => panic!("not within {patience:?}: {what}; seen last: {seen}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// What a query answers, a line a row.
+pub(crate) fn sql(database_url: &str, query: &str) -> String {
+    let output = Command::new("psql")
+        .args([database_url, "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-At", "-c", query])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{query}: {}", text(&output.stderr));
+    text(&output.stdout).trim().to_owned()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
