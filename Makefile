@@ -13,7 +13,7 @@ setup: ## install what is missing and download the parts of the local stack
 	@dev/setup.sh
 
 build: setup ## compile everything for use
-	@cargo build --release --locked --quiet --bins
+	@cargo build --release --locked --quiet --workspace --bins
 
 demo: build ## start the stack, run everything on real data, leave it running
 	@$(RELEASE)/foldstream-stack demo

@@ -1,5 +1,7 @@
 //! The rules of the house that a compiler does not know: layers, who may use what, how long a file may be.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
+
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

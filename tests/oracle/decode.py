@@ -11,13 +11,13 @@ import sys
 import uuid
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 brokers, registry_url, _, topic, messages_file = sys.argv[1:6]
 registry = SchemaRegistryClient({"url": registry_url})
-decode = AvroDeserializer(registry)
+decode = AvroDeserializer(registry, conf={"subject.name.strategy": topic_record_subject_name_strategy})
 consumer = Consumer(
     {
         "bootstrap.servers": brokers,

@@ -8,12 +8,14 @@ import sys
 
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 brokers, registry_url, database_url = sys.argv[1:4]
-decode_value = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
+# The default strategy asks the registry about associations, for every record, and this registry has none.
+strategy = {"subject.name.strategy": topic_record_subject_name_strategy}
+decode_value = AvroDeserializer(SchemaRegistryClient({"url": registry_url}), conf=strategy)
 
 
 def read(topic):

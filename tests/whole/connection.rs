@@ -92,11 +92,13 @@ fn oracle(url: &str, proximity: &Proximity<'_>) -> String {
     sql(
         url,
         &format!(
-            "with their as materialized (select * from location_history where occurred_at >= '{start}' and occurred_at < '{end}')
-            select other.event_id from their other
-            where other.person_id <> '{person_id}' and exists (
-                select from their own where own.person_id = '{person_id}' and st_dwithin(own.position, other.position, {distance_m}))
-            order by other.occurred_at, other.event_id"
+            "with own as materialized (
+                select position from location_history
+                where person_id = '{person_id}' and occurred_at >= '{start}' and occurred_at < '{end}')
+            select event_id from location_history other
+            where occurred_at >= '{start}' and occurred_at < '{end}' and person_id <> '{person_id}'
+                and exists (select from own where st_dwithin(own.position, other.position, {distance_m}))
+            order by occurred_at, event_id"
         ),
     )
 }

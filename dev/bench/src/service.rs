@@ -1,10 +1,11 @@
 //! The executable at work: a process of its own, so that its memory and its processor time are its own.
 
 use crate::processor_time;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use foldstream_stack::{
     http,
     process::{Identity, Signal},
+    wait::{self, Look},
 };
 use std::{
     fs::{self, File},
@@ -16,6 +17,7 @@ use std::{
 
 /// Longer than the drain of a service may take.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const READY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `foldstream run …`; killed when dropped.
 #[derive(Debug)]
@@ -49,6 +51,19 @@ impl Service {
                 bail!("foldstream ended ({status}); its last words: {}", said.lines().last().unwrap_or("none"))
             }
         }
+    }
+
+    /// Waits until all its services say they are ready. Blocks.
+    pub(crate) fn until_ready(&mut self) -> Result<()> {
+        let seen = wait::until(READY_PATIENCE, || {
+            self.check()?;
+            anyhow::Ok(match http::get(self.metrics, "/health/ready") {
+                Ok(answer) if answer.status == 200 => Look::Found(()),
+                Ok(answer) => Look::NotYet(answer.body),
+                Err(error) => Look::NotYet(error.to_string()),
+            })
+        })?;
+        seen.map_err(|seen| anyhow!("foldstream is not ready: {seen}"))
     }
 
     /// Processor seconds since its start.

@@ -62,11 +62,11 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     let replay = whole(records / world.replay_seconds);
     table.row(vec!["foldstream replay: rows -> topic (once, start-up included)".to_owned(), "".into(), replay]);
     table.print()?;
-    print_costs(&folds, &indexed, &unindexed)
+    print_costs(records, &folds, &indexed, &unindexed)
 }
 
 /// Where the time went, run by run.
-fn print_costs(folds: &[Fold], indexed: &[Spent], unindexed: &[Spent]) -> Result<()> {
+fn print_costs(records: f64, folds: &[Fold], indexed: &[Spent], unindexed: &[Spent]) -> Result<()> {
     line("")?;
     line("Seconds of each run, and processor seconds of each party in it")?;
     let mut table = Table::new(&[
@@ -77,7 +77,7 @@ fn print_costs(folds: &[Fold], indexed: &[Spent], unindexed: &[Spent]) -> Result
         "client",
         "Postgres",
         "brokers",
-        "others",
+        "strangers",
         "peak MB",
     ]);
     for (number, fold) in folds.iter().enumerate() {
@@ -86,7 +86,7 @@ fn print_costs(folds: &[Fold], indexed: &[Spent], unindexed: &[Spent]) -> Result
             format!("foldstream {}", number + 1),
             tenths(spent.seconds),
             tenths(transactions.sum),
-            whole(1e6 / transactions.count.max(1.0)),
+            whole(records / transactions.count.max(1.0)),
             tenths(*processor_seconds),
             tenths(spent.postgres),
             tenths(spent.brokers),
@@ -96,8 +96,8 @@ fn print_costs(folds: &[Fold], indexed: &[Spent], unindexed: &[Spent]) -> Result
     }
     for (name, runs) in [("(a)", indexed), ("(a')", unindexed)] {
         for (number, spent) in runs.iter().enumerate() {
-            let others = spent.machine - spent.bench - spent.postgres - spent.brokers;
-            let figures = [spent.bench, spent.postgres, spent.brokers, others].map(tenths);
+            let strangers = spent.machine - spent.bench - spent.postgres - spent.brokers;
+            let figures = [spent.bench, spent.postgres, spent.brokers, strangers].map(tenths);
             let mut row = vec![format!("{name} {}", number + 1), tenths(spent.seconds), "".into(), "".into()];
             row.extend(figures);
             table.row(row);

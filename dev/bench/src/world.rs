@@ -79,6 +79,8 @@ impl World {
     /// Folds whatever these projections have not folded yet.
     pub(crate) async fn fold_all(&self, projections: &[Flow]) -> Result<()> {
         let mut service = self.serve(projections)?;
+        // Also so that it can be asked to stop: before, a signal just ends it.
+        tokio::task::block_in_place(|| service.until_ready())?;
         for flow in projections {
             self.until_folded(flow, &mut service).await?;
         }

@@ -26,9 +26,11 @@
 
 mod backoff;
 mod decoding;
+mod fetching;
 mod folding;
 mod lag;
 mod session;
+mod waiting;
 
 pub use session::{Service, run};
 

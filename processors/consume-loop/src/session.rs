@@ -1,12 +1,14 @@
 //! The loop: a session is one membership in the group, from joining to the first thing it cannot settle itself.
 
 use crate::{
-    Commit, DeadLetter, Projection, Step, Store, StoreError,
+    Commit, Projection, Step, Store, StoreError,
     backoff::{Backoff, Stopping},
     chain,
-    decoding::{Entry, Schemas, decode_batch, schema_ids},
+    decoding::{Entry, Schemas, decode_batch},
+    fetching::{dead_letters, schemas},
     folding::{Folded, fold},
     lag::{Standing, measure, seconds_since},
+    waiting::Waiting,
 };
 use foldstream_events::TopicEvent;
 use foldstream_telemetry::{
@@ -15,8 +17,7 @@ use foldstream_telemetry::{
     trace_context::add_link,
 };
 use foldstream_wire::{
-    Batch, Browser, Config, FetchedRecord, PartitionEnd, Reader, ReaderError, ReaderEvent, ReaderOptions, Registry,
-    TopicPartition,
+    Batch, Browser, Config, PartitionEnd, Reader, ReaderError, ReaderEvent, ReaderOptions, Registry, TopicPartition,
 };
 use std::{
     collections::HashMap,
@@ -206,7 +207,7 @@ where
     /// Decodes a batch and writes it: whole if the store takes it, in halves down to the one bad event if not.
     async fn take(&mut self, batch: Batch, reader: &Reader) -> Result<(), SessionError> {
         metrics::histogram!(names::PROJECTION_BATCH_RECORDS, "projection" => Self::NAME).record(count(batch.len()));
-        let schemas = self.schemas(&batch).await?;
+        let schemas = schemas(&self.service.registry, &batch, &mut self.waiting()).await?;
         let (batch, entries) = decode_off_thread::<P>(batch, schemas).await?;
         // Ranges still to be written, the first one on top.
         let mut ranges = vec![Range { start: 0, end: entries.len() }];
@@ -214,7 +215,7 @@ where
             let ends: &[PartitionEnd] = if range.end == entries.len() { &batch.ends } else { &[] };
             let slice = &entries[range.clone()];
             let folded = fold::<P>(slice, &self.next, ends);
-            match self.write(folded, &batch, &entries, reader).await {
+            match self.write(folded, &batch, reader).await {
                 Err(SessionError::Store(StoreError::BadData { .. })) if slice.len() > 1 => {
                     let middle = range.start + slice.len() / 2;
                     ranges.push(middle..range.end);
@@ -231,7 +232,7 @@ where
                         halted: folded.halted,
                         applied: 0,
                     };
-                    self.write(folded, &batch, &entries, reader).await?;
+                    self.write(folded, &batch, reader).await?;
                 }
                 other => other?,
             }
@@ -240,20 +241,14 @@ where
     }
 
     /// One transaction, tried again while the store is away.
-    async fn write(
-        &mut self,
-        folded: Folded<P::Changes>,
-        batch: &Batch,
-        entries: &[Entry<P::Event>],
-        reader: &Reader,
-    ) -> Result<(), SessionError> {
+    async fn write(&mut self, folded: Folded<P::Changes>, batch: &Batch, reader: &Reader) -> Result<(), SessionError> {
         for (partition, reason) in folded.halted {
             tracing::error!(projection = Self::NAME, error.message = reason, "partition halted; nothing is skipped");
             reader.pause(partition)?;
             self.halted.insert(partition, reason);
         }
         if !folded.advances.is_empty() {
-            let dead_letters = self.dead_letters(&folded.dead, batch, entries).await?;
+            let dead_letters = dead_letters(&self.service.browser, &folded.dead, batch, &mut self.waiting()).await?;
             let commit = Commit { changes: folded.changes, dead_letters, advances: folded.advances };
             self.commit(&commit).await?;
             self.committed(&commit, folded.applied);
@@ -265,7 +260,7 @@ where
     }
 
     async fn commit(&self, commit: &Commit<P::Changes>) -> Result<(), SessionError> {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut waiting = self.waiting();
         loop {
             let started = Instant::now();
             match self.store.commit(Self::NAME, commit).await {
@@ -274,7 +269,7 @@ where
                         .record(started.elapsed().as_secs_f64());
                     return Ok(());
                 }
-                Err(error @ StoreError::Unavailable { .. }) => self.wait_for_store(&error, &mut backoff).await?,
+                Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
                 Err(error) => {
                     if matches!(error, StoreError::Fenced { .. }) {
                         metrics::counter!(names::FENCE_REFUSALS_TOTAL, "projection" => Self::NAME).increment(1);
@@ -312,91 +307,17 @@ where
     }
 
     async fn positions(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>, SessionError> {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut waiting = self.waiting();
         loop {
             match self.store.positions(Self::NAME, partitions).await {
-                Err(error @ StoreError::Unavailable { .. }) => self.wait_for_store(&error, &mut backoff).await?,
+                Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
                 other => return Ok(other?),
             }
         }
     }
 
-    async fn wait_for_store(&self, error: &StoreError, backoff: &mut Backoff) -> Result<(), Stopping> {
-        if let StoreError::Unavailable { code, .. } = error {
-            metrics::counter!(names::RETRIES_TOTAL, "projection" => Self::NAME, "sqlstate" => code.clone())
-                .increment(1);
-        }
-        self.wait_for("store", &chain(error), backoff).await
-    }
-
-    /// Says what is waited for, then waits; readiness turns green again with the next success.
-    async fn wait_for(&self, dependency: &'static str, reason: &str, backoff: &mut Backoff) -> Result<(), Stopping> {
-        tracing::warn!(projection = Self::NAME, dependency, error.message = reason, "waiting");
-        self.service.component.set(Status::Degraded { reason: reason.to_owned() });
-        backoff.wait(&self.service.shutdown).await
-    }
-
-    /// The schemas of a batch; a registry that is away is waited for, an id it does not know is the record's fault.
-    async fn schemas(&self, batch: &Batch) -> Result<Schemas, SessionError> {
-        let mut schemas = Schemas::new();
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        for id in schema_ids(batch) {
-            let schema = loop {
-                match self.service.registry.schema(id).await {
-                    Err(error) if error.is_retriable() => {
-                        self.wait_for("registry", &chain(&error), &mut backoff).await?
-                    }
-                    other => break other.map_err(|error| error.to_string()),
-                }
-            };
-            schemas.insert(id, schema);
-        }
-        Ok(schemas)
-    }
-
-    /// The originals of records that could not be used: bytes from the batch, headers read again from the topic.
-    async fn dead_letters(
-        &self,
-        dead: &[(usize, String)],
-        batch: &Batch,
-        entries: &[Entry<P::Event>],
-    ) -> Result<Vec<DeadLetter>, SessionError> {
-        let mut wanted: HashMap<TopicPartition, Vec<i64>> = HashMap::new();
-        let dead: Vec<_> = dead
-            .iter()
-            .filter_map(|(index, reason)| {
-                let entry = entries.get(*index)?;
-                wanted.entry(entry.partition).or_default().push(entry.offset);
-                Some((batch.record(*index)?, reason))
-            })
-            .collect();
-        let mut originals: HashMap<TopicPartition, HashMap<i64, FetchedRecord>> = HashMap::new();
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        for (partition, offsets) in wanted {
-            let found = loop {
-                match self.service.browser.records(partition.topic, partition.partition, offsets.clone()).await {
-                    Err(error) => self.wait_for("brokers", &chain(&error), &mut backoff).await?,
-                    Ok(found) => break found,
-                }
-            };
-            originals.insert(partition, found);
-        }
-        Ok(dead
-            .into_iter()
-            .map(|(record, reason)| DeadLetter {
-                partition: record.partition,
-                offset: record.offset,
-                appended_at_ms: record.timestamp_ms,
-                key: record.key.map(<[u8]>::to_vec),
-                value: record.value.map(<[u8]>::to_vec),
-                headers: originals
-                    .get_mut(&record.partition)
-                    .and_then(|found| found.remove(&record.offset))
-                    .map(|original| original.headers)
-                    .unwrap_or_default(),
-                reason: reason.clone(),
-            })
-            .collect())
+    fn waiting(&self) -> Waiting<'_> {
+        Waiting::new(Self::NAME, &self.service.component, &self.service.shutdown)
     }
 
     fn report_health(&self) {

@@ -1,6 +1,6 @@
 //! The connection pool, its settings, and what a failed statement means.
 
-use crate::{Config, config::DatabaseUrl};
+use crate::Config;
 use foldstream_consume_loop::StoreError;
 use sqlx::{
     PgPool,
@@ -17,7 +17,7 @@ pub struct Database {
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     #[error("the database {url} cannot be used")]
-    Connect { url: DatabaseUrl, source: sqlx::Error },
+    Connect { url: String, source: sqlx::Error },
     #[error("the database could not be migrated")]
     Migrate { source: sqlx::migrate::MigrateError },
     #[error("the query {query} failed")]
@@ -44,7 +44,7 @@ impl DatabaseError {
 impl Database {
     /// Connects lazily: a database that is away shows with the first statement, and heals alone.
     pub fn connect(config: &Config) -> Result<Self, DatabaseError> {
-        let connect = |source| DatabaseError::Connect { url: config.database_url.clone(), source };
+        let connect = |source| DatabaseError::Connect { url: config.database_url.to_string(), source };
         // A dead socket is noticed by the server and the kernel, not by a timer here: a connection dropped in the
         // middle of a statement would keep its place in the pool.
         let options = PgConnectOptions::from_str(config.database_url.secret()).map_err(connect)?.options([

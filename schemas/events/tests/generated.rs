@@ -1,6 +1,8 @@
 //! `src/generated.rs` is what the schemas say: this test fails when it is stale and says how to renew it.
 //! `FOLDSTREAM_RENEW=1 cargo test -p foldstream-events --test generated` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
+
 use rsgen_avro::{Generator, Source};
 use std::{env, fs, path::Path};
 
