@@ -7,7 +7,8 @@ import sys
 
 from confluent_kafka.admin import AdminClient
 
-listed = AdminClient({"bootstrap.servers": sys.argv[1]}).list_consumer_groups().result(30)
+admin = AdminClient({"bootstrap.servers": sys.argv[1]})
+listed = admin.list_consumer_groups().result(30)
 if listed.errors:
     sys.exit(f"not every broker answered: {listed.errors}")
 print(" ".join(sorted(group.group_id for group in listed.valid)))

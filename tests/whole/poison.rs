@@ -1,6 +1,6 @@
 //! Records that cannot be used: put aside with their bytes, and the next one is folded.
 
-use crate::harness::{World, until};
+use crate::harness::{World, text, until};
 use std::{fs, process::Command, time::Duration};
 
 #[test]
@@ -82,10 +82,13 @@ fn one_value_the_database_refuses_does_not_hold_up_the_others() {
 fn a_database_that_is_away_is_waited_for() {
     let world = World::start("database-away");
     let services = world.run_all();
-    world.succeeds(&["replay", "aircraft", "--limit", "2000"]);
-    world.until_caught_up();
+    // The registry of this stack lives in the same database, so what needs a schema must have it by then.
+    let mut replay = world.spawn("replay", &["replay", "aircraft", "--limit", "200000"]);
+    until("the fold is under way", Duration::from_secs(60), || {
+        let rows = count(&world, "location_history");
+        if rows > 10_000 { Ok(()) } else { Err(format!("{rows} rows")) }
+    });
     world.stack.stop_postgres().unwrap();
-    world.succeeds(&["replay", "aircraft", "--limit", "5000"]);
     until("readiness names the store", Duration::from_secs(60), || {
         let report = world
             .get("/health/ready")
@@ -96,8 +99,15 @@ fn a_database_that_is_away_is_waited_for() {
     let answer = world.get("/api/persons").unwrap();
     assert_eq!(answer.status().as_u16(), 503, "{}", answer.text().unwrap());
     world.stack.start_postgres().unwrap();
+    let ended = replay.wait(Duration::from_secs(120));
+    assert!(ended.success(), "{}", replay.log_tail());
     world.until_caught_up();
-    assert_eq!(count(&world, "location_history"), 5000);
+    assert_eq!(count(&world, "location_history"), 200_000);
+    // The registry notices late that its database is back; the recount needs it.
+    until("the registry answers again", Duration::from_secs(60), || {
+        let checked = world.output(&["schemas", "check"]);
+        if checked.status.success() { Ok(()) } else { Err(text(&checked.stderr)) }
+    });
     println!("{}", world.oracle("recount.py", &[]));
     services.terminate();
 }

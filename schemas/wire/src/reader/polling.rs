@@ -131,29 +131,37 @@ impl PollThread {
     pub(super) fn run(mut self) {
         let mut wait = IDLE_POLL;
         while !self.stop.load(Ordering::Relaxed) && !self.events.is_closed() {
-            if let Err(error) = self.gather(wait) {
-                // Nobody listens any more when this fails.
-                let _ = self.events.blocking_send(ReaderEvent::Failed(error));
-                return;
+            let done = self.gather(wait).and_then(|()| Ok(self.pending.is_empty() || self.hand_over()?));
+            match done {
+                Ok(idle) => wait = if idle { IDLE_POLL } else { Duration::ZERO },
+                Err(error) => {
+                    // Nobody listens any more when this fails.
+                    let _ = self.events.blocking_send(ReaderEvent::Failed(error));
+                    return;
+                }
             }
-            wait = if self.pending.is_empty() || self.hand_over() { IDLE_POLL } else { Duration::ZERO };
         }
     }
 
     /// Takes what is there: waits for the first record, then goes on until nothing is left or the batch is full.
     fn gather(&mut self, wait: Duration) -> Result<(), ReaderError> {
         let mut wait = wait;
-        let consumer = self.consumer.clone();
-        while !self.is_full() {
-            match consumer.poll(wait) {
-                None => return Ok(()),
-                Some(Ok(message)) => self.push(&message),
-                Some(Err(KafkaError::PartitionEOF(partition))) => self.note_end(partition)?,
-                Some(Err(error)) => check(error)?,
-            }
+        while !self.is_full() && self.poll(wait)? {
             wait = Duration::ZERO;
         }
         Ok(())
+    }
+
+    /// Takes the next thing the client has; false when there was none.
+    fn poll(&mut self, wait: Duration) -> Result<bool, ReaderError> {
+        let consumer = self.consumer.clone();
+        match consumer.poll(wait) {
+            None => return Ok(false),
+            Some(Ok(message)) => self.push(&message),
+            Some(Err(KafkaError::PartitionEOF(partition))) => self.note_end(partition)?,
+            Some(Err(error)) => check(error)?,
+        }
+        Ok(true)
     }
 
     fn push(&mut self, message: &BorrowedMessage<'_>) {
@@ -181,18 +189,17 @@ impl PollThread {
     }
 
     /// Hands the batch over if the receiver is free; a full batch waits, and keeps the group alive while it does.
-    fn hand_over(&mut self) -> bool {
+    fn hand_over(&mut self) -> Result<bool, ReaderError> {
         if self.try_send(BUSY_WAIT) {
-            return true;
+            return Ok(true);
         }
         if !self.is_full() {
-            return false;
+            return Ok(false);
         }
-        if self.try_send(PATIENCE) {
-            return true;
+        if !self.try_send(PATIENCE) {
+            self.wait_paused()?;
         }
-        self.wait_paused();
-        true
+        Ok(true)
     }
 
     fn try_send(&mut self, patience: Duration) -> bool {
@@ -209,7 +216,7 @@ impl PollThread {
     }
 
     /// Polls paused partitions, so that rebalances and heartbeats go on, until the receiver takes the batch.
-    fn wait_paused(&mut self) {
+    fn wait_paused(&mut self) -> Result<(), ReaderError> {
         let set_paused = |consumer: &BaseConsumer<Hooks>, paused| {
             let done =
                 consumer.assignment().and_then(|all| if paused { consumer.pause(&all) } else { consumer.resume(&all) });
@@ -218,14 +225,12 @@ impl PollThread {
             }
         };
         set_paused(&self.consumer, true);
-        let consumer = self.consumer.clone();
         while !self.stop.load(Ordering::Relaxed) && !self.try_send(IDLE_POLL) {
             // A record that was on its way when the pause came is kept.
-            if let Some(Ok(message)) = consumer.poll(Duration::ZERO) {
-                self.push(&message);
-            }
+            self.poll(Duration::ZERO)?;
         }
         set_paused(&self.consumer, false);
+        Ok(())
     }
 }
 
