@@ -6,8 +6,6 @@ cd "$(dirname "$0")/.."
 
 log=.local/tests/test.log
 mkdir -p "$(dirname "$log")"
-# The binaries that the tests start as processes.
-cargo build --locked --quiet --workspace --bins
 status=0
 # One test at a time within the binary of the whole: each needs the machine for itself.
 cargo test --locked --workspace --lib --bins --tests 2>&1 | tee "$log" || status=$?

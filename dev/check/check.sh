@@ -47,7 +47,8 @@ step 'yaml' yaml_files
 step 'licences' python3 dev/check/licences.py
 dev/check/advisories.sh
 step 'unused dependencies' unused_dependencies
-step 'structure' cargo test --locked --quiet --test house
+# With --workspace everywhere the dependencies are compiled once: other selections would choose other features.
+step 'structure' cargo test --locked --quiet --workspace --test house
 step 'clippy' cargo clippy --locked --quiet --workspace --all-targets -- --deny warnings
-step 'flow map' cargo test --locked --quiet --bin foldstream
+step 'flow map' cargo test --locked --quiet --workspace --bin foldstream
 step 'documentation' documentation
