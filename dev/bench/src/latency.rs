@@ -25,7 +25,7 @@ use tokio::{
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Sent first and not counted: connections are made, plans are cached.
+/// Sent first in every run and not counted.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// How long the last events may take.
 const VISIBLE_DEADLINE: Duration = Duration::from_secs(60);
@@ -65,6 +65,8 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     let writer = Writer::connect(&world.wire, &Registry::new(&world.wire)?, "bench")?;
     // One alone, so that the schema is looked up once and not by everyone who is waiting for it.
     writer.append(&event(0)).await?;
+    tell(&format!("latency, {} s not counted, until the brokers have compiled what they run", arguments.warm_up));
+    produce(&writer, arguments.rate, u64::from(arguments.rate) * u64::from(arguments.warm_up)).await?;
     for run in 1..=arguments.runs {
         tell(&format!("latency, run {run} of {}", arguments.runs));
         let before = service.histogram(names::PROJECTION_TRANSACTION_SECONDS)?;
@@ -97,8 +99,8 @@ fn print(world: &World, arguments: &Arguments, runs: &[Latencies]) -> Result<()>
     title(
         &format!("Latency: produce -> row visible, {rate} events a second for {seconds} s, milliseconds"),
         &format!(
-            "foldstream-bench latency --records {} --runs {} --rate {rate} --seconds {seconds}",
-            world.records, arguments.runs
+            "foldstream-bench latency --records {} --runs {} --rate {rate} --seconds {seconds} --warm-up {}",
+            world.records, arguments.runs, arguments.warm_up
         ),
     )?;
     let mut table = Table::new(&[

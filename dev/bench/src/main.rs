@@ -45,6 +45,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
 
+    /// Latency: how long events are produced before anything counts; Java compiles as it runs, and that takes the
+    /// brokers a minute or two
+    #[arg(long, default_value_t = 120, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    warm_up: u32,
+
     /// Connection: how often each pair of distance and window is asked
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     questions: u32,
