@@ -79,7 +79,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
         latencies.transactions_a_second = transactions / spent.seconds;
         latencies.transaction = (after.sum - before.sum) * 1e3 / transactions.max(1.0);
         let foldstream = service.processor_seconds()? - processor_before;
-        let strangers = spent.machine - spent.bench - spent.brokers - spent.postgres - foldstream;
+        let strangers = (spent.machine - spent.bench - spent.brokers - spent.postgres - foldstream).max(0.0);
         let seconds = [spent.bench, spent.brokers, spent.postgres, foldstream, strangers];
         latencies.cores = seconds.map(|party| party / spent.seconds);
         service.check()?;

@@ -1,10 +1,17 @@
-//! Writes what a batch changed about locations: COPY for the history, one upsert for the current positions.
+//! Writes what a batch changed about locations: the history, then one upsert for the current positions.
+//!
+//! COPY is the quickest way to write many rows and a slow one to write a few: it ends with a small packet that the
+//! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
+//! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
 use crate::{Write, copy::CopyRows};
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, postgres::PgConnection as Connection};
+use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use std::collections::BTreeMap;
 use uuid::Uuid;
+
+/// From this many rows on 40 ms are a fair price for COPY.
+const COPY_FROM_ROWS: usize = 2_000;
 
 /// A reported location.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,13 +38,22 @@ impl Write for LocationChanges {
         if self.history.is_empty() {
             return Ok(());
         }
-        self.copy_history(connection).await?;
-        self.upsert_current(connection).await
+        if self.history.len() < COPY_FROM_ROWS {
+            let rows: Vec<&LocationRow> = self.history.iter().collect();
+            let insert = include_str!("../../queries/locations/insert_history.sql");
+            with_rows(insert, &rows).execute(&mut *connection).await?;
+        } else {
+            self.copy_history(connection).await?;
+        }
+        let rows: Vec<&LocationRow> = self.current.values().filter_map(|index| self.history.get(*index)).collect();
+        let upsert = include_str!("../../queries/locations/upsert_current.sql");
+        with_rows(upsert, &rows).execute(connection).await?;
+        Ok(())
     }
 }
 
 impl LocationChanges {
-    async fn copy_history(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
+    async fn copy_history(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let mut rows = CopyRows::with_capacity(self.history.len());
         for row in &self.history {
             rows.row(6)
@@ -58,19 +74,16 @@ impl LocationChanges {
             }
         }
     }
+}
 
-    async fn upsert_current(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
-        let rows: Vec<&LocationRow> = self.current.values().filter_map(|index| self.history.get(*index)).collect();
-        sqlx::query(include_str!("../../queries/locations/upsert_current.sql"))
-            .bind(rows.iter().map(|row| row.person_id.as_str()).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.occurred_at).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.longitude).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.latitude).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.event_id).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.source_partition).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.source_offset).collect::<Vec<_>>())
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
+/// A statement over arrays, one element a row.
+fn with_rows<'q>(statement: &'static str, rows: &[&LocationRow]) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(statement)
+        .bind(rows.iter().map(|row| row.person_id.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.occurred_at).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.longitude).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.latitude).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.event_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.source_partition).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.source_offset).collect::<Vec<_>>())
 }
