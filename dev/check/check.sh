@@ -22,7 +22,7 @@ yaml_files() {
     git ls-files -z '*.yml' '*.yaml' | xargs -0 -r yamllint --strict
 }
 
-# A tool from crates.io, built once into the cache.
+# A Rust tool, built once into the cache.
 tool() {
     local name=$1 version=$2 root
     root=${XDG_CACHE_HOME:-$HOME/.cache}/foldstream/tools
