@@ -1,7 +1,8 @@
 //! A member of a consumer group, on a thread of its own, that hands over batches and asks where to start.
 //!
-//! How it works: one thread polls. It copies what arrives into a batch and hands the batch over a channel as soon as
-//! the receiver is free: batches are small when idle (low latency) and large under load (throughput). The rebalance
+//! How it works: one thread polls. It copies what arrives into a batch and hands the batch over a channel when the
+//! receiver asks for one: batches are small when idle (low latency) and large under load (throughput), and no batch
+//! grows old in the channel while the one before it is being written. The rebalance
 //! hooks run on that thread; they send a message over the same channel and wait for the answer, so everything handed
 //! over before a revocation is settled before the revocation is acknowledged. On assignment the receiver says at
 //! which offset each partition starts: positions live in its store, not in Kafka.
@@ -32,7 +33,7 @@ use std::{
     },
     thread::JoinHandle,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// A partition of a declared topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +88,10 @@ pub enum ReaderError {
 /// The receiving side.
 pub struct Reader {
     events: mpsc::Receiver<ReaderEvent>,
+    /// A permit for each batch asked for, taken by the thread.
+    asked: Arc<Semaphore>,
+    /// Whether a batch is asked for and has not come.
+    is_asked: bool,
     consumer: Arc<BaseConsumer<Hooks>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -101,8 +106,8 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// Joins the group of the service. Must be called within a tokio runtime.
     pub fn start(config: &Config, options: &ReaderOptions) -> Result<Self, ReaderError> {
-        // Room for one batch: while one is being written the next is being gathered.
         let (sender, events) = mpsc::channel(1);
+        let asked = Arc::new(Semaphore::new(0));
         let group = format!("foldstream-{}", options.service);
         let mut client = config.consumer(&group, &group);
         client
@@ -115,17 +120,23 @@ impl Reader {
         consumer.subscribe(&options.topics).map_err(connect)?;
         let consumer = Arc::new(consumer);
         let stop = Arc::new(AtomicBool::new(false));
-        let polling = PollThread::new(consumer.clone(), sender, stop.clone(), options);
+        let polling = PollThread::new(consumer.clone(), sender, asked.clone(), stop.clone(), options);
         let thread = std::thread::Builder::new()
             .name(format!("{}-reader", options.service))
             .spawn(move || polling.run())
             .map_err(|error| connect(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { events, consumer, stop, thread: Some(thread) })
+        Ok(Self { events, asked, is_asked: false, consumer, stop, thread: Some(thread) })
     }
 
-    /// The next event; none after a failure.
+    /// The next event; none after a failure. May be given up and called again.
     pub async fn next(&mut self) -> Option<ReaderEvent> {
-        self.events.recv().await
+        if !self.is_asked {
+            self.asked.add_permits(1);
+            self.is_asked = true;
+        }
+        let event = self.events.recv().await;
+        self.is_asked &= !matches!(event, Some(ReaderEvent::Batch(_)));
+        event
     }
 
     /// Stops fetching a partition until it is assigned anew.
@@ -154,7 +165,8 @@ impl Reader {
     /// session times out, so that a restarted instance gets the same partitions without a rebalance.
     pub async fn close(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Frees a thread that waits for an answer or for room in the channel.
+        // Frees a thread that waits for an answer, for room in the channel or to be asked.
+        self.asked.close();
         self.events.close();
         while self.events.recv().await.is_some() {}
         let Some(thread) = self.thread.take() else { return };
@@ -176,5 +188,6 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.asked.close();
     }
 }

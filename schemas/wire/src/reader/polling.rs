@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -103,6 +103,8 @@ impl ConsumerContext for Hooks {
 pub(super) struct PollThread {
     consumer: Arc<BaseConsumer<Hooks>>,
     events: mpsc::Sender<ReaderEvent>,
+    /// A permit for each batch the receiver has asked for.
+    asked: Arc<Semaphore>,
     stop: Arc<AtomicBool>,
     runtime: Handle,
     topics: Vec<&'static str>,
@@ -114,12 +116,14 @@ impl PollThread {
     pub(super) fn new(
         consumer: Arc<BaseConsumer<Hooks>>,
         events: mpsc::Sender<ReaderEvent>,
+        asked: Arc<Semaphore>,
         stop: Arc<AtomicBool>,
         options: &ReaderOptions,
     ) -> Self {
         Self {
             consumer,
             events,
+            asked,
             stop,
             runtime: Handle::current(),
             topics: options.topics.clone(),
@@ -188,31 +192,32 @@ impl PollThread {
         self.pending.len() >= self.max_records || self.pending.size() >= MAX_BATCH_BYTES
     }
 
-    /// Hands the batch over if the receiver is free; a full batch waits, and keeps the group alive while it does.
+    /// Hands the batch over if the receiver asks for one; a full batch waits, and keeps the group alive while it does.
     fn hand_over(&mut self) -> Result<bool, ReaderError> {
-        if self.try_send(BUSY_WAIT) {
+        if self.try_send(BUSY_WAIT)? {
             return Ok(true);
         }
         if !self.is_full() {
             return Ok(false);
         }
-        if !self.try_send(PATIENCE) {
+        if !self.try_send(PATIENCE)? {
             self.wait_paused()?;
         }
         Ok(true)
     }
 
-    fn try_send(&mut self, patience: Duration) -> bool {
-        let reserve = async { timeout(patience, self.events.reserve()).await };
-        match self.runtime.block_on(reserve) {
-            Ok(Ok(permit)) => {
-                permit.send(ReaderEvent::Batch(std::mem::take(&mut self.pending)));
-                true
-            }
+    fn try_send(&mut self, patience: Duration) -> Result<bool, ReaderError> {
+        match self.runtime.block_on(async { timeout(patience, self.asked.acquire()).await }) {
+            Ok(Ok(permit)) => permit.forget(),
             // The receiver is gone: the loop notices.
-            Ok(Err(_)) => true,
-            Err(_) => false,
+            Ok(Err(_)) => return Ok(true),
+            Err(_) => return Ok(false),
         }
+        // What came while we waited goes along.
+        self.gather(Duration::ZERO)?;
+        // Fails when the receiver is gone: the loop notices.
+        let _ = self.events.blocking_send(ReaderEvent::Batch(std::mem::take(&mut self.pending)));
+        Ok(true)
     }
 
     /// Polls paused partitions, so that rebalances and heartbeats go on, until the receiver takes the batch.
@@ -225,7 +230,7 @@ impl PollThread {
             }
         };
         set_paused(&self.consumer, true);
-        while !self.stop.load(Ordering::Relaxed) && !self.try_send(IDLE_POLL) {
+        while !self.stop.load(Ordering::Relaxed) && !self.try_send(IDLE_POLL)? {
             // A record that was on its way when the pause came is kept.
             self.poll(Duration::ZERO)?;
         }
