@@ -18,9 +18,9 @@ pub(crate) struct World {
 impl World {
     /// Brokers, registry and database, still without topics.
     pub(crate) fn bare(name: &str) -> Self {
-        let stack = Stack::start(Options::temporary(name).unwrap()).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { stack, http: format!("127.0.0.1:{port}") }
+        let options = Options::temporary(name).unwrap();
+        let http = format!("127.0.0.1:{}", options.ports.application);
+        Self { stack: Stack::start(options).unwrap(), http }
     }
 
     /// The same with topics and schemas.

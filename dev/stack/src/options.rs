@@ -29,16 +29,21 @@ pub struct Ports {
     pub registry_management: u16,
     /// PostgreSQL.
     pub postgres: u16,
+    /// Kept free for the application that runs on the stack.
+    pub application: u16,
 }
 
+/// All below the kernel's range for outgoing connections (32768 and up): a connection of anyone that happened to be
+/// given the port of a broker would keep that broker from starting.
 impl Default for Ports {
     fn default() -> Self {
         Self {
-            brokers: [19_092, 29_092, 39_092],
-            controllers: [19_093, 29_093, 39_093],
+            brokers: [19_092, 29_092, 30_092],
+            controllers: [19_093, 29_093, 30_093],
             registry: 8_081,
             registry_management: 8_082,
             postgres: 15_432,
+            application: 3_000,
         }
     }
 }
@@ -55,11 +60,12 @@ impl Ports {
         let start = TEMPORARY_PORTS.start + u16::try_from(offset).unwrap_or(0);
         let candidates = (start..TEMPORARY_PORTS.end).chain(TEMPORARY_PORTS.start..start);
         let free: Vec<u16> =
-            candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(9).collect();
-        let Ok([a, b, c, d, e, f, registry, registry_management, postgres]) = <[u16; 9]>::try_from(free) else {
-            return Err(StackError::NoFreePorts { wanted: 9, from: TEMPORARY_PORTS.start, to: TEMPORARY_PORTS.end });
+            candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(10).collect();
+        let Ok([a, b, c, d, e, f, registry, registry_management, postgres, application]) = <[u16; 10]>::try_from(free)
+        else {
+            return Err(StackError::NoFreePorts { wanted: 10, from: TEMPORARY_PORTS.start, to: TEMPORARY_PORTS.end });
         };
-        Ok(Self { brokers: [a, b, c], controllers: [d, e, f], registry, registry_management, postgres })
+        Ok(Self { brokers: [a, b, c], controllers: [d, e, f], registry, registry_management, postgres, application })
     }
 }
 

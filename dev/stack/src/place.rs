@@ -30,7 +30,7 @@ pub(crate) struct Place {
         value_delimiter = ',',
         value_name = "PORT,PORT,PORT",
         env = "FOLDSTREAM_STACK_BROKER_PORTS",
-        default_value = "19092,29092,39092"
+        default_value = "19092,29092,30092"
     )]
     broker_ports: Vec<u16>,
     /// Port of the registry; its management endpoint takes the port after.
@@ -53,6 +53,7 @@ impl Place {
             registry: self.registry_port,
             registry_management: self.registry_port.saturating_add(1),
             postgres: self.postgres_port,
+            ..Ports::default()
         };
         let mut options = Options::local(&workspace());
         if let Some(directory) = &self.directory {

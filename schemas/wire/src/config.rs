@@ -10,7 +10,7 @@ pub struct Config {
     #[arg(
         long = "kafka-brokers",
         env = "FOLDSTREAM_KAFKA_BROKERS",
-        default_value = "127.0.0.1:19092,127.0.0.1:29092,127.0.0.1:39092",
+        default_value = "127.0.0.1:19092,127.0.0.1:29092,127.0.0.1:30092",
         value_name = "HOST:PORT,…",
         global = true
     )]
