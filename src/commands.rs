@@ -1,6 +1,7 @@
 //! What each command does; one file a command.
 
 pub(crate) mod messages;
+pub(crate) mod processors;
 pub(crate) mod projections;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -47,6 +47,9 @@ enum Command {
     /// How far the projections are
     #[command(subcommand)]
     Projections(commands::projections::Action),
+    /// How far the processors are
+    #[command(subcommand)]
+    Processors(commands::processors::Action),
     /// The newest records of a topic, newest first
     Messages(commands::messages::Options),
 }
@@ -87,6 +90,7 @@ async fn dispatch(arguments: Arguments, settings: Vec<(String, String)>) -> Resu
         Command::Topics(action) => commands::topics::run(action, &arguments.wire).await,
         Command::Schemas(action) => commands::schemas::run(action, &arguments.wire).await,
         Command::Projections(action) => commands::projections::run(action, &arguments).await,
+        Command::Processors(action) => commands::processors::run(action, &arguments).await,
         Command::Messages(options) => commands::messages::run(options, &arguments.wire).await,
     };
     if let Err(error) = guard.shutdown().await {

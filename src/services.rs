@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
+use foldstream_api::Outcomes;
 use foldstream_consume_loop::Service as LoopService;
 use foldstream_events::Flow;
 use foldstream_read_models::{Applied, Database};
@@ -26,6 +27,9 @@ pub(crate) struct Runtime {
     pub(crate) shutdown: CancellationToken,
 }
 
+/// The services that read topics and write topics.
+pub(crate) const PROCESSORS: &[Flow] = &[foldstream_people_processor::FLOW];
+
 type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// A service: its edges and how it is run.
@@ -35,6 +39,15 @@ pub(crate) struct Service {
 }
 
 pub(crate) const SERVICES: &[Service] = &[
+    Service {
+        flow: foldstream_people_processor::FLOW,
+        run: |runtime, component| {
+            Box::pin(async move {
+                foldstream_people_processor::run(runtime.for_loop(component)).await;
+                Ok(())
+            })
+        },
+    },
     Service {
         flow: foldstream_people_projection::FLOW,
         run: |runtime, component| {
@@ -59,6 +72,13 @@ pub(crate) const SERVICES: &[Service] = &[
             Box::pin(async move {
                 let writer = Writer::connect(&runtime.wire, &runtime.registry, foldstream_api::FLOW.service)?;
                 let parts = foldstream_api::Parts {
+                    outcomes: Outcomes::follow(&runtime.wire, &runtime.registry),
+                    // Those behind the brokers: what they make of a position can be followed.
+                    flows: SERVICES
+                        .iter()
+                        .map(|service| service.flow)
+                        .filter(|flow| *flow != foldstream_api::FLOW)
+                        .collect(),
                     database: runtime.database,
                     applied: runtime.applied,
                     browser: runtime.browser,

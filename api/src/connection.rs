@@ -47,7 +47,7 @@ pub(crate) async fn list(State(api): State<Api>, PathId(id): PathId, uri: Uri) -
     let window = window(&mut parameters);
     let distance_m = distance(&mut parameters);
     let page: PageRequest<PageEnd> = PageRequest::read(&mut parameters, 1..=10_000, 1000);
-    let freshness = Freshness::read(&mut parameters, READS_BOTH);
+    let freshness = Freshness::read(&mut parameters, &api, READS_BOTH);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let database = &api.parts.database;

@@ -3,7 +3,7 @@
 //! A look ends in time whatever the dependency does. Reported, not acted on: requests find out by themselves.
 
 use crate::Parts;
-use foldstream_events::{PERSON_PROFILES, PersonProfilesEvent, TopicEvent};
+use foldstream_events::{PERSON_PROFILES, PersonCommandsEvent};
 use foldstream_telemetry::health::{Component, Status};
 use std::{error::Error, fmt::Write, future::Future, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -20,7 +20,7 @@ pub(crate) async fn watch(parts: Parts) {
         tokio::join!(
             look(&database, parts.database.ping()),
             look(&kafka, parts.browser.ranges(PERSON_PROFILES.name)),
-            look(&registry, parts.registry.id_of(&PersonProfilesEvent::RECORD_TYPES[0])),
+            look(&registry, parts.registry.id_of(&PersonCommandsEvent::RECORD_TYPES[0])),
         );
         sleep(INTERVAL).await;
     }

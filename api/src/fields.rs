@@ -53,6 +53,11 @@ impl<'a> Fields<'a> {
         Ok(Self { place: if place.is_empty() { String::new() } else { format!("{place}.") }, object })
     }
 
+    /// Whether a field is given, and not as null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A field that must be there.
     fn field(&self, name: &str, what: &str) -> Result<(String, &'a Value), Violation> {
         let field = format!("{}{name}", self.place);

@@ -1,10 +1,15 @@
 //! How fresh an answer is: `?after=` waits until the read model holds what the caller wrote, and every read says how
 //! far it is (`Foldstream-Applied`, `Foldstream-Lag-Ms`).
 //!
-//! What is said is looked up before the rows are read, so the rows are never older than the headers claim.
-//! Waits for positions on topics that a read model consumes directly; what follows over processors is not walked yet.
+//! What is said is looked up before the rows are read, so the rows are never older than the headers claim. How a
+//! position is followed over processors to a read model is told in `arrival.rs`.
 
-use crate::{parameters::Parameters, problem::Problem, routes::Api};
+use crate::{
+    arrival::{Arrival, NotArrived},
+    parameters::Parameters,
+    problem::Problem,
+    routes::Api,
+};
 use axum::{http::HeaderValue, response::Response};
 use foldstream_events::{LOCATIONS, PERSON_PROFILES, Position, Positions, Topic, Violation};
 use foldstream_read_models::{Checkpoint, Late};
@@ -65,8 +70,8 @@ pub(crate) struct Standing {
 }
 
 impl Freshness {
-    pub(crate) fn read(parameters: &mut Parameters, reads: Reads) -> Self {
-        let checked = parameters.text(AFTER).map(|text| positions(text, reads));
+    pub(crate) fn read(parameters: &mut Parameters, api: &Api, reads: Reads) -> Self {
+        let checked = parameters.text(AFTER).map(|text| positions(text, &api.arrival, reads));
         Self {
             reads,
             after: checked.and_then(|checked| parameters.check(checked)).unwrap_or_default(),
@@ -81,19 +86,9 @@ impl Freshness {
         let deadline = Instant::now() + self.wait;
         let mut found = Vec::with_capacity(self.reads.len());
         for model in self.reads {
-            let wanted: Positions = self.after.iter().filter(|position| position.topic == model.topic.name).collect();
-            let applied = &api.parts.applied;
-            let checkpoints = match wanted.is_empty() {
-                true => applied.now(model.projection).await?,
-                false => match applied.wait_for(model.projection, &wanted, deadline).await {
-                    Err(Late::Behind { checkpoints }) => {
-                        return Err(Problem::NotYetApplied {
-                            asked: wanted.to_string(),
-                            applied: shown(&applied_positions(&checkpoints)),
-                        });
-                    }
-                    other => other?,
-                },
+            let checkpoints = match api.arrival.wait(model.projection, &self.after, deadline).await {
+                Ok(checkpoints) => checkpoints,
+                Err(not_arrived) => return Err(problem(not_arrived, &self.after)),
             };
             found.push((*model, checkpoints));
         }
@@ -125,16 +120,31 @@ impl Standing {
     }
 }
 
+/// How far it is, where it is merely late.
+fn problem(not_arrived: NotArrived, asked: &Positions) -> Problem {
+    match not_arrived {
+        NotArrived::ReadModel(Late::Behind { checkpoints }) => {
+            let applied = shown(&applied_positions(&checkpoints));
+            Problem::NotYetApplied { progress: format!("asked for {asked}, applied is {applied}") }
+        }
+        NotArrived::ReadModel(late) => late.into(),
+        behind @ NotArrived::Behind { .. } => Problem::NotYetApplied { progress: behind.to_string() },
+        unknown @ NotArrived::Unknown { .. } => Problem::Unavailable { what: "Kafka", cause: Arc::new(unknown) },
+    }
+}
+
 /// Positions this answer can be asked to wait for.
-fn positions(text: &str, reads: Reads) -> Result<Positions, Violation> {
+fn positions(text: &str, arrival: &Arrival, reads: Reads) -> Result<Positions, Violation> {
     let refused = |rule: String| Violation::new(AFTER, text, rule);
     let positions: Positions = text
         .parse()
         .map_err(|_| refused("a position is topic:partition:offset, several joined by commas".to_owned()))?;
     for Position { topic, partition, .. } in positions.iter() {
         let known = Topic::named(&topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
-        if !reads.iter().any(|model| model.topic == known) {
-            let topics: Vec<&str> = reads.iter().map(|model| model.topic.name).collect();
+        if !reads.iter().any(|model| arrival.leads(&topic, model.projection)) {
+            let mut topics: Vec<&str> = reads.iter().flat_map(|model| arrival.sources(model.projection)).collect();
+            topics.sort_unstable();
+            topics.dedup();
             return Err(refused(format!("this answer does not follow from {topic}, only from {}", topics.join(", "))));
         }
         if partition >= known.partitions {
@@ -164,22 +174,6 @@ fn shown(positions: &Positions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rule(after: &str) -> String {
-        positions(after, READS_HISTORY).unwrap_err().rule
-    }
-
-    #[test]
-    fn only_positions_the_answer_follows_from_are_taken() {
-        assert!(positions("locations:5:7,locations:0:0", READS_HISTORY).is_ok());
-        assert!(positions("locations:5:7,person-profiles:0:0", READS_BOTH).is_ok());
-        assert!(rule("nonsense").contains("topic:partition:offset"));
-        assert!(rule("locations:0:-1").contains("topic:partition:offset"));
-        assert!(rule("").contains("topic:partition:offset"));
-        assert!(rule("locations:6:0").contains("0 to 5"));
-        assert!(rule("orders:0:0").contains("no topic orders"));
-        assert!(rule("person-profiles:0:0").contains("does not follow"));
-    }
 
     #[test]
     fn the_last_applied_position_lies_before_the_next() {

@@ -1,14 +1,17 @@
 //! The HTTP API: tables -> people.
 //!
-//! Reads: the tables of the read models (`person`, `location_history`); any topic, for `GET /messages`.
-//! Writes: `person-profiles`, `locations`. Keyed by: the person's id.
+//! Reads: the tables of the read models (`person`, `location_history`); `person-outcomes`, for those who wait for a
+//! decision; any topic, for `GET /messages`.
+//! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
 //! dependency is asked; nothing of it is written.
 //!
 //! `routes.rs` is the whole list of what is served. No SQL and no Kafka here: see `foldstream-read-models` and
 //! `foldstream-wire`.
 
+mod arrival;
 mod body;
+mod commands;
 mod config;
 mod connection;
 mod cursor;
@@ -19,9 +22,11 @@ mod freshness;
 mod health;
 mod lag;
 mod locations;
+mod lookups;
 mod messages;
 mod observe;
 mod openapi;
+mod outcomes;
 mod paging;
 mod parameters;
 mod persons;
@@ -33,6 +38,7 @@ mod serve;
 
 pub use config::Config;
 pub use openapi::openapi_json;
+pub use outcomes::Outcomes;
 pub use routes::router;
 pub use serve::{ApiError, run};
 
@@ -40,10 +46,15 @@ use foldstream_events::Flow;
 use foldstream_read_models::{Applied, Database};
 use foldstream_telemetry::health::Health;
 use foldstream_wire::{Browser, Registry, Writer};
+use std::sync::Arc;
 
 /// The edges of this service. `GET /messages` looks at any topic without depending on one.
-pub const FLOW: Flow =
-    Flow { service: "api", reads: &["person", "location_history"], writes: &["person-profiles", "locations"] };
+pub const FLOW: Flow = Flow {
+    service: "api",
+    reads: &["person", "location_history", "person-outcomes"],
+    writes: &["person-commands", "locations"],
+    keeps_keys: false,
+};
 
 /// What the API stands on. Every part connects by itself, and the API answers while they are away.
 #[derive(Debug, Clone)]
@@ -54,5 +65,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Made for the source `api`.
     pub writer: Writer,
+    pub outcomes: Outcomes,
+    /// The edges of every service, by which positions are followed.
+    pub flows: Arc<[Flow]>,
     pub health: Health,
 }

@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[LIMIT, CURSOR, AFTER, WAIT_MS]);
     let page: PageRequest<PageEnd> = PageRequest::read(&mut parameters, 1..=1000, 100);
-    let freshness = Freshness::read(&mut parameters, READS_HISTORY);
+    let freshness = Freshness::read(&mut parameters, &api, READS_HISTORY);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = locations::list(&api.parts.database, Paging { after: page.after, limit: page.limit }).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn list_of_person(State(api): State<Api>, PathId(id): PathId, u
     parameters.id(&id);
     let window = window(&mut parameters);
     let page: PageRequest<PageEnd> = PageRequest::read(&mut parameters, 1..=1000, 100);
-    let freshness = Freshness::read(&mut parameters, READS_BOTH);
+    let freshness = Freshness::read(&mut parameters, &api, READS_BOTH);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let database = &api.parts.database;
@@ -69,7 +69,7 @@ pub(crate) async fn find(
     let mut parameters = Parameters::read(&uri, &[AFTER, WAIT_MS]);
     let checked = Uuid::try_parse(&id).map_err(|_| Violation::new("id", &id, "the id of a location is a UUID"));
     let event_id = parameters.check(checked).unwrap_or_default();
-    let freshness = Freshness::read(&mut parameters, READS_HISTORY);
+    let freshness = Freshness::read(&mut parameters, &api, READS_HISTORY);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = locations::find(&api.parts.database, event_id).await?;

@@ -3,7 +3,7 @@
 //! Added: the problems a kind of route can answer with, and the headers of every read.
 
 use crate::{
-    connection, docs, health, locations, messages, persons,
+    commands, connection, docs, health, locations, messages, persons,
     problem::{FieldError, ProblemDocument},
     reports,
 };
@@ -27,7 +27,7 @@ use utoipa::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        persons::list, persons::create, persons::find, locations::list_of_person, connection::list,
+        persons::list, persons::create, persons::find, persons::change, persons::erase, commands::outcome, locations::list_of_person, connection::list,
         locations::list, reports::create, locations::find,
         messages::list,
         health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
@@ -62,12 +62,19 @@ impl Modify for Common {
                 if !reads_tables && path != "/messages" {
                     continue;
                 }
-                let writes = method == HttpMethod::Post;
+                let writes = method != HttpMethod::Get;
+                let has_body = matches!(method, HttpMethod::Post | HttpMethod::Patch);
+                let decides = writes && path.starts_with("/api/persons");
                 add(operation, "400", "A parameter or the syntax of the body breaks a rule");
                 if path.contains("{id}") || path == "/messages" {
                     add(operation, "404", "There is no such thing");
                 }
-                if writes {
+                if decides {
+                    add(operation, "409", "It was decided against");
+                    add(operation, "410", "The person was erased");
+                    add(operation, "422", "A field breaks a rule, or the idempotency key came with another content");
+                }
+                if has_body {
                     add(operation, "408", "The body did not arrive in time");
                     add(operation, "413", "The body is longer than 4 MiB");
                     add(operation, "415", "The body is not JSON");
@@ -86,7 +93,9 @@ impl Modify for Common {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
     let get = item.get.as_mut().map(|operation| (HttpMethod::Get, operation));
     let post = item.post.as_mut().map(|operation| (HttpMethod::Post, operation));
-    get.into_iter().chain(post)
+    let patch = item.patch.as_mut().map(|operation| (HttpMethod::Patch, operation));
+    let delete = item.delete.as_mut().map(|operation| (HttpMethod::Delete, operation));
+    [get, post, patch, delete].into_iter().flatten()
 }
 
 fn add(operation: &mut Operation, status: &str, description: &str) {

@@ -1,14 +1,12 @@
 //! People: `/api/persons`, `/api/persons/{id}`.
 //!
-//! A new person is a fact appended to `person-profiles`; the answer waits until the read model shows it, and says so
-//! (202) when that takes longer than asked. What is recorded is never answered as an error.
+//! Who is registered, changed and erased is decided by `people-processor`: a wish is sent as a command (`commands.rs`).
 
 use crate::{
     body::read_json,
+    commands::{Asked, CommandHeaders, CommandParameters, Pending, ask},
     fields::{Fields, Findings},
-    freshness::{
-        AFTER, DEFAULT_WAIT_MS, Freshness, FreshnessParameters, MAX_WAIT_MS, PEOPLE, POSITION, READS_PEOPLE, WAIT_MS,
-    },
+    freshness::{AFTER, Freshness, FreshnessParameters, PEOPLE, READS_PEOPLE, WAIT_MS},
     paging::{CURSOR, LIMIT, PageParameters, PageRequest},
     parameters::{Parameters, PathId},
     problem::Problem,
@@ -18,19 +16,17 @@ use crate::{
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use foldstream_events::{PersonProfileRecorded, PersonProfilesEvent, Positions, Violation, checked_name, new_event_id};
+use foldstream_events::{ChangePerson, ErasePerson, Positions, RegisterPerson, Violation, checked_name};
 use foldstream_read_models::{Database, people};
 use foldstream_wire::WriteError;
-use serde::Serialize;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// A person to be recorded.
+/// A person to be registered.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the documentation only; fields are read one by one")]
 pub(crate) struct NewPerson {
@@ -42,15 +38,16 @@ pub(crate) struct NewPerson {
     company_name: String,
 }
 
-/// Recorded, but not yet to be read.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Recorded {
-    id: String,
-    /// Where the resource will be: with `?after=` and the position, the answer waits for it
-    #[schema(example = "/api/persons/0199f1d2-6f0e-7c2b-9a55-5d0c1f1a7b21?after=person-profiles:3:17")]
-    href: String,
-    /// `topic:partition:offset`
-    position: String,
+/// What is to be changed of a person: what is not given stays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the documentation only; fields are read one by one")]
+pub(crate) struct PersonChange {
+    #[schema(min_length = 1, max_length = 200, example = "Ada")]
+    first_name: Option<String>,
+    #[schema(min_length = 1, max_length = 200, example = "King")]
+    last_name: Option<String>,
+    #[schema(min_length = 1, max_length = 200, example = "Analytical Engines")]
+    company_name: Option<String>,
 }
 
 /// People, in the order of their ids
@@ -59,7 +56,7 @@ pub(crate) struct Recorded {
 pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[LIMIT, CURSOR, AFTER, WAIT_MS]);
     let page: PageRequest<String> = PageRequest::read(&mut parameters, 1..=1000, 100);
-    let freshness = Freshness::read(&mut parameters, READS_PEOPLE);
+    let freshness = Freshness::read(&mut parameters, &api, READS_PEOPLE);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let mut found = people::list(&api.parts.database, page.after.as_deref(), page.limit + 1).await?;
@@ -87,7 +84,7 @@ pub(crate) async fn find(
 ) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[AFTER, WAIT_MS]);
     parameters.id(&id);
-    let freshness = Freshness::read(&mut parameters, READS_PEOPLE);
+    let freshness = Freshness::read(&mut parameters, &api, READS_PEOPLE);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let person = known(&api.parts.database, &id).await?;
@@ -95,41 +92,91 @@ pub(crate) async fn find(
     Ok(standing.tell(&api, tagged(&headers, event_id, &PersonResource::from(person))?).await)
 }
 
-/// Records a person
+/// Registers a person
 ///
-/// Answers when the person can be read, or 202 when `wait_ms` is over before that.
-#[utoipa::path(post, path = "/api/persons", tag = "people", request_body = NewPerson,
-    params(("wait_ms" = Option<u32>, Query, description = "How long to wait until the person can be read, in milliseconds",
-        minimum = 0, maximum = 30000)),
+/// Answers when it is decided. `Foldstream-Position`, given to a read as `after`, makes that read hold the person.
+#[utoipa::path(post, path = "/api/persons", tag = "people", request_body = NewPerson, params(CommandParameters, CommandHeaders),
     responses(
-        (status = 201, description = "Recorded and readable", body = PersonResource,
+        (status = 201, description = "Registered", body = PersonResource,
             headers(("location" = String), ("foldstream-position" = String))),
-        (status = 202, description = "Recorded, not yet readable", body = Recorded,
+        (status = 202, description = "Not decided yet", body = Pending,
             headers(("location" = String), ("foldstream-position" = String)))))]
 pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
-    let wait = Duration::from_millis(parameters.number(WAIT_MS, 0..=MAX_WAIT_MS, DEFAULT_WAIT_MS));
+    let asked = Asked::read(&mut parameters, request.headers());
     parameters.finish()?;
-    let event = profile(&read_json(request).await?)?;
-    let recorded = PersonProfilesEvent::from(event.clone());
-    let position = api.parts.writer.append(&recorded).await.map_err(|error| not_written(error, 1))?;
-    let positions = Positions::from_iter([position]);
-    let deadline = Instant::now() + wait;
-    let path = format!("/api/persons/{}", event.person_id);
-    let visible = api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.is_ok();
-    let mut response = match visible {
-        true => json(StatusCode::CREATED, &PersonResource::from(event))?,
-        false => {
-            let href = format!("{path}?after={positions}");
-            json(StatusCode::ACCEPTED, &Recorded { id: event.person_id, href, position: positions.to_string() })?
-        }
-    };
-    for (name, value) in [(header::LOCATION.as_str(), path), (POSITION, positions.to_string())] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
+    let command = registration(&read_json(request).await?, &asked)?;
+    let answer = ask(&api, command.clone().into(), &asked).await?;
+    if answer.accepted()?.is_none() {
+        return answer.pending(&asked, &command.person_id);
     }
-    Ok(response)
+    let path = format!("/api/persons/{}", command.person_id);
+    let mut response = json(StatusCode::CREATED, &PersonResource::from(command))?;
+    if let Ok(path) = HeaderValue::from_str(&path) {
+        response.headers_mut().insert(header::LOCATION, path);
+    }
+    Ok(answer.placed(response))
+}
+
+/// Changes a person
+///
+/// Answers with the person as the read model then holds it, or 202 when that takes longer than `wait_ms`.
+#[utoipa::path(patch, path = "/api/persons/{id}", tag = "people", request_body = PersonChange,
+    params(("id" = String, Path, description = "The person's id"), CommandParameters, CommandHeaders),
+    responses(
+        (status = 200, description = "Changed, or it was so already", body = PersonResource,
+            headers(("foldstream-position" = String))),
+        (status = 202, description = "Not decided yet, or not readable yet", body = Pending,
+            headers(("location" = String), ("foldstream-position" = String)))))]
+pub(crate) async fn change(
+    State(api): State<Api>,
+    PathId(id): PathId,
+    uri: Uri,
+    request: Request,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
+    parameters.id(&id);
+    let asked = Asked::read(&mut parameters, request.headers());
+    parameters.finish()?;
+    let command = wished_change(&id, &read_json(request).await?, &asked)?;
+    let answer = ask(&api, command.into(), &asked).await?;
+    if answer.accepted()?.is_none() {
+        return answer.pending(&asked, &id);
+    }
+    let after = Positions::from_iter([answer.command.clone()]);
+    if api.arrival.wait(PEOPLE.projection, &after, asked.deadline).await.is_err() {
+        return answer.pending(&asked, &id);
+    }
+    let person = known(&api.parts.database, &id).await?;
+    Ok(answer.placed(json(StatusCode::OK, &PersonResource::from(person))?))
+}
+
+/// Erases a person
+///
+/// Everything that is kept of the person is removed: profile, locations, contacts. The id is never used again.
+#[utoipa::path(delete, path = "/api/persons/{id}", tag = "people",
+    params(("id" = String, Path, description = "The person's id"), CommandParameters, CommandHeaders),
+    responses(
+        (status = 204, description = "Erased, now or before", headers(("foldstream-position" = String))),
+        (status = 202, description = "Not decided yet", body = Pending,
+            headers(("location" = String), ("foldstream-position" = String)))))]
+pub(crate) async fn erase(
+    State(api): State<Api>,
+    PathId(id): PathId,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
+    parameters.id(&id);
+    let asked = Asked::read(&mut parameters, &headers);
+    parameters.finish()?;
+    let event_id = asked.command_id(&format!("erase/{id}"));
+    let command = ErasePerson { event_id, person_id: id.clone(), occurred_at: Utc::now() };
+    let answer = ask(&api, command.into(), &asked).await?;
+    match answer.accepted()? {
+        Some(()) => Ok(answer.placed(StatusCode::NO_CONTENT.into_response())),
+        None => answer.pending(&asked, &id),
+    }
 }
 
 /// The person, who must be known.
@@ -155,35 +202,63 @@ pub(crate) fn not_written(error: WriteError, total: usize) -> Problem {
     }
 }
 
-fn profile(body: &Value) -> Result<PersonProfileRecorded, Problem> {
+fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> {
     let mut findings = Findings::default();
-    let person = findings.check(Fields::of("", body)).and_then(|fields| {
+    let command = findings.check(Fields::of("", body)).and_then(|fields| {
         let first_name = findings.check(fields.text("first_name", checked_name));
         let last_name = findings.check(fields.text("last_name", checked_name));
         let company_name = findings.check(fields.text("company_name", checked_name));
-        let event_id = new_event_id();
-        let occurred_at = Utc::now();
-        let person_id = new_event_id().to_string();
-        Some(PersonProfileRecorded {
-            event_id,
-            person_id,
-            occurred_at,
+        Some(RegisterPerson {
+            event_id: asked.command_id("register"),
+            person_id: asked.person_id().to_string(),
+            occurred_at: Utc::now(),
             first_name: first_name?,
             last_name: last_name?,
             company_name: company_name?,
         })
     });
     findings.none()?;
-    person.ok_or_else(|| Problem::InvalidContent(Vec::new()))
+    command.ok_or_else(|| Problem::InvalidContent(Vec::new()))
+}
+
+fn wished_change(id: &str, body: &Value, asked: &Asked) -> Result<ChangePerson, Problem> {
+    let mut findings = Findings::default();
+    let command = findings.check(Fields::of("", body)).map(|fields| {
+        let mut given = |name| fields.has(name).then(|| findings.check(fields.text(name, checked_name)))?;
+        let (first_name, last_name, company_name) = (given("first_name"), given("last_name"), given("company_name"));
+        let nothing = ["first_name", "last_name", "company_name"].iter().all(|name| !fields.has(name));
+        if nothing {
+            let rule = "at least one of first_name, last_name and company_name is to be changed";
+            findings.check::<()>(Err(Violation::new("body", body, rule)));
+        }
+        let event_id = asked.command_id(&format!("change/{id}"));
+        ChangePerson {
+            event_id,
+            person_id: id.to_owned(),
+            occurred_at: Utc::now(),
+            first_name,
+            last_name,
+            company_name,
+        }
+    });
+    findings.none()?;
+    command.ok_or_else(|| Problem::InvalidContent(Vec::new()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::Parameters;
     use serde_json::json;
 
+    fn asked(key: Option<&'static str>) -> Asked {
+        let uri = "/api/persons".parse().unwrap();
+        let headers = key.map(|key| (axum::http::HeaderName::from_static("idempotency-key"), key.parse().unwrap()));
+        Asked::read(&mut Parameters::read(&uri, &[WAIT_MS]), &headers.into_iter().collect())
+    }
+
     fn refused(body: Value) -> Vec<String> {
-        match profile(&body) {
+        match registration(&body, &asked(None)) {
             Err(Problem::InvalidContent(violations)) => violations.into_iter().map(|found| found.field).collect(),
             other => panic!("{other:?}"),
         }
@@ -204,8 +279,30 @@ mod tests {
     #[test]
     fn other_fields_are_ignored_and_ids_are_our_own() {
         let body = json!({"id": 7, "first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines"});
-        let event = profile(&body).unwrap();
-        assert_eq!(event.first_name, "Ada");
-        assert_eq!(event.person_id.len(), 36);
+        let command = registration(&body, &asked(None)).unwrap();
+        assert_eq!(command.first_name, "Ada");
+        assert_eq!(command.person_id.len(), 36);
+    }
+
+    #[test]
+    fn the_same_key_asks_for_the_same_person() {
+        let body = json!({"first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines"});
+        let ids = |key| {
+            let command = registration(&body, &asked(key)).unwrap();
+            (command.event_id, command.person_id)
+        };
+        assert_eq!(ids(Some("k-1")), ids(Some("\"k-1\"")));
+        assert_ne!(ids(Some("k-1")), ids(Some("k-2")));
+        assert_ne!(ids(None), ids(None));
+    }
+
+    #[test]
+    fn a_change_names_what_it_changes() {
+        let change = |body| wished_change("p1", &body, &asked(None));
+        let command = change(json!({"last_name": "King", "first_name": null})).unwrap();
+        assert_eq!((command.last_name.as_deref(), command.first_name), (Some("King"), None));
+        for body in [json!({}), json!({"last_name": ""}), json!([])] {
+            assert!(matches!(change(body), Err(Problem::InvalidContent(_))));
+        }
     }
 }

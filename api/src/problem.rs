@@ -25,6 +25,10 @@ pub(crate) enum Problem {
     InvalidContent(Vec<Violation>),
     #[error("{0}")]
     NotFound(Violation),
+    #[error("{0}")]
+    Gone(Violation),
+    #[error("{0}")]
+    Rejected(Violation),
     #[error("here is nothing")]
     UnknownRoute,
     #[error("this path does not take this method; those in the Allow header it takes")]
@@ -35,8 +39,8 @@ pub(crate) enum Problem {
     BodyTooLarge { limit: usize },
     #[error("the body is {found}, expected application/json")]
     UnsupportedMediaType { found: String },
-    #[error("the read model has not come that far yet: asked for {asked}, applied is {applied}")]
-    NotYetApplied { asked: String, applied: String },
+    #[error("the read model has not come that far yet: {progress}")]
+    NotYetApplied { progress: String },
     #[error("{what} cannot be reached at the moment")]
     Unavailable { what: &'static str, cause: Cause },
     #[error("{} of {total} events were acknowledged by the log; the others may or may not be in it", total - .not_acknowledged.len())]
@@ -90,6 +94,8 @@ impl Problem {
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::InvalidContent(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) | Self::UnknownRoute => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::Rejected(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -107,6 +113,8 @@ impl Problem {
             Self::InvalidRequest(_) => ("invalid-request", "The request cannot be understood"),
             Self::InvalidContent(_) => ("invalid-content", "The content breaks a rule"),
             Self::NotFound(_) => ("not-found", "There is no such thing"),
+            Self::Gone(_) => ("gone", "It was erased"),
+            Self::Rejected(_) => ("rejected", "It was decided against"),
             Self::UnknownRoute => ("unknown-route", "There is no such path"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
             Self::BodyTooSlow(_) => ("body-too-slow", "The body did not arrive in time"),
@@ -133,7 +141,7 @@ impl Problem {
         let (kind, title) = self.kind();
         let errors = match self {
             Self::InvalidRequest(violations) | Self::InvalidContent(violations) => violations.clone(),
-            Self::NotFound(violation) => vec![violation.clone()],
+            Self::NotFound(violation) | Self::Gone(violation) | Self::Rejected(violation) => vec![violation.clone()],
             _ => Vec::new(),
         };
         let (acknowledged, not_acknowledged) = match self {

@@ -6,7 +6,7 @@
 use crate::{
     body::read_json,
     fields::{Fields, Findings},
-    freshness::POSITION,
+    freshness::{DEFAULT_WAIT_MS, PEOPLE, POSITION},
     parameters::Parameters,
     persons::not_written,
     problem::Problem,
@@ -20,15 +20,16 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use foldstream_events::{
-    LocationReported, LocationsEvent, Positions, Violation, checked_id, checked_latitude, checked_longitude,
+    LocationReported, LocationsEvent, Position, Positions, Violation, checked_id, checked_latitude, checked_longitude,
     new_event_id,
 };
 use foldstream_read_models::people;
-use foldstream_wire::{WriteError, Writer};
+use foldstream_wire::{PartitionRange, WriteError, Writer};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 /// How many locations one request may hold.
@@ -142,7 +143,11 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
         first.entry(&report.person_id).or_insert(index);
     }
     let ids: Vec<&str> = first.keys().copied().collect();
-    let unknown = people::unknown(&api.parts.database, &ids).await?;
+    let mut unknown = people::unknown(&api.parts.database, &ids).await?;
+    if !unknown.is_empty() && has_caught_up(api).await {
+        // Registered a moment ago, perhaps: nobody is called unknown by a read model that is behind.
+        unknown = people::unknown(&api.parts.database, &ids).await?;
+    }
     let mut findings = Findings::default();
     for id in &unknown {
         let index = first.get(id.as_str()).copied().unwrap_or_default();
@@ -150,6 +155,19 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
         findings.check::<()>(Err(Violation::new(field, id, "must be the id of a person who is known")));
     }
     findings.none()
+}
+
+/// Waits until the people who are on the log now are in the read model, and says whether that took any waiting.
+async fn has_caught_up(api: &Api) -> bool {
+    let deadline = Instant::now() + Duration::from_millis(DEFAULT_WAIT_MS);
+    let Ok(Ok(ranges)) = timeout_at(deadline, api.parts.browser.ranges(PEOPLE.topic.name)).await else { return false };
+    let last = |range: PartitionRange| Position {
+        topic: PEOPLE.topic.name.to_owned(),
+        partition: range.partition,
+        offset: range.end - 1,
+    };
+    let positions: Positions = ranges.into_iter().filter(|range| range.end > range.low).map(last).collect();
+    api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.is_ok()
 }
 
 /// Appends in the order of the reports and says how far each partition came.

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use foldstream_events::{LocationReported, PersonProfileRecorded};
+use foldstream_events::{LocationReported, RegisterPerson};
 use foldstream_read_models::{locations::Location, people::Person};
 use serde::Serialize;
 use std::sync::Arc;
@@ -66,13 +66,13 @@ impl From<Person> for PersonResource {
     }
 }
 
-impl From<PersonProfileRecorded> for PersonResource {
-    fn from(event: PersonProfileRecorded) -> Self {
+impl From<RegisterPerson> for PersonResource {
+    fn from(command: RegisterPerson) -> Self {
         Self {
-            id: event.person_id,
-            first_name: event.first_name,
-            last_name: event.last_name,
-            company_name: event.company_name,
+            id: command.person_id,
+            first_name: command.first_name,
+            last_name: command.last_name,
+            company_name: command.company_name,
         }
     }
 }

@@ -3,8 +3,8 @@
 //! A route that is not documented, or documented and not here, fails a test (`openapi.rs`).
 
 use crate::{
-    Parts, connection, docs, health, lag::LogEnds, locations, messages, observe::observe, persons, problem::Problem,
-    reports,
+    Parts, arrival::Arrival, commands, connection, docs, health, lag::LogEnds, locations, lookups::Lookups, messages,
+    observe::observe, persons, problem::Problem, reports,
 };
 use axum::{Router, middleware::from_fn, routing::get};
 use tower_http::compression::CompressionLayer;
@@ -14,14 +14,18 @@ use tower_http::compression::CompressionLayer;
 pub(crate) struct Api {
     pub(crate) parts: Parts,
     pub(crate) log_ends: LogEnds,
+    pub(crate) arrival: Arrival,
 }
 
 /// The API as a service: `run` puts it behind a socket, tests call it.
 pub fn router(parts: Parts) -> Router {
     let log_ends = LogEnds::new(&parts.browser);
+    let arrival =
+        Arrival { flows: parts.flows.clone(), lookups: Lookups::new(&parts.browser), applied: parts.applied.clone() };
     Router::new()
         .route("/api/persons", get(persons::list).post(persons::create))
-        .route("/api/persons/{id}", get(persons::find))
+        .route("/api/persons/{id}", get(persons::find).patch(persons::change).delete(persons::erase))
+        .route("/api/outcomes/{id}", get(commands::outcome))
         .route("/api/persons/{id}/locations", get(locations::list_of_person))
         .route("/api/persons/{id}/connection", get(connection::list))
         .route("/api/locations", get(locations::list).post(reports::create))
@@ -37,7 +41,7 @@ pub fn router(parts: Parts) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(observe))
         .layer(CompressionLayer::new())
-        .with_state(Api { parts, log_ends })
+        .with_state(Api { parts, log_ends, arrival })
 }
 
 #[cfg(test)]

@@ -118,15 +118,17 @@ impl World {
         text(&output.stdout)
     }
 
-    /// Waits until every projection has folded everything that is on its topics.
+    /// Waits until every service has taken everything that is on its topics: processors first, they write more.
     pub(crate) fn until_caught_up(&self) {
-        until("every projection has caught up", Duration::from_secs(120), || {
-            let output = self.output(&["projections", "status", "--output", "json"]);
-            let status: Value = serde_json::from_slice(&output.stdout).map_err(|_| text(&output.stderr))?;
-            let partitions = status.as_array().cloned().unwrap_or_default();
-            let behind: Vec<_> = partitions.iter().filter(|partition| partition["lag_records"] != 0).collect();
-            if behind.is_empty() && partitions.len() == 12 { Ok(()) } else { Err(format!("{behind:?}")) }
-        });
+        for (services, partitions) in [("processors", 6), ("projections", 18)] {
+            until(&format!("the {services} have caught up"), Duration::from_secs(120), || {
+                let output = self.output(&[services, "status", "--output", "json"]);
+                let status: Value = serde_json::from_slice(&output.stdout).map_err(|_| text(&output.stderr))?;
+                let all = status.as_array().cloned().unwrap_or_default();
+                let behind: Vec<_> = all.iter().filter(|partition| partition["lag_records"] != 0).collect();
+                if behind.is_empty() && all.len() == partitions { Ok(()) } else { Err(format!("{behind:?}")) }
+            });
+        }
     }
 }
 

@@ -2,15 +2,18 @@
 //! needs one must say so in time.
 
 use super::*;
+use crate::Outcomes;
 use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response},
 };
 use clap::{Args, Command};
+use foldstream_events::Flow;
 use foldstream_read_models::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
 use foldstream_wire::{Browser, Registry, Writer};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -31,6 +34,22 @@ fn parts() -> Parts {
         database,
         browser: Browser::new(&wire),
         writer: Writer::connect(&wire, &registry, "api").unwrap(),
+        outcomes: Outcomes::follow(&wire, &registry),
+        flows: Arc::new([
+            Flow {
+                service: "people-processor",
+                reads: &["person-commands"],
+                writes: &["people", "person-profiles", "person-outcomes"],
+                keeps_keys: true,
+            },
+            Flow { service: "people-projection", reads: &["person-profiles"], writes: &["person"], keeps_keys: true },
+            Flow {
+                service: "locations-projection",
+                reads: &["locations", "people"],
+                writes: &["location_history"],
+                keeps_keys: true,
+            },
+        ]),
         registry,
         health: Health::new(),
     }

@@ -12,7 +12,7 @@ use foldstream_consume_loop::{Projection, Step};
 use foldstream_events::LocationsEvent;
 use foldstream_locations_projection::Locations;
 use foldstream_read_models::{Write, locations::LocationChanges};
-use foldstream_wire::{Batch, Reader, ReaderEvent, ReaderOptions, Recorded, Registry, decode, decode_key};
+use foldstream_wire::{Assignment, Batch, Reader, ReaderEvent, ReaderOptions, Recorded, Registry, decode, decode_key};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use std::str::FromStr;
 
@@ -48,6 +48,7 @@ impl Bare {
             service: "bench-bare",
             topics: vec![foldstream_events::LOCATIONS.name],
             max_batch_records: BATCH_RECORDS,
+            assignment: Assignment::Balanced,
         };
         let mut reader = Reader::start(&world.wire, &options)?;
         let mut bare = Self { batches: vec![LocationChanges::default()] };
@@ -75,12 +76,14 @@ impl Bare {
             let (Some(value), Some(id)) = (record.value, record.schema_id()) else { bail!("a record without a value") };
             let schema = registry.schema(id?).await?;
             let key = decode_key(record.key)?;
-            let event: LocationsEvent = decode(key, value, &schema)?;
+            let event: LocationsEvent = decode("locations", key, value, &schema)?;
             let recorded = Recorded {
+                topic: "locations",
                 partition: record.partition.partition,
                 offset: record.offset,
+                appended_at_ms: record.timestamp_ms,
                 key: key.to_owned(),
-                event: Some(event),
+                event: Some(event.into()),
             };
             if self.batches.last().is_none_or(|batch| batch.history.len() >= BATCH_RECORDS) {
                 self.batches.push(LocationChanges::default());
@@ -103,7 +106,10 @@ impl Bare {
         let meter = Meter::start(&world.stack)?;
         for batch in &self.batches {
             let mut transaction = connection.begin().await?;
-            batch.write(&mut transaction).await.context("cannot write a batch")?;
+            batch
+                .write(foldstream_locations_projection::FLOW.service, &mut transaction)
+                .await
+                .context("cannot write a batch")?;
             transaction.commit().await?;
         }
         let spent = meter.stop()?;

@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
+use tokio::task::JoinError;
 
 /// Fewer records than this are decoded where they are: handing them to other threads costs more.
 const PARALLEL_FROM: usize = 1024;
@@ -24,6 +25,8 @@ pub(crate) struct Entry<E> {
     pub(crate) appended_at_ms: i64,
     /// Its place in the batch.
     pub(crate) index: usize,
+    /// The header that was kept.
+    pub(crate) header: Option<String>,
     pub(crate) decoded: Decoded<E>,
 }
 
@@ -42,13 +45,14 @@ pub(crate) fn schema_ids(batch: &Batch) -> BTreeSet<u32> {
 }
 
 /// Decodes every record, in order.
-pub(crate) fn decode_batch<E: TopicEvent>(batch: &Batch, schemas: &Schemas) -> Vec<Entry<E>> {
+fn decode_batch<E: TopicEvent>(batch: &Batch, schemas: &Schemas) -> Vec<Entry<E>> {
     let records: Vec<RawRecord<'_>> = batch.records().collect();
     let one = |(index, record): (usize, &RawRecord<'_>)| Entry {
         partition: record.partition,
         offset: record.offset,
         appended_at_ms: record.timestamp_ms,
         index,
+        header: record.header.map(str::to_owned),
         decoded: decode_one(record, schemas),
     };
     if records.len() < PARALLEL_FROM {
@@ -56,6 +60,23 @@ pub(crate) fn decode_batch<E: TopicEvent>(batch: &Batch, schemas: &Schemas) -> V
     } else {
         records.par_iter().enumerate().with_min_len(256).map(one).collect()
     }
+}
+
+/// Decodes where the runtime is not held up by it.
+pub(crate) async fn decode_off_thread<E: TopicEvent>(
+    batch: Batch,
+    schemas: Schemas,
+) -> Result<(Batch, Vec<Entry<E>>), JoinError> {
+    // A few records are decoded sooner than a thread is woken.
+    if batch.len() < 256 {
+        let entries = decode_batch(&batch, &schemas);
+        return Ok((batch, entries));
+    }
+    let decode = move || {
+        let entries = decode_batch(&batch, &schemas);
+        (batch, entries)
+    };
+    tokio::task::spawn_blocking(decode).await
 }
 
 fn decode_one<E: TopicEvent>(record: &RawRecord<'_>, schemas: &Schemas) -> Decoded<E> {
@@ -73,7 +94,9 @@ fn event_of<E: TopicEvent>(
     schemas: &Schemas,
 ) -> Result<Result<Recorded<E>, DecodeError>, String> {
     let event = |key: &str, event| {
-        Ok(Ok(Recorded { partition: record.partition.partition, offset: record.offset, key: key.to_owned(), event }))
+        let TopicPartition { topic, partition } = record.partition;
+        let RawRecord { offset, timestamp_ms: appended_at_ms, .. } = *record;
+        Ok(Ok(Recorded { topic, partition, offset, appended_at_ms, key: key.to_owned(), event }))
     };
     let key = match decode_key(record.key) {
         Ok(key) => key,
@@ -85,7 +108,7 @@ fn event_of<E: TopicEvent>(
         Some(Err(unframed)) => return Ok(Err(unframed)),
         None => return event(key, None),
     };
-    match decode(key, value, &schema) {
+    match decode(record.partition.topic, key, value, &schema) {
         Ok(decoded) => event(key, Some(decoded)),
         Err(error) => Ok(Err(error)),
     }

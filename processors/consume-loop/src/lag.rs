@@ -1,13 +1,12 @@
-//! How far behind a projection is: records and seconds per partition, measured beside the loop.
+//! How far behind a service is: records and seconds per partition, measured beside its loop.
 
-use foldstream_telemetry::names;
-use foldstream_wire::{Browser, TopicPartition};
+use crate::Service;
+use foldstream_wire::TopicPartition;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -38,31 +37,36 @@ impl Standing {
     }
 }
 
+/// Where a lag is shown: the metrics, and the label that names the service.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    pub(crate) label: &'static str,
+    pub(crate) records: &'static str,
+    pub(crate) seconds: &'static str,
+}
+
 /// Measures until shutdown. Brokers that do not answer leave the last value standing; the loop itself reports them.
-pub(crate) async fn measure(
-    projection: &'static str,
-    topic: &'static str,
-    standing: Standing,
-    browser: Browser,
-    shutdown: CancellationToken,
-) {
+pub(crate) async fn measure(gauges: &'static Gauges, name: &'static str, standing: Standing, service: Service) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let Ok(ranges) = browser.ranges(topic).await else { continue };
+    while service.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         let stands = standing.all();
-        for range in ranges {
-            let Some(stand) = stands.get(&TopicPartition { topic, partition: range.partition }) else { continue };
-            let records = (range.end - stand.next_offset).max(0);
-            let seconds = if records == 0 { 0.0 } else { stand.appended_at_ms.map_or(0.0, seconds_since) };
-            let labels = [
-                ("projection", projection.to_owned()),
-                ("topic", topic.to_owned()),
-                ("partition", range.partition.to_string()),
-            ];
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            metrics::gauge!(names::PROJECTION_LAG_RECORDS, &labels).set(records as f64);
-            metrics::gauge!(names::PROJECTION_LAG_SECONDS, &labels).set(seconds);
+        let topics: BTreeSet<&'static str> = stands.keys().map(|partition| partition.topic).collect();
+        for topic in topics {
+            let Ok(ranges) = service.browser.ranges(topic).await else { continue };
+            for range in ranges {
+                let Some(stand) = stands.get(&TopicPartition { topic, partition: range.partition }) else { continue };
+                let records = (range.end - stand.next_offset).max(0);
+                let seconds = if records == 0 { 0.0 } else { stand.appended_at_ms.map_or(0.0, seconds_since) };
+                let labels = [
+                    (gauges.label, name.to_owned()),
+                    ("topic", topic.to_owned()),
+                    ("partition", range.partition.to_string()),
+                ];
+                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+                metrics::gauge!(gauges.records, &labels).set(records as f64);
+                metrics::gauge!(gauges.seconds, &labels).set(seconds);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 use crate::{
     StoreError,
     backoff::{Backoff, Stopping},
-    chain,
+    sessions::chain,
 };
 use foldstream_telemetry::{
     health::{Component, Status},
@@ -18,21 +18,21 @@ use tokio_util::sync::CancellationToken;
 /// The waits of one task, longer each time.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
-    projection: &'static str,
+    service: &'static str,
     component: &'a Component,
     shutdown: &'a CancellationToken,
     backoff: Backoff,
 }
 
 impl<'a> Waiting<'a> {
-    pub(crate) fn new(projection: &'static str, component: &'a Component, shutdown: &'a CancellationToken) -> Self {
+    pub(crate) fn new(service: &'static str, component: &'a Component, shutdown: &'a CancellationToken) -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        Self { projection, component, shutdown, backoff }
+        Self { service, component, shutdown, backoff }
     }
 
     pub(crate) async fn for_store(&mut self, error: &StoreError) -> Result<(), Stopping> {
         if let StoreError::Unavailable { code, .. } = error {
-            metrics::counter!(names::RETRIES_TOTAL, "projection" => self.projection, "sqlstate" => code.clone())
+            metrics::counter!(names::RETRIES_TOTAL, "projection" => self.service, "sqlstate" => code.clone())
                 .increment(1);
         }
         self.wait_for("store", error).await
@@ -44,7 +44,7 @@ impl<'a> Waiting<'a> {
         error: &(dyn Error + Send + Sync),
     ) -> Result<(), Stopping> {
         let reason = chain(error);
-        tracing::warn!(projection = self.projection, dependency, error.message = reason, "waiting");
+        tracing::warn!(service = self.service, dependency, error.message = reason, "waiting");
         self.component.set(Status::Degraded { reason });
         self.backoff.wait(self.shutdown).await
     }

@@ -1,6 +1,6 @@
 //! What can end a replay before its time, and which of it is worth another try.
 
-use foldstream_wire::{BrowserError, DecodeError, RegistryError, TransactionError};
+use foldstream_wire::{BrowserError, RecordError, RegistryError, TransactionError};
 use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum ReplayError {
     #[error("cannot read how far {source_id} has come")]
     ReadProgress { source_id: String, source: BrowserError },
     #[error("the record of how far {source_id} has come cannot be used")]
-    DecodeProgress { source_id: String, source: DecodeError },
+    DecodeProgress { source_id: String, source: RecordError },
     #[error("another replay of {source_id} took over at sequence {sequence}")]
     TookOver { source_id: String, sequence: u64 },
     #[error("the brokers gave up the transaction of {source_id} at sequence {sequence}, open for {seconds} s")]
@@ -38,6 +38,7 @@ impl ReplayError {
         match self {
             Self::Expired { .. } => true,
             Self::Registry(source) => source.is_retriable(),
+            Self::DecodeProgress { source: RecordError::Schema(source), .. } => source.is_retriable(),
             Self::ReadProgress { source, .. } => matches!(source, BrowserError::Unavailable { .. }),
             Self::Write { source, .. } => match source.as_ref() {
                 TransactionError::Failed { .. } => true,

@@ -1,6 +1,6 @@
 //! foldstream-replay: real data sets, and generated ones, as live streams, exactly once.
 //!
-//! Reads: `source-progress`, to know where it stands. Writes: `locations`, `person-profiles` and `source-progress`,
+//! Reads: `source-progress`, to know where it stands. Writes: `locations`, `person-commands` and `source-progress`,
 //! together in Kafka transactions. Keyed by: the person; progress by the source. On poison: a row that breaks a rule
 //! is counted and skipped, it keeps its sequence number.
 //!
@@ -42,7 +42,8 @@ use walkers::Walkers;
 pub const FLOW: Flow = Flow {
     service: "replay",
     reads: &["source-progress"],
-    writes: &["locations", "person-profiles", "source-progress"],
+    writes: &["locations", "person-commands", "source-progress"],
+    keeps_keys: false,
 };
 
 /// Replays a data set until its end, its limit, the clock or `shutdown` stops it, whichever is first. When `shutdown`

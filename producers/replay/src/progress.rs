@@ -3,7 +3,7 @@
 use crate::error::ReplayError;
 use chrono::{DateTime, Utc};
 use foldstream_events::{SOURCE_PROGRESS, SourceProgressEvent, SourceProgressed, derived_event_id};
-use foldstream_wire::{Browser, Registry, decode, unframe};
+use foldstream_wire::{Browser, Registry};
 use std::time::Duration;
 
 /// Longer than a foreign transaction on the same partition can stay open.
@@ -19,10 +19,8 @@ pub(crate) async fn read(
     let unreadable = |source| ReplayError::ReadProgress { source_id: source_id.to_owned(), source };
     let unusable = |source| ReplayError::DecodeProgress { source_id: source_id.to_owned(), source };
     let record = browser.last_of_key(SOURCE_PROGRESS.name, source_id, PATIENCE).await.map_err(unreadable)?;
-    let Some(value) = record.and_then(|record| record.value) else { return Ok(None) };
-    let (schema_id, _) = unframe(&value).map_err(unusable)?;
-    let schema = registry.schema(schema_id).await.map_err(ReplayError::Registry)?;
-    let SourceProgressEvent::SourceProgressed(progress) = decode(source_id, &value, &schema).map_err(unusable)?;
+    let Some(record) = record.filter(|record| record.value.is_some()) else { return Ok(None) };
+    let SourceProgressEvent::SourceProgressed(progress) = record.event(registry).await.map_err(unusable)?;
     Ok(Some(progress))
 }
 

@@ -21,8 +21,8 @@ use crate::{
     validate::Acquaintances,
 };
 use chrono::Utc;
-use foldstream_events::{LocationsEvent, PersonProfilesEvent, SourceProgressEvent, TopicEvent};
-use foldstream_wire::{Browser, Registry, TransactionError, TransactionalWriter};
+use foldstream_events::{LocationsEvent, PersonCommandsEvent, SourceProgressEvent};
+use foldstream_wire::{Browser, Registry, TransactionError, TransactionalOptions, TransactionalWriter};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -161,10 +161,15 @@ impl Replay {
     /// A writer that alone may write for this source.
     fn take_over(&self) -> Result<TransactionalWriter, ReplayError> {
         let transactional_id = format!("foldstream-{}", self.source.id().replace('/', "-"));
-        let records =
-            [LocationsEvent::RECORD_TYPES, PersonProfilesEvent::RECORD_TYPES, SourceProgressEvent::RECORD_TYPES];
-        let connect =
-            TransactionalWriter::connect(&self.wire, &self.registry, crate::FLOW.service, &transactional_id, &records);
+        let record_types =
+            [LocationsEvent::RECORD_TYPES, PersonCommandsEvent::RECORD_TYPES, SourceProgressEvent::RECORD_TYPES];
+        let options = TransactionalOptions {
+            source: crate::FLOW.service,
+            transactional_id,
+            record_types: record_types.into_iter().flatten().collect(),
+            linger_ms: 20,
+        };
+        let connect = TransactionalWriter::connect(&self.wire, &self.registry, options);
         let writer = self.runtime.block_on(connect).map_err(|source| self.cannot_write(source))?;
         writer.fence().map_err(|source| self.cannot_write(source))?;
         Ok(writer)
@@ -259,7 +264,7 @@ impl Replay {
         Summary {
             source_id: self.source.id().to_owned(),
             positions: self.written.positions,
-            profiles: self.written.profiles,
+            wishes: self.written.wishes,
             refused: self.written.refused,
             seconds: self.writing_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
             next_sequence: self.standing.next_sequence,

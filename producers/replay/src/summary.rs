@@ -9,7 +9,7 @@ pub struct Summary {
     /// Written by this run.
     pub positions: u64,
     /// Written by this run.
-    pub profiles: u64,
+    pub wishes: u64,
     /// Rows of this run that break a rule, skipped.
     pub refused: u64,
     /// From the first transaction to the end of the run.
@@ -38,8 +38,8 @@ pub enum Ended {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source_id, positions, profiles, refused, seconds, next_sequence, total, .. } = self;
-        write!(f, "{source_id}: wrote {positions} positions and {profiles} profiles in {seconds:.1} s")?;
+        let Self { source_id, positions, wishes, refused, seconds, next_sequence, total, .. } = self;
+        write!(f, "{source_id}: wrote {positions} positions and {wishes} wishes about people in {seconds:.1} s")?;
         if *refused > 0 {
             write!(f, ", skipped {refused} rows that break a rule")?;
         }
@@ -63,7 +63,7 @@ mod tests {
         let summary = Summary {
             source_id: "replay/aircraft".to_owned(),
             positions: 284_505,
-            profiles: 236,
+            wishes: 236,
             refused: 0,
             seconds: 1.94,
             next_sequence: 284_505,
@@ -73,13 +73,13 @@ mod tests {
         };
         assert_eq!(
             summary.to_string(),
-            "replay/aircraft: wrote 284505 positions and 236 profiles in 1.9 s\n\
+            "replay/aircraft: wrote 284505 positions and 236 wishes about people in 1.9 s\n\
              stands at 284505 of 284505, times as recorded; ended: the data set is complete"
         );
         let other = Summary { refused: 2, time_shift_us: 5, ended: Ended::CaughtUp, ..summary };
         assert_eq!(
             other.to_string(),
-            "replay/aircraft: wrote 284505 positions and 236 profiles in 1.9 s, skipped 2 rows that break a rule\n\
+            "replay/aircraft: wrote 284505 positions and 236 wishes about people in 1.9 s, skipped 2 rows that break a rule\n\
              stands at 284505 of 284505, times moved to lead up to the first run; ended: the rest lies ahead of the \
              clock (--follow waits for it)"
         );

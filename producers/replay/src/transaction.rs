@@ -6,20 +6,20 @@ use crate::{
     validate::{Acquaintances, validate},
 };
 use chrono::Utc;
-use foldstream_wire::{TransactionError, TransactionalWriter};
+use foldstream_wire::{Cause, TransactionError, TransactionalWriter};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) positions: u64,
-    pub(crate) profiles: u64,
+    pub(crate) wishes: u64,
     pub(crate) refused: u64,
 }
 
 impl Written {
     pub(crate) fn add(&mut self, other: Self) {
         self.positions += other.positions;
-        self.profiles += other.profiles;
+        self.wishes += other.wishes;
         self.refused += other.refused;
     }
 }
@@ -42,16 +42,17 @@ pub(crate) fn fill(
     time_shift_us: i64,
 ) -> Result<Filled, TransactionError> {
     let mut adds = Written::default();
+    let cause = Cause::default();
     let next_sequence = rows.last().map_or(0, |row| row.sequence + 1);
     writer.begin()?;
     for row in rows {
         match validate(source, row, known.meet(row), time_shift_us) {
             Ok(accepted) => {
-                if let Some(profile) = &accepted.profile {
-                    writer.append(profile)?;
-                    adds.profiles += 1;
+                if let Some(wish) = &accepted.wish {
+                    writer.append(wish, &cause)?;
+                    adds.wishes += 1;
                 }
-                writer.append(&accepted.location)?;
+                writer.append(&accepted.location, &cause)?;
                 adds.positions += 1;
             }
             Err(violation) => {
@@ -60,6 +61,6 @@ pub(crate) fn fill(
             }
         }
     }
-    writer.append(&progress::progressed(source.id(), next_sequence, time_shift_us, Utc::now()))?;
+    writer.append(&progress::progressed(source.id(), next_sequence, time_shift_us, Utc::now()), &cause)?;
     Ok(Filled { adds, next_sequence })
 }

@@ -3,10 +3,10 @@
 //! The same row makes the same events, ids included, in every run with the same time shift. A refused row keeps its
 //! sequence number. Which rows bring news of a person depends on the rows before: `Acquaintances` remembers that.
 
-use crate::source::{Row, Source};
+use crate::source::{Names, Row, Source};
 use chrono::{DateTime, Utc};
 use foldstream_events::{
-    LocationReported, LocationsEvent, PersonProfileRecorded, PersonProfilesEvent, TopicEvent, Violation,
+    ChangePerson, LocationReported, LocationsEvent, PersonCommandsEvent, RegisterPerson, TopicEvent, Violation,
     checked_latitude, checked_longitude, derived_event_id, replayed_event_id,
 };
 use std::collections::HashMap;
@@ -15,8 +15,15 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Accepted {
     pub(crate) location: LocationsEvent,
-    /// When the row brings news of the person.
-    pub(crate) profile: Option<PersonProfilesEvent>,
+    /// When the row brings news of the person: that it is to be registered, or to be changed.
+    pub(crate) wish: Option<PersonCommandsEvent>,
+}
+
+/// What a row says of its person that the rows before did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    Met { name: u32 },
+    Renamed { name: u32 },
 }
 
 /// Whom we have met, and under which name last.
@@ -26,12 +33,14 @@ pub(crate) struct Acquaintances {
 }
 
 impl Acquaintances {
-    /// Takes note of a row; returns the name when the person was unknown or had another one. A row without usable
-    /// coordinates will be refused, so it is no occasion to write a profile.
-    pub(crate) fn meet(&mut self, row: &Row) -> Option<u32> {
+    /// Takes note of a row. One without usable coordinates will be refused, so it is no occasion for news.
+    pub(crate) fn meet(&mut self, row: &Row) -> Option<News> {
         let name = row.name?;
         coordinates(row).ok()?;
-        (self.names.insert(row.person, name) != Some(name)).then_some(name)
+        match self.names.insert(row.person, name) {
+            None => Some(News::Met { name }),
+            Some(before) => (before != name).then_some(News::Renamed { name }),
+        }
     }
 }
 
@@ -39,22 +48,32 @@ impl Acquaintances {
 pub(crate) fn validate(
     source: &dyn Source,
     row: &Row,
-    news: Option<u32>,
+    news: Option<News>,
     time_shift_us: i64,
 ) -> Result<Accepted, Violation> {
     let (latitude, longitude) = coordinates(row)?;
     let occurred_at = shifted(row.occurred_at_us, time_shift_us)?;
     let person_id = source.person_id(row.person);
-    let profile = news.map(|name| {
-        let names = source.names(row.person, name);
-        PersonProfilesEvent::from(PersonProfileRecorded {
-            event_id: derived_event_id(&format!("{}/profile/{}", source.id(), row.sequence)),
-            person_id: person_id.clone(),
-            occurred_at,
-            first_name: names.first_name,
-            last_name: names.last_name,
-            company_name: names.company_name,
-        })
+    let event_id = derived_event_id(&format!("{}/wish/{}", source.id(), row.sequence));
+    let wish = news.map(|news| match news {
+        News::Met { name } => {
+            let Names { first_name, last_name, company_name } = source.names(row.person, name);
+            let person_id = person_id.clone();
+            RegisterPerson { event_id, person_id, occurred_at, first_name, last_name, company_name }.into()
+        }
+        News::Renamed { name } => {
+            let Names { first_name, last_name, company_name } = source.names(row.person, name);
+            let person_id = person_id.clone();
+            let (first_name, last_name, company_name) = (Some(first_name), Some(last_name), Some(company_name));
+            PersonCommandsEvent::from(ChangePerson {
+                event_id,
+                person_id,
+                occurred_at,
+                first_name,
+                last_name,
+                company_name,
+            })
+        }
     });
     let location = LocationsEvent::from(LocationReported {
         event_id: replayed_event_id(source.id(), row.sequence, occurred_at),
@@ -64,10 +83,10 @@ pub(crate) fn validate(
         longitude,
     });
     location.check()?;
-    if let Some(profile) = &profile {
-        profile.check()?;
+    if let Some(wish) = &wish {
+        wish.check()?;
     }
-    Ok(Accepted { location, profile })
+    Ok(Accepted { location, wish })
 }
 
 fn coordinates(row: &Row) -> Result<(f64, f64), Violation> {
@@ -90,7 +109,6 @@ fn shifted(occurred_at_us: i64, time_shift_us: i64) -> Result<DateTime<Utc>, Vio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Names;
     use proptest::prelude::*;
 
     struct Two;
@@ -129,16 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn a_row_becomes_a_position_and_news_a_profile() {
-        let accepted = validate(&Two, &row(7, 3), Some(3), 1_000_000).unwrap();
+    fn a_row_becomes_a_position_and_news_a_wish() {
+        let accepted = validate(&Two, &row(7, 3), Some(News::Met { name: 3 }), 1_000_000).unwrap();
         let LocationsEvent::LocationReported(location) = &accepted.location;
         assert_eq!(location.occurred_at.timestamp_micros(), 1_633_608_002_000_000);
         assert_eq!(location.event_id, replayed_event_id("replay/two", 7, location.occurred_at));
         assert_eq!((location.latitude, location.longitude), (48.0, 2.0));
-        let Some(PersonProfilesEvent::PersonProfileRecorded(profile)) = accepted.profile else { panic!("no profile") };
-        assert_eq!((profile.person_id.as_str(), profile.first_name.as_str()), ("p1", "name 3"));
-        assert_eq!(profile.event_id, derived_event_id("replay/two/profile/7"));
-        assert_eq!(validate(&Two, &row(7, 3), None, 0).unwrap().profile, None);
+        let Some(PersonCommandsEvent::RegisterPerson(wish)) = accepted.wish else { panic!("no wish") };
+        assert_eq!((wish.person_id.as_str(), wish.first_name.as_str()), ("p1", "name 3"));
+        assert_eq!(wish.event_id, derived_event_id("replay/two/wish/7"));
+        assert_eq!(validate(&Two, &row(7, 3), None, 0).unwrap().wish, None);
+        let renamed = validate(&Two, &row(8, 4), Some(News::Renamed { name: 4 }), 0).unwrap();
+        let Some(PersonCommandsEvent::ChangePerson(wish)) = renamed.wish else { panic!("no wish") };
+        assert_eq!(wish.first_name.as_deref(), Some("name 4"));
     }
 
     #[test]
@@ -149,7 +170,7 @@ mod tests {
         assert_eq!(field(Row { latitude: Some(90.5), ..row(0, 1) }, None, 0), "latitude");
         assert_eq!(field(Row { longitude: Some(f64::NAN), ..row(0, 1) }, None, 0), "longitude");
         assert_eq!(field(row(0, 1), None, i64::MAX), "occurred_at");
-        assert_eq!(field(row(0, 9), Some(9), 0), "first_name");
+        assert_eq!(field(row(0, 9), Some(News::Met { name: 9 }), 0), "first_name");
     }
 
     #[test]
@@ -157,10 +178,10 @@ mod tests {
         let mut known = Acquaintances::default();
         assert_eq!(known.meet(&Row { latitude: None, ..row(0, 3) }), None);
         assert_eq!(known.meet(&Row { name: None, ..row(1, 3) }), None);
-        assert_eq!(known.meet(&row(2, 3)), Some(3));
+        assert_eq!(known.meet(&row(2, 3)), Some(News::Met { name: 3 }));
         assert_eq!(known.meet(&row(3, 3)), None);
-        assert_eq!(known.meet(&row(4, 4)), Some(4));
-        assert_eq!(known.meet(&row(5, 3)), Some(3));
+        assert_eq!(known.meet(&row(4, 4)), Some(News::Renamed { name: 4 }));
+        assert_eq!(known.meet(&row(5, 3)), Some(News::Renamed { name: 3 }));
     }
 
     proptest! {
@@ -173,9 +194,9 @@ mod tests {
             name in 0u32..10,
         ) {
             let row = Row { latitude, longitude, occurred_at_us, ..row(0, name) };
-            if let Ok(accepted) = validate(&Two, &row, Some(name), shift) {
+            if let Ok(accepted) = validate(&Two, &row, Some(News::Met { name }), shift) {
                 prop_assert!(accepted.location.check().is_ok());
-                prop_assert!(accepted.profile.is_some_and(|profile| profile.check().is_ok()));
+                prop_assert!(accepted.wish.is_some_and(|wish| wish.check().is_ok()));
             }
         }
     }

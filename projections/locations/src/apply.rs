@@ -1,22 +1,37 @@
-//! The fold of a reported location: a row of the history, and where the person is now if no later report is known.
+//! The fold of a reported location: a row of the history, and where the person is now if no later report is known. An
+//! erased person has neither.
 
 use crate::FLOW;
 use foldstream_consume_loop::{Projection, Step};
-use foldstream_events::{Flow, LocationsEvent};
+use foldstream_events::{Flow, LocationsEvent, PeopleEvent, events_of};
 use foldstream_read_models::locations::{LocationChanges, LocationRow};
 use foldstream_wire::Recorded;
+
+events_of! {
+    /// What is folded here.
+    pub enum Input {
+        Location(LocationsEvent),
+        Person(PeopleEvent),
+    }
+}
 
 #[derive(Debug)]
 pub struct Locations;
 
 impl Projection for Locations {
-    type Event = LocationsEvent;
+    type Event = Input;
     type Changes = LocationChanges;
     const FLOW: Flow = FLOW;
 
-    fn apply(changes: &mut LocationChanges, record: &Recorded<LocationsEvent>) -> Step {
-        let Some(LocationsEvent::LocationReported(report)) = &record.event else {
-            return Step::DeadLetter("a record without a value means nothing on this topic".to_owned());
+    fn apply(changes: &mut LocationChanges, record: &Recorded<Input>) -> Step {
+        let report = match &record.event {
+            Some(Input::Location(LocationsEvent::LocationReported(report))) => report,
+            Some(Input::Person(PeopleEvent::PersonErased(erased))) => {
+                changes.erased.insert(erased.person_id.clone(), record.partition);
+                return Step::Applied;
+            }
+            Some(Input::Person(PeopleEvent::PersonRegistered(_) | PeopleEvent::PersonChanged(_))) => return Step::Skip,
+            None => return Step::DeadLetter("a record without a value means nothing on this topic".to_owned()),
         };
         let index = changes.history.len();
         changes.history.push(LocationRow {
@@ -51,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    fn record(person: u8, offset: i64, second: i64) -> Recorded<LocationsEvent> {
+    fn record(person: u8, offset: i64, second: i64) -> Recorded<Input> {
         let event = LocationReported {
             event_id: Uuid::from_u128(u128::from(offset.unsigned_abs())),
             person_id: format!("p{person}"),
@@ -59,13 +74,27 @@ mod tests {
             latitude: 1.0,
             longitude: 2.0,
         };
-        Recorded { partition: 0, offset, key: event.person_id.clone(), event: Some(event.into()) }
+        Recorded {
+            topic: "locations",
+            partition: 0,
+            offset,
+            appended_at_ms: 0,
+            key: event.person_id.clone(),
+            event: Some(LocationsEvent::from(event).into()),
+        }
     }
 
     #[test]
     fn a_record_without_a_value_is_a_dead_letter() {
         let mut changes = LocationChanges::default();
-        let tombstone = Recorded { partition: 0, offset: 1, key: "p1".to_owned(), event: None };
+        let tombstone = Recorded {
+            topic: "locations",
+            partition: 0,
+            offset: 1,
+            appended_at_ms: 0,
+            key: "p1".to_owned(),
+            event: None,
+        };
         assert!(matches!(Locations::apply(&mut changes, &tombstone), Step::DeadLetter(_)));
         assert_eq!(changes, LocationChanges::default());
     }

@@ -50,7 +50,7 @@ mod tests {
             }
             .into()
         });
-        Recorded { partition: 0, offset, key: format!("p{person}"), event }
+        Recorded { topic: "person-profiles", partition: 0, offset, appended_at_ms: 0, key: format!("p{person}"), event }
     }
 
     proptest! {

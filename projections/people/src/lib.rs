@@ -4,14 +4,15 @@
 
 mod apply;
 
-use foldstream_consume_loop::{Service, run as run_loop};
+use foldstream_consume_loop::{Service, run_projection};
 use foldstream_events::Flow;
 use foldstream_read_models::{Database, Fenced};
 
 pub use apply::People;
 
-pub const FLOW: Flow = Flow { service: "people-projection", reads: &["person-profiles"], writes: &["person"] };
+pub const FLOW: Flow =
+    Flow { service: "people-projection", reads: &["person-profiles"], writes: &["person"], keeps_keys: true };
 
 pub async fn run(service: Service, database: &Database) {
-    run_loop::<People, _>(service, Fenced::new(database)).await;
+    run_projection::<People, _>(service, Fenced::new(database)).await;
 }

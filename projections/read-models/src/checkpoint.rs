@@ -31,7 +31,11 @@ pub async fn checkpoints(database: &Database) -> Result<Vec<Checkpoint>, Databas
 
 /// Changes that know how to write themselves: a set-based statement a table.
 pub trait Write: Send + Sync + 'static {
-    fn write(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+    fn write(
+        &self,
+        projection: &'static str,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
 /// The store of a projection: its tables and its positions in one database.
@@ -90,7 +94,7 @@ impl<C: Write> Store<C> for Fenced {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Fenced { projection });
         }
-        commit.changes.write(&mut transaction).await.map_err(for_store)?;
+        commit.changes.write(projection, &mut transaction).await.map_err(for_store)?;
         dead_letter::insert(&mut transaction, projection, &commit.dead_letters).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);

@@ -45,6 +45,17 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// Removes what is kept of records with these keys: whom they were about was erased.
+pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys: &[&str]) -> Result<(), sqlx::Error> {
+    let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+    sqlx::query(include_str!("../queries/dead-letter/erase.sql"))
+        .bind(projection)
+        .bind(keys)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// A list of pairs, because names may repeat; values in base64.
 fn headers(letter: &DeadLetter) -> Value {
     letter

@@ -15,13 +15,28 @@ import fastavro
 
 schema_file, version, value = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 schema = json.loads(pathlib.Path(schema_file).read_text())
-native = dict(value)
-for field in schema["fields"]:
-    if isinstance(field["type"], dict) and field["type"].get("logicalType") == "timestamp-micros":
+
+
+def native(kind, value):
+    """The value as the encoder wants it: JSON has neither times nor bytes."""
+    if isinstance(kind, list):
+        return None if value is None else native(next(one for one in kind if one != "null"), value)
+    if kind == "bytes":
+        return bytes(value)
+    if not isinstance(kind, dict):
+        return value
+    if kind.get("logicalType") == "timestamp-micros":
         epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-        native[field["name"]] = epoch + datetime.timedelta(microseconds=value[field["name"]])
+        return epoch + datetime.timedelta(microseconds=value)
+    if kind["type"] == "array":
+        return [native(kind["items"], item) for item in value]
+    if kind["type"] == "record":
+        return {field["name"]: native(field["type"], value[field["name"]]) for field in kind["fields"]}
+    return value
+
+
 datum = io.BytesIO()
-fastavro.schemaless_writer(datum, fastavro.parse_schema(schema), native)
+fastavro.schemaless_writer(datum, fastavro.parse_schema(schema), native(schema, value))
 folder = pathlib.Path(__file__).parent / f"{schema['namespace']}.{schema['name']}"
 folder.mkdir(exist_ok=True)
 golden = {"schema": schema, "datum_hex": datum.getvalue().hex(), "value": value}

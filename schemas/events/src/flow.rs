@@ -8,4 +8,6 @@ pub struct Flow {
     pub reads: &'static [&'static str],
     /// Topics, or read models (projections).
     pub writes: &'static [&'static str],
+    /// Whether what it writes about a record lies in the partition of the same number: same key, as many partitions.
+    pub keeps_keys: bool,
 }

@@ -15,7 +15,11 @@ mod topic_events;
 mod topics;
 
 pub use flow::Flow;
-pub use generated::{LocationReported, PersonProfileRecorded, SourceProgressed};
+pub use generated::{
+    AnsweredCommand, ChangePerson, DeadLetterHeader, ErasePerson, LocationReported, PersonChanged,
+    PersonCommandDecided, PersonErased, PersonProfileRecorded, PersonRegistered, PersonState, RecordRefused,
+    RegisterPerson, SourceProgressed,
+};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use position::{Position, PositionError, Positions};
 pub use rules::{
@@ -23,8 +27,18 @@ pub use rules::{
     checked_name,
 };
 pub use topic_events::{
-    LocationsEvent, PersonProfilesEvent, RecordType, SourceProgressEvent, TopicEvent, record_types,
+    DeadLettersEvent, Fact, LocationsEvent, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent,
+    PersonOutcomesEvent, PersonProfilesEvent, RecordType, SourceProgressEvent, TopicEvent, record_types,
 };
 pub use topics::{
-    Cleanup, LOCATIONS, MAX_RECORD_BYTES, PERSON_PROFILES, REPLICATION_FACTOR, SOURCE_PROGRESS, TOPICS, Topic,
+    Cleanup, DEAD_LETTERS, LOCATIONS, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, PEOPLE, PEOPLE_PROCESSOR_STATE,
+    PERSON_COMMANDS, PERSON_OUTCOMES, PERSON_PROFILES, REPLICATION_FACTOR, SOURCE_PROGRESS, TOPICS, Topic,
 };
+
+// For `events_of`, where it is expanded.
+#[doc(hidden)]
+pub use serde;
+#[doc(hidden)]
+pub use uuid::Uuid;
+#[doc(hidden)]
+pub type Time = chrono::DateTime<chrono::Utc>;

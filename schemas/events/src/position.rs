@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// Where one record lies in the log.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     pub topic: String,
     pub partition: i32,

@@ -1,6 +1,9 @@
 //! The rules that fields obey, as checked constructors. Every door uses these, so all refuse the same input.
 
-use crate::{LocationReported, PersonProfileRecorded, SourceProgressed};
+use crate::{
+    ChangePerson, ErasePerson, LocationReported, PersonChanged, PersonCommandDecided, PersonErased,
+    PersonProfileRecorded, PersonRegistered, PersonState, RecordRefused, RegisterPerson, SourceProgressed,
+};
 use chrono::{DateTime, Datelike, Utc};
 use std::fmt;
 
@@ -112,6 +115,59 @@ impl Checked for PersonProfileRecorded {
         checked_name("last_name", &self.last_name)?;
         checked_name("company_name", &self.company_name)?;
         Ok(())
+    }
+}
+
+impl Checked for RegisterPerson {
+    fn check(&self) -> Result<(), Violation> {
+        checked_id("person_id", &self.person_id)?;
+        checked_time("occurred_at", self.occurred_at)?;
+        checked_name("first_name", &self.first_name)?;
+        checked_name("last_name", &self.last_name)?;
+        checked_name("company_name", &self.company_name)?;
+        Ok(())
+    }
+}
+
+impl Checked for ChangePerson {
+    fn check(&self) -> Result<(), Violation> {
+        checked_id("person_id", &self.person_id)?;
+        checked_time("occurred_at", self.occurred_at)?;
+        let names =
+            [("first_name", &self.first_name), ("last_name", &self.last_name), ("company_name", &self.company_name)];
+        for (field, name) in names {
+            name.as_deref().map_or(Ok(""), |name| checked_name(field, name))?;
+        }
+        Ok(())
+    }
+}
+
+/// Events whose only fields with a rule are the envelope's.
+macro_rules! checked_envelope {
+    ($($event:ident by $key:ident),+) => {
+        $(impl Checked for $event {
+            fn check(&self) -> Result<(), Violation> {
+                checked_id(stringify!($key), &self.$key)?;
+                checked_time("occurred_at", self.occurred_at)?;
+                Ok(())
+            }
+        })+
+    };
+}
+
+checked_envelope! {
+    ErasePerson by person_id,
+    PersonCommandDecided by person_id,
+    PersonRegistered by person_id,
+    PersonChanged by person_id,
+    PersonErased by person_id,
+    PersonState by person_id
+}
+
+impl Checked for RecordRefused {
+    fn check(&self) -> Result<(), Violation> {
+        // The record lies in a log, wherever that is: its names and its time are as they are.
+        checked_id("origin", &self.origin).map(drop)
     }
 }
 

@@ -3,8 +3,10 @@
 //! A new event type on a topic is one line here, after its `.avsc`.
 
 use crate::{
-    LOCATIONS, LocationReported, PERSON_PROFILES, PersonProfileRecorded, SOURCE_PROGRESS, SourceProgressed, Topic,
-    Violation, rules::Checked,
+    ChangePerson, DEAD_LETTERS, ErasePerson, LOCATIONS, LocationReported, PEOPLE, PEOPLE_PROCESSOR_STATE,
+    PERSON_COMMANDS, PERSON_OUTCOMES, PERSON_PROFILES, PersonChanged, PersonCommandDecided, PersonErased,
+    PersonProfileRecorded, PersonRegistered, PersonState, RecordRefused, RegisterPerson, SOURCE_PROGRESS,
+    SourceProgressed, Topic, Violation, rules::Checked,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,15 +30,15 @@ impl RecordType {
     }
 }
 
-/// The events of one topic.
+/// The events of a topic, or of several that are read or written together ([`events_of`]).
 pub trait TopicEvent: Sized + Send + Sync + 'static {
-    /// The record types this topic carries, in the order of the variants.
-    const RECORD_TYPES: &'static [RecordType];
+    /// The topics these events stand on.
+    fn topics() -> &'static [&'static Topic];
 
-    /// The topic's declaration.
-    fn topic() -> &'static Topic;
+    /// The record types these topics carry.
+    fn record_types() -> Vec<&'static RecordType>;
 
-    /// Which of `RECORD_TYPES` this event is.
+    /// Which of the record types this event is; it names the topic.
     fn record_type(&self) -> &'static RecordType;
 
     /// The record key: the aggregate's id.
@@ -50,10 +52,21 @@ pub trait TopicEvent: Sized + Send + Sync + 'static {
     fn check(&self) -> Result<(), Violation>;
 
     /// Reads the event of this record name; `None` when the topic knows no such event.
-    fn deserialize<'de, D: Deserializer<'de>>(full_name: &str, deserializer: D) -> Option<Result<Self, D::Error>>;
+    fn deserialize<'de, D: Deserializer<'de>>(
+        topic: &str,
+        full_name: &str,
+        deserializer: D,
+    ) -> Option<Result<Self, D::Error>>;
 
     /// Writes the record inside, without naming the variant.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+}
+
+/// A record to be appended: an event, or a tombstone that erases its key from a compacted topic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact<E> {
+    Event(E),
+    Tombstone { topic: &'static Topic, key: String },
 }
 
 macro_rules! topic_events {
@@ -66,15 +79,23 @@ macro_rules! topic_events {
             $($event($event),)+
         }
 
-        impl TopicEvent for $events {
-            const RECORD_TYPES: &'static [RecordType] = &[$(RecordType {
+        impl $events {
+            /// The record types of this topic, in the order of the variants.
+            pub const RECORD_TYPES: &'static [RecordType] = &[$(RecordType {
                 topic: $topic.name,
                 full_name: $full_name,
                 schema: include_str!(concat!("../avro/", $file)),
             },)+];
+        }
 
-            fn topic() -> &'static Topic {
-                &$topic
+        impl TopicEvent for $events {
+            fn topics() -> &'static [&'static Topic] {
+                static TOPICS: &[&Topic] = &[&$topic];
+                TOPICS
+            }
+
+            fn record_types() -> Vec<&'static RecordType> {
+                Self::RECORD_TYPES.iter().collect()
             }
 
             fn record_type(&self) -> &'static RecordType {
@@ -110,11 +131,14 @@ macro_rules! topic_events {
             }
 
             fn deserialize<'de, D: Deserializer<'de>>(
+                topic: &str,
                 full_name: &str,
                 deserializer: D,
             ) -> Option<Result<Self, D::Error>> {
                 match full_name {
-                    $($full_name => Some($event::deserialize(deserializer).map(Self::$event)),)+
+                    $($full_name if topic == $topic.name => {
+                        Some($event::deserialize(deserializer).map(Self::$event))
+                    })+
                     _ => None,
                 }
             }
@@ -134,10 +158,125 @@ macro_rules! topic_events {
     };
 }
 
+/// An enum over the events of several topics, for a service that reads or writes them together.
+///
+/// ```
+/// foldstream_events::events_of! {
+///     /// What a projection of both reads.
+///     pub enum Both { Locations(foldstream_events::LocationsEvent), People(foldstream_events::PeopleEvent) }
+/// }
+/// use foldstream_events::TopicEvent;
+/// assert_eq!(Both::topics().len(), 2);
+/// ```
+#[macro_export]
+macro_rules! events_of {
+    ($(#[$doc:meta])* $visibility:vis enum $union:ident { $($variant:ident($events:ty)),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        $visibility enum $union {
+            $($variant($events),)+
+        }
+
+        impl $crate::TopicEvent for $union {
+            fn topics() -> &'static [&'static $crate::Topic] {
+                static TOPICS: std::sync::LazyLock<Vec<&'static $crate::Topic>> = std::sync::LazyLock::new(|| {
+                    [$(<$events as $crate::TopicEvent>::topics()),+].concat()
+                });
+                &TOPICS
+            }
+
+            fn record_types() -> Vec<&'static $crate::RecordType> {
+                [$(<$events as $crate::TopicEvent>::record_types()),+].concat()
+            }
+
+            fn record_type(&self) -> &'static $crate::RecordType {
+                match self { $(Self::$variant(event) => $crate::TopicEvent::record_type(event),)+ }
+            }
+
+            fn key(&self) -> &str {
+                match self { $(Self::$variant(event) => $crate::TopicEvent::key(event),)+ }
+            }
+
+            fn event_id(&self) -> $crate::Uuid {
+                match self { $(Self::$variant(event) => $crate::TopicEvent::event_id(event),)+ }
+            }
+
+            fn occurred_at(&self) -> $crate::Time {
+                match self { $(Self::$variant(event) => $crate::TopicEvent::occurred_at(event),)+ }
+            }
+
+            fn check(&self) -> Result<(), $crate::Violation> {
+                match self { $(Self::$variant(event) => $crate::TopicEvent::check(event),)+ }
+            }
+
+            fn deserialize<'de, D: $crate::serde::Deserializer<'de>>(
+                topic: &str,
+                full_name: &str,
+                deserializer: D,
+            ) -> Option<Result<Self, D::Error>> {
+                $(if <$events as $crate::TopicEvent>::topics().iter().any(|declared| declared.name == topic) {
+                    return <$events as $crate::TopicEvent>::deserialize(topic, full_name, deserializer)
+                        .map(|event| event.map(Self::$variant));
+                })+
+                None
+            }
+
+            fn serialize<S: $crate::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$variant(event) => $crate::TopicEvent::serialize(event, serializer),)+ }
+            }
+        }
+
+        $(impl From<$events> for $union {
+            fn from(event: $events) -> Self {
+                Self::$variant(event)
+            }
+        })+
+    };
+}
+
 topic_events! {
     /// What `locations` carries.
     LocationsEvent on LOCATIONS keyed by person_id {
         LocationReported: "foldstream.locations.LocationReported" in "locations/LocationReported.avsc",
+    }
+}
+
+topic_events! {
+    /// What `person-commands` carries.
+    PersonCommandsEvent on PERSON_COMMANDS keyed by person_id {
+        RegisterPerson: "foldstream.people.RegisterPerson" in "person-commands/RegisterPerson.avsc",
+        ChangePerson: "foldstream.people.ChangePerson" in "person-commands/ChangePerson.avsc",
+        ErasePerson: "foldstream.people.ErasePerson" in "person-commands/ErasePerson.avsc",
+    }
+}
+
+topic_events! {
+    /// What `person-outcomes` carries.
+    PersonOutcomesEvent on PERSON_OUTCOMES keyed by person_id {
+        PersonCommandDecided: "foldstream.people.PersonCommandDecided" in "person-outcomes/PersonCommandDecided.avsc",
+    }
+}
+
+topic_events! {
+    /// What `people` carries.
+    PeopleEvent on PEOPLE keyed by person_id {
+        PersonRegistered: "foldstream.people.PersonRegistered" in "people/PersonRegistered.avsc",
+        PersonChanged: "foldstream.people.PersonChanged" in "people/PersonChanged.avsc",
+        PersonErased: "foldstream.people.PersonErased" in "people/PersonErased.avsc",
+    }
+}
+
+topic_events! {
+    /// What `people-processor-state` carries.
+    PeopleProcessorStateEvent on PEOPLE_PROCESSOR_STATE keyed by person_id {
+        PersonState: "foldstream.people.PersonState" in "people-processor-state/PersonState.avsc",
+    }
+}
+
+topic_events! {
+    /// What `dead-letters` carries.
+    DeadLettersEvent on DEAD_LETTERS keyed by origin {
+        RecordRefused: "foldstream.dead_letters.RecordRefused" in "dead-letters/RecordRefused.avsc",
     }
 }
 
@@ -157,8 +296,16 @@ topic_events! {
 
 /// Every record type of every topic.
 pub fn record_types() -> impl Iterator<Item = &'static RecordType> {
-    PersonProfilesEvent::RECORD_TYPES
-        .iter()
-        .chain(LocationsEvent::RECORD_TYPES)
-        .chain(SourceProgressEvent::RECORD_TYPES)
+    [
+        PersonCommandsEvent::RECORD_TYPES,
+        PersonOutcomesEvent::RECORD_TYPES,
+        PeopleEvent::RECORD_TYPES,
+        PersonProfilesEvent::RECORD_TYPES,
+        PeopleProcessorStateEvent::RECORD_TYPES,
+        LocationsEvent::RECORD_TYPES,
+        SourceProgressEvent::RECORD_TYPES,
+        DeadLettersEvent::RECORD_TYPES,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -36,6 +36,8 @@ fn generate(avro: &Path) -> String {
         generator.generate(&Source::SchemaStr(&schema), &mut structs).unwrap();
         text.push_str(&String::from_utf8(structs).unwrap());
     }
-    // The generator names the uuid crate by the path under which apache-avro exports it.
+    // The generator names what it needs by the paths under which apache-avro exports it.
     text.replace("apache_avro::Uuid", "uuid::Uuid")
+        .replace("apache_avro::serde_avro_bytes_opt", "serde_bytes")
+        .replace("apache_avro::serde_avro_bytes", "serde_bytes")
 }

@@ -62,16 +62,34 @@ metrics! {
         "Records folded in one SQL transaction.";
     Histogram PROJECTION_TRANSACTION_SECONDS = "foldstream_projection_transaction_seconds" {projection} Seconds
         "Duration of one SQL transaction, begin to commit.";
-    Counter PROJECTION_RECORDS_TOTAL = "foldstream_projection_records_total" {projection, topic} Count
+    Counter PROJECTION_RECORDS_TOTAL = "foldstream_projection_records_total" {projection} Count
         "Records whose effect is committed to the tables.";
     Histogram PROJECTION_VISIBLE_SECONDS = "foldstream_projection_visible_seconds" {projection} Seconds
         "Produce to visible: from a record's append to the log to the commit that shows it.";
-    Counter DEAD_LETTERS_TOTAL = "foldstream_dead_letters_total" {projection, topic} Count
-        "Records set aside as dead letters.";
     Counter FENCE_REFUSALS_TOTAL = "foldstream_fence_refusals_total" {projection} Count
         "Transactions rolled back because another owner of the partition was ahead.";
     Counter RETRIES_TOTAL = "foldstream_retries_total" {projection, sqlstate} Count
         "Transactions tried again after a passing database failure.";
+
+    // Processors: topics -> topics.
+    Gauge PROCESSOR_LAG_RECORDS = "foldstream_processor_lag_records" {processor, topic, partition} Count
+        "Records between the processor's next offset and the partition's stable end.";
+    Gauge PROCESSOR_LAG_SECONDS = "foldstream_processor_lag_seconds" {processor, topic, partition} Seconds
+        "Age of the oldest record that is appended but not yet decided; 0 when caught up.";
+    Histogram PROCESSOR_BATCH_RECORDS = "foldstream_processor_batch_records" {processor} Count
+        "Inputs decided in one Kafka transaction.";
+    Histogram PROCESSOR_TRANSACTION_SECONDS = "foldstream_processor_transaction_seconds" {processor} Seconds
+        "Duration of one Kafka transaction, begin to commit.";
+    Counter PROCESSOR_RECORDS_TOTAL = "foldstream_processor_records_total" {processor} Count
+        "Inputs whose consequences are committed.";
+    Histogram PROCESSOR_DECIDED_SECONDS = "foldstream_processor_decided_seconds" {processor} Seconds
+        "From an input's append to the log to the commit of what follows from it.";
+    Histogram PROCESSOR_RESTORE_SECONDS = "foldstream_processor_restore_seconds" {processor} Seconds
+        "Time to restore the state of newly assigned partitions.";
+
+    // Both.
+    Counter DEAD_LETTERS_TOTAL = "foldstream_dead_letters_total" {service, topic} Count
+        "Records set aside as dead letters.";
 
     // Producers and consumers: the wire.
     Counter PRODUCER_RECORDS_TOTAL = "foldstream_producer_records_total" {topic} Count

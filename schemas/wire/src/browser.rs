@@ -3,7 +3,16 @@
 //! Clients are pooled; each is handed out to one question at a time and answers it on a blocking thread. What is read
 //! is committed; [`Browser::last_of_key`] says why it still asks for the uncommitted end.
 
-use crate::{Config, client_log::Plain, newest::NewestPage};
+use crate::{
+    Batch, Config, DecodeError, Registry, RegistryError, TopicPartition,
+    client_log::Plain,
+    decode, decode_key,
+    newest::NewestPage,
+    reader::{Committed, group_of},
+    to_end::read_to_end,
+    unframe,
+};
+use foldstream_events::{Topic, TopicEvent};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::ClientConfig,
@@ -18,10 +27,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::mpsc;
 
 /// How long the brokers may take to answer one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_CLIENTS: usize = 4;
+/// How many records a search reads at once.
+const SEARCH_RECORDS: i64 = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BrowserError {
@@ -45,7 +57,33 @@ pub struct FetchedRecord {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Why a record is not the event it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("its schema cannot be had")]
+    Schema(#[from] RegistryError),
+    #[error("it cannot be read")]
+    Decode(#[from] DecodeError),
+    #[error("it has no value")]
+    NoValue,
+}
+
 impl FetchedRecord {
+    /// The event it is.
+    pub async fn event<E: TopicEvent>(&self, registry: &Registry) -> Result<E, RecordError> {
+        let value = self.value.as_deref().ok_or(RecordError::NoValue)?;
+        let (schema_id, _) = unframe(value)?;
+        let schema = registry.schema(schema_id).await?;
+        Ok(decode(&self.topic, decode_key(self.key.as_deref())?, value, &schema)?)
+    }
+
+    /// The last header of this name, where it is text.
+    #[must_use]
+    pub fn text_header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().rfind(|(header, _)| header == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
     /// Headers by name; text where it is text, base64 under `{"base64": …}` where not. Of equal names the last counts.
     #[must_use]
     pub fn headers_as_json(&self) -> Map<String, Value> {
@@ -73,9 +111,34 @@ pub struct Browser {
 }
 
 struct Inner {
-    committed: ClientConfig,
-    uncommitted: ClientConfig,
-    idle: Mutex<Vec<BaseConsumer<Plain>>>,
+    config: ClientConfig,
+    idle: Mutex<HashMap<View, Vec<BaseConsumer<Plain>>>>,
+}
+
+/// What a client of the pool sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum View {
+    /// Committed records.
+    Committed,
+    /// Everything that is in the log.
+    Uncommitted,
+    /// Where the group of this service stands.
+    Group(&'static str),
+}
+
+impl Inner {
+    fn create(&self, view: View) -> Result<BaseConsumer<Plain>, BrowserError> {
+        let mut config = self.config.clone();
+        match view {
+            View::Committed => {}
+            View::Uncommitted => drop(config.set("isolation.level", "read_uncommitted")),
+            // Without waiting for the offsets of open transactions: they are not shown, and that is right.
+            View::Group(service) => {
+                config.set("group.id", group_of(service)).set("isolation.level", "read_uncommitted");
+            }
+        }
+        create(&config)
+    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -88,26 +151,27 @@ impl Browser {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         // librdkafka wants a group name before it assigns partitions; no request of the group protocol is ever sent.
-        let mut committed = config.consumer("foldstream-browser", "foldstream-browser-never-joined");
-        committed
+        let mut config = config.consumer("foldstream-browser", "foldstream-browser-never-joined");
+        config
             .set("auto.offset.reset", "earliest")
             // A fetch at the end of a partition returns soon, so that the client is free for the next question.
             .set("fetch.wait.max.ms", "20");
-        let mut uncommitted = committed.clone();
-        uncommitted.set("isolation.level", "read_uncommitted");
-        Self { inner: Arc::new(Inner { committed, uncommitted, idle: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { config, idle: Mutex::default() }) }
     }
 
     /// What each partition of the topic holds, up to its last stable offset.
     pub async fn ranges(&self, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
         let topic = topic.to_owned();
-        self.ask(move |consumer| ranges(consumer, &topic)).await
+        self.ask(View::Committed, move |consumer| ranges(consumer, &topic)).await
     }
 
     /// The newest `limit` committed records over all partitions, newest first.
     pub async fn newest(&self, topic: &str, limit: usize, budget: Duration) -> Result<NewestPage, BrowserError> {
         let topic = topic.to_owned();
-        self.ask(move |consumer| crate::newest::newest(consumer, &topic, limit, Instant::now() + budget)).await
+        self.ask(View::Committed, move |consumer| {
+            crate::newest::newest(consumer, &topic, limit, Instant::now() + budget)
+        })
+        .await
     }
 
     /// The records at these offsets of a partition, those that are still there.
@@ -119,7 +183,7 @@ impl Browser {
     ) -> Result<HashMap<i64, FetchedRecord>, BrowserError> {
         let topic = topic.to_owned();
         offsets.sort_unstable();
-        self.ask(move |consumer| {
+        self.ask(View::Committed, move |consumer| {
             let mut found = HashMap::new();
             // Neighbours are read in one go.
             for run in offsets.chunk_by(|a, b| b - a <= 100) {
@@ -138,6 +202,40 @@ impl Browser {
         .await
     }
 
+    /// The first record of a partition that was appended at or after this time and is the one that is looked for.
+    pub async fn find_since(
+        &self,
+        topic: &'static str,
+        partition: i32,
+        appended_at_ms: i64,
+        is_it: impl Fn(&FetchedRecord) -> bool + Send + 'static,
+    ) -> Result<Option<FetchedRecord>, BrowserError> {
+        let unavailable = |source| BrowserError::Unavailable { doing: "asking for offsets", source: Some(source) };
+        self.ask(View::Committed, move |consumer| {
+            let deadline = Instant::now() + REQUEST_TIMEOUT;
+            let mut asked = TopicPartitionList::new();
+            asked.add_partition_offset(topic, partition, Offset::Offset(appended_at_ms)).map_err(unavailable)?;
+            let found = consumer.offsets_for_times(asked, REQUEST_TIMEOUT).map_err(unavailable)?;
+            let first = found.find_partition(topic, partition).map(|element| element.offset());
+            // No offset: nothing is that young.
+            let Some(Offset::Offset(mut start)) = first else { return Ok(None) };
+            let (_, end) = watermarks(consumer, TopicPartition { topic, partition })?;
+            while start < end {
+                let window = Window { partition, start, end: end.min(start + SEARCH_RECORDS) };
+                let read = read_windows(consumer, topic, &[window], deadline)?;
+                if let Some(record) = read.records.into_iter().find(&is_it) {
+                    return Ok(Some(record));
+                }
+                if !read.complete {
+                    return Err(BrowserError::Unavailable { doing: "searching a partition", source: None });
+                }
+                start = window.end;
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// The newest committed record of a key.
     ///
     /// An unfinished transaction of someone else holds the last stable offset back, and a committed record behind it
@@ -150,8 +248,8 @@ impl Browser {
         patience: Duration,
     ) -> Result<Option<FetchedRecord>, BrowserError> {
         let (topic, key, inner) = (topic.to_owned(), key.to_owned(), self.inner.clone());
-        self.ask(move |consumer| {
-            let uncommitted = create(&inner.uncommitted)?;
+        self.ask(View::Committed, move |consumer| {
+            let uncommitted = inner.create(View::Uncommitted)?;
             let ranges = ranges(&uncommitted, &topic)?;
             let partition = partition_of(key.as_bytes(), ranges.len());
             let Some(range) = ranges.into_iter().find(|range| range.partition == partition) else { return Ok(None) };
@@ -165,19 +263,54 @@ impl Browser {
         .await
     }
 
+    /// Where the group of a processor stands in each partition of a topic: past everything whose consequences are
+    /// committed.
+    pub async fn committed(
+        &self,
+        service: &'static str,
+        topic: &'static Topic,
+    ) -> Result<Vec<Committed>, BrowserError> {
+        self.ask(View::Group(service), move |consumer| committed(consumer, topic)).await
+    }
+
+    /// Reads a partition from an offset on to its end; see `to_end.rs`. The answer ends with the channel.
+    #[must_use]
+    pub fn read_to_end(&self, partition: TopicPartition, start: i64) -> mpsc::Receiver<Result<Batch, BrowserError>> {
+        let (sender, batches) = mpsc::channel(4);
+        let browser = self.clone();
+        tokio::spawn(async move {
+            let ends = browser.ask(View::Uncommitted, move |consumer| watermarks(consumer, partition)).await;
+            let read = match ends {
+                Ok((low, end)) => {
+                    let (progress, start) = (sender.clone(), start.max(low).min(end));
+                    let read = move |consumer: &_| read_to_end(consumer, partition, start..end, &progress);
+                    browser.ask(View::Committed, read).await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = read {
+                // Nobody listens any more when this fails.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        batches
+    }
+
     /// Runs a question on a blocking thread with a client of the pool.
     async fn ask<T: Send + 'static>(
         &self,
+        view: View,
         question: impl FnOnce(&BaseConsumer<Plain>) -> Result<T, BrowserError> + Send + 'static,
     ) -> Result<T, BrowserError> {
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || {
-            let idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let consumer = idle.map_or_else(|| create(&inner.committed), Ok)?;
+            let idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&view).and_then(Vec::pop);
+            let consumer = idle.map_or_else(|| inner.create(view), Ok)?;
             let answer = question(&consumer);
             // A client that failed may be stuck: the next question gets a new one.
             if !matches!(answer, Err(BrowserError::Unavailable { .. })) && consumer.unassign().is_ok() {
                 let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let idle = idle.entry(view).or_default();
                 if idle.len() < IDLE_CLIENTS {
                     idle.push(consumer);
                 }
@@ -189,10 +322,26 @@ impl Browser {
     }
 }
 
-fn create(config: &ClientConfig) -> Result<BaseConsumer<Plain>, BrowserError> {
+pub(crate) fn create(config: &ClientConfig) -> Result<BaseConsumer<Plain>, BrowserError> {
     config
         .create_with_context(Plain)
         .map_err(|source| BrowserError::Unavailable { doing: "making a client", source: Some(source) })
+}
+
+/// Where a partition begins and ends, as the client sees it.
+fn watermarks(client: &BaseConsumer<Plain>, partition: TopicPartition) -> Result<(i64, i64), BrowserError> {
+    client
+        .fetch_watermarks(partition.topic, partition.partition, REQUEST_TIMEOUT)
+        .map_err(|source| BrowserError::Unavailable { doing: "asking for offsets", source: Some(source) })
+}
+
+fn committed(client: &BaseConsumer<Plain>, topic: &Topic) -> Result<Vec<Committed>, BrowserError> {
+    let unavailable = |source| BrowserError::Unavailable { doing: "asking how far a group is", source: Some(source) };
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition_range(topic.name, 0, topic.partitions - 1);
+    let found = client.committed_offsets(asked, REQUEST_TIMEOUT).map_err(unavailable)?;
+    let of = |partition| Ok(Committed::of(&found, topic.name, partition).map_err(unavailable)?.unwrap_or_default());
+    (0..topic.partitions).map(of).collect()
 }
 
 /// The partition the Java client's default partitioner sends this key to.

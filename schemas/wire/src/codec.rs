@@ -6,7 +6,8 @@
 //! the one at hand accepts truncated records.
 
 use crate::registry::WriterSchema;
-use foldstream_events::{MAX_RECORD_BYTES, TopicEvent, Violation};
+use chrono::{DateTime, Utc};
+use foldstream_events::{MAX_RECORD_BYTES, Position, TopicEvent, Violation};
 use serde::{Serialize, Serializer};
 use serde_avro_fast::{
     de::{DeserializerConfig, DeserializerState, read::SliceRead},
@@ -20,10 +21,26 @@ const FRAME_BYTES: usize = 5;
 /// An event and where it was recorded. `event` is none for a tombstone: the key was erased.
 #[derive(Debug, Clone)]
 pub struct Recorded<E> {
+    pub topic: &'static str,
     pub partition: i32,
     pub offset: i64,
+    /// Append time, milliseconds since 1970.
+    pub appended_at_ms: i64,
     pub key: String,
     pub event: Option<E>,
+}
+
+impl<E> Recorded<E> {
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { topic: self.topic.to_owned(), partition: self.partition, offset: self.offset }
+    }
+
+    /// When it was appended to the log.
+    #[must_use]
+    pub fn appended_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.appended_at_ms).unwrap_or_default()
+    }
 }
 
 /// Why bytes are no event.
@@ -32,7 +49,7 @@ pub enum DecodeError {
     #[error("the record has no schema id: {found}")]
     Unframed { found: String },
     #[error("{full_name} is no event of topic {topic}: a newer writer is ahead of this reader")]
-    UnknownRecord { topic: &'static str, full_name: String },
+    UnknownRecord { topic: String, full_name: String },
     #[error("the value is not what schema {schema_id} ({full_name}) says: {reason}")]
     Malformed { schema_id: u32, full_name: String, reason: String },
     #[error("{count} bytes follow the end of the value")]
@@ -76,12 +93,12 @@ pub fn unframe(value: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 }
 
 /// Reads a value as the event its writer schema names, and checks it against the rules and against the record key.
-pub fn decode<E: TopicEvent>(key: &str, value: &[u8], schema: &WriterSchema) -> Result<E, DecodeError> {
+pub fn decode<E: TopicEvent>(topic: &str, key: &str, value: &[u8], schema: &WriterSchema) -> Result<E, DecodeError> {
     if value.len() > MAX_RECORD_BYTES {
         return Err(DecodeError::TooLarge { size: value.len() });
     }
     let (_, datum) = unframe(value)?;
-    let event: E = decode_datum(datum, schema)?;
+    let event: E = decode_datum(topic, datum, schema)?;
     event.check()?;
     if event.key() != key {
         return Err(DecodeError::WrongKey {
@@ -97,14 +114,14 @@ pub fn decode_key(key: Option<&[u8]>) -> Result<&str, DecodeError> {
     std::str::from_utf8(key.ok_or(DecodeError::MissingKey)?).map_err(|_| DecodeError::KeyNotText)
 }
 
-fn decode_datum<E: TopicEvent>(datum: &[u8], schema: &WriterSchema) -> Result<E, DecodeError> {
+fn decode_datum<E: TopicEvent>(topic: &str, datum: &[u8], schema: &WriterSchema) -> Result<E, DecodeError> {
     let mut config = DeserializerConfig::new(&schema.schema);
     config.max_seq_size = MAX_RECORD_BYTES;
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
     let malformed =
         |reason: String| DecodeError::Malformed { schema_id: schema.id, full_name: schema.full_name.clone(), reason };
-    let event = E::deserialize(&schema.full_name, state.deserializer())
-        .ok_or_else(|| DecodeError::UnknownRecord { topic: E::topic().name, full_name: schema.full_name.clone() })?
+    let event = E::deserialize(topic, &schema.full_name, state.deserializer())
+        .ok_or_else(|| DecodeError::UnknownRecord { topic: topic.to_owned(), full_name: schema.full_name.clone() })?
         .map_err(|error| malformed(error.to_string()))?;
     match state.into_reader().fill_buf() {
         Ok([]) => Ok(event),
@@ -135,9 +152,23 @@ mod tests {
 
     use super::*;
     use apache_avro::{Schema, reader::datum::GenericDatumReader};
-    use foldstream_events::{LocationsEvent, PersonProfilesEvent, RecordType, SourceProgressEvent, record_types};
+    use foldstream_events::{LocationsEvent, PersonProfilesEvent, RecordType, record_types};
     use proptest::prelude::*;
     use std::{fs, path::PathBuf};
+
+    foldstream_events::events_of! {
+        /// Every event there is.
+        enum AnyEvent {
+            PersonCommands(foldstream_events::PersonCommandsEvent),
+            PersonOutcomes(foldstream_events::PersonOutcomesEvent),
+            People(foldstream_events::PeopleEvent),
+            PersonProfiles(PersonProfilesEvent),
+            PeopleProcessorState(foldstream_events::PeopleProcessorStateEvent),
+            Locations(LocationsEvent),
+            SourceProgress(foldstream_events::SourceProgressEvent),
+            DeadLetters(foldstream_events::DeadLettersEvent),
+        }
+    }
 
     /// A record of an older or the current version: its writer schema, its bytes, its value.
     struct Golden {
@@ -180,21 +211,10 @@ mod tests {
         datum: &[u8],
         schema: &WriterSchema,
     ) -> Result<(serde_json::Value, Vec<u8>), DecodeError> {
-        fn one<E: TopicEvent>(
-            datum: &[u8],
-            schema: &WriterSchema,
-        ) -> Result<(serde_json::Value, Vec<u8>), DecodeError> {
-            let event: E = decode_datum(datum, schema)?;
-            let current = WriterSchema::parse(1, event.record_type().schema.to_owned()).unwrap();
-            let written = encode(&event, &current).unwrap()[FRAME_BYTES..].to_vec();
-            Ok((TopicEvent::serialize(&event, serde_json::value::Serializer).unwrap(), written))
-        }
-        match record.topic {
-            "locations" => one::<LocationsEvent>(datum, schema),
-            "person-profiles" => one::<PersonProfilesEvent>(datum, schema),
-            "source-progress" => one::<SourceProgressEvent>(datum, schema),
-            topic => panic!("no reader of {topic} in this test"),
-        }
+        let event: AnyEvent = decode_datum(record.topic, datum, schema)?;
+        let current = WriterSchema::parse(1, event.record_type().schema.to_owned()).unwrap();
+        let written = encode(&event, &current).unwrap()[FRAME_BYTES..].to_vec();
+        Ok((TopicEvent::serialize(&event, serde_json::value::Serializer).unwrap(), written))
     }
 
     #[test]
@@ -252,11 +272,14 @@ mod tests {
             })
         };
         let value = encode(&event(91.0), &schema).unwrap();
-        assert!(matches!(decode::<LocationsEvent>("ada", &value, &schema), Err(DecodeError::Rule(_))));
+        assert!(matches!(decode::<LocationsEvent>("locations", "ada", &value, &schema), Err(DecodeError::Rule(_))));
         let value = encode(&event(9.0), &schema).unwrap();
-        assert!(matches!(decode::<LocationsEvent>("bob", &value, &schema), Err(DecodeError::WrongKey { .. })));
-        assert_eq!(decode::<LocationsEvent>("ada", &value, &schema).unwrap(), event(9.0));
-        let error = decode::<PersonProfilesEvent>("ada", &value, &schema).unwrap_err();
+        assert!(matches!(
+            decode::<LocationsEvent>("locations", "bob", &value, &schema),
+            Err(DecodeError::WrongKey { .. })
+        ));
+        assert_eq!(decode::<LocationsEvent>("locations", "ada", &value, &schema).unwrap(), event(9.0));
+        let error = decode::<PersonProfilesEvent>("person-profiles", "ada", &value, &schema).unwrap_err();
         assert!(!error.is_poison(), "{error}");
     }
 

@@ -2,37 +2,70 @@
 
 use chrono::SecondsFormat;
 use foldstream_events::{Position, TopicEvent};
+use foldstream_telemetry::trace_context::current_traceparent;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
+/// The position of the record that led to this one.
+pub const CAUSE: &str = "cause";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 const CONTENT_TYPE: &str = "application/avro";
 
-/// Where an event comes from: goes into its headers.
+/// The version of the fold that a state was made by.
+pub(crate) const FOLD_VERSION: &str = "fold_version";
+
+/// What led to a record: goes into its headers.
 #[derive(Debug, Clone, Default)]
-pub struct Origin {
-    /// The service that writes it (`ce_source`).
-    pub source: &'static str,
+pub struct Cause {
     /// The record that led to it.
-    pub cause: Option<Position>,
+    pub position: Option<Position>,
+    /// The trace it belongs to.
+    pub traceparent: Option<String>,
 }
 
-pub(crate) fn headers_of<E: TopicEvent>(event: &E, origin: &Origin, traceparent: Option<&str>) -> OwnedHeaders {
+impl Cause {
+    /// No record, but what is going on here and now.
+    #[must_use]
+    pub fn here() -> Self {
+        Self { position: None, traceparent: current_traceparent() }
+    }
+}
+
+fn header(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
+    headers.insert(Header { key, value: Some(value) })
+}
+
+/// The headers of an event that the service `source` writes.
+pub(crate) fn headers_of<E: TopicEvent>(event: &E, source: &str, cause: &Cause) -> OwnedHeaders {
     let time = event.occurred_at().to_rfc3339_opts(SecondsFormat::Micros, true);
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let id: &str = event.event_id().hyphenated().encode_lower(&mut id);
-    let header = |headers: OwnedHeaders, key: &str, value: &str| headers.insert(Header { key, value: Some(value) });
     let mut headers = OwnedHeaders::new_with_capacity(8);
     headers = header(headers, "ce_specversion", "1.0");
     headers = header(headers, "ce_id", id);
     headers = header(headers, "ce_type", event.record_type().full_name);
-    headers = header(headers, "ce_source", &format!("/foldstream/{}", origin.source));
+    headers = header(headers, "ce_source", &format!("/foldstream/{source}"));
     headers = header(headers, "ce_time", &time);
     headers = header(headers, "content-type", CONTENT_TYPE);
-    if let Some(traceparent) = traceparent {
+    with_cause(headers, cause)
+}
+
+/// The headers of a tombstone: there is no event they could describe.
+pub(crate) fn headers_of_tombstone(source: &str, cause: &Cause) -> OwnedHeaders {
+    let headers = header(OwnedHeaders::new_with_capacity(3), "ce_source", &format!("/foldstream/{source}"));
+    with_cause(headers, cause)
+}
+
+/// The same for the state of a processor.
+pub(crate) fn with_fold_version(headers: OwnedHeaders, version: u32) -> OwnedHeaders {
+    header(headers, FOLD_VERSION, &version.to_string())
+}
+
+fn with_cause(mut headers: OwnedHeaders, cause: &Cause) -> OwnedHeaders {
+    if let Some(traceparent) = &cause.traceparent {
         headers = header(headers, TRACEPARENT, traceparent);
     }
-    if let Some(cause) = &origin.cause {
-        headers = header(headers, "cause", &cause.to_string());
+    if let Some(position) = &cause.position {
+        headers = header(headers, CAUSE, &position.to_string());
     }
     headers
 }

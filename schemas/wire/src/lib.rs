@@ -4,7 +4,7 @@
 //! |---|---|
 //! | fold the records of topics, as a member of a group | [`Reader`] |
 //! | append events | [`Writer`]; in Kafka transactions [`TransactionalWriter`] |
-//! | look at records without joining a group | [`Browser`] |
+//! | look at records without joining a group | [`Browser`]; at what is appended from now on [`Tail`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |
 //! | know which schema an id stands for | [`Registry`] |
 //!
@@ -21,17 +21,23 @@ mod message;
 mod newest;
 mod reader;
 mod registry;
+mod tail;
+mod to_end;
 mod transactional_writer;
 mod writer;
 
-pub use browser::{Browser, BrowserError, FetchedRecord, PartitionRange};
+pub use browser::{Browser, BrowserError, FetchedRecord, PartitionRange, RecordError};
 pub use cluster::{Cluster, ClusterError, Difference};
 pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, unframe};
 pub use config::Config;
-pub use headers::Origin;
+pub use headers::{CAUSE, Cause};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use newest::{Covered, NewestPage};
-pub use reader::{Batch, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent, ReaderOptions, TopicPartition};
+pub use reader::{
+    Assignment, Batch, Committed, Membership, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent, ReaderOptions,
+    TopicPartition,
+};
 pub use registry::{Registered, Registry, RegistryError, WriterSchema};
-pub use transactional_writer::{TransactionError, TransactionalWriter};
+pub use tail::Tail;
+pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};

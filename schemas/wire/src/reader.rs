@@ -11,18 +11,24 @@
 //! A receiver that is slow for more than a second makes the thread pause its partitions and go on polling, so the
 //! group never loses a member that merely waits for its database.
 //!
+//! A processor keeps its positions in Kafka instead, in the transactions of a [`crate::TransactionalWriter`]: it asks
+//! [`Reader::committed`] where to start, and shows its [`Reader::membership`] with each transaction, so that the brokers
+//! refuse one of a member that has lost its partitions. That membership is of the generation in which the partitions
+//! were assigned for as long as their revocation is not settled, because only then the client joins anew.
+//!
 //! Not here: decoding, folding, and any opinion on what an offset means.
 
-mod batch;
+pub(crate) mod batch;
 mod polling;
 
 pub use batch::{Batch, PartitionEnd, RawRecord};
 
 use crate::Config;
+use foldstream_events::Positions;
 use polling::{Hooks, PollThread};
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata},
     error::KafkaError,
 };
 use std::{
@@ -32,8 +38,17 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// The consumer group of a service.
+pub(crate) fn group_of(service: &str) -> String {
+    format!("foldstream-{service}")
+}
+
+/// How long open transactions may take to be settled: their time-out, and some more for the brokers.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A partition of a declared topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +63,16 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// How partitions are shared out among the instances of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assignment {
+    /// Partitions move one by one, and the others go on: for services whose partitions know nothing of each other.
+    Balanced,
+    /// The same partition of every topic goes to the same instance (`range` over equal partition counts): for services
+    /// whose state for a key is fed by several topics. A rebalance takes all partitions back first.
+    CoPartitioned,
+}
+
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
     /// The service: names the consumer group.
@@ -55,6 +80,7 @@ pub struct ReaderOptions {
     pub topics: Vec<&'static str>,
     /// A batch is handed over at this many records at the latest.
     pub max_batch_records: usize,
+    pub assignment: Assignment,
 }
 
 /// What the receiver is told, in this order.
@@ -75,6 +101,35 @@ pub enum ReaderEvent {
     Failed(ReaderError),
 }
 
+/// How far the group of a processor is in a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// What follows from everything before it is committed.
+    pub next_offset: i64,
+    /// Where what it led to lies, the furthest record of each partition: kept as metadata of the offset.
+    pub led_to: Positions,
+}
+
+impl Committed {
+    /// What the brokers answered for a partition; none where the group never committed.
+    pub(crate) fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
+        let Some(element) = list.find_partition(topic, partition) else { return Ok(None) };
+        element.error()?;
+        let Offset::Offset(next_offset) = element.offset() else { return Ok(None) };
+        // Metadata that is no positions was written by somebody else's tool: then nothing is known of where it led.
+        Ok(Some(Self { next_offset, led_to: element.metadata().parse().unwrap_or_default() }))
+    }
+}
+
+/// A member of a consumer group in one generation of it.
+pub struct Membership(pub(crate) ConsumerGroupMetadata);
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Membership").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReaderError {
     #[error("cannot make a consumer")]
@@ -83,6 +138,8 @@ pub enum ReaderError {
     OffsetGone { source: KafkaError },
     #[error("the consumer cannot go on")]
     Fatal { source: KafkaError },
+    #[error("the brokers did not say how far the group is")]
+    Committed { source: KafkaError },
 }
 
 /// The receiving side.
@@ -103,17 +160,29 @@ impl fmt::Debug for Reader {
     }
 }
 
+impl Assignment {
+    fn strategy(self) -> &'static str {
+        match self {
+            Self::Balanced => "cooperative-sticky",
+            Self::CoPartitioned => "range",
+        }
+    }
+}
+
 impl Reader {
     /// Joins the group of the service. Must be called within a tokio runtime.
     pub fn start(config: &Config, options: &ReaderOptions) -> Result<Self, ReaderError> {
         let (sender, events) = mpsc::channel(1);
         let asked = Arc::new(Semaphore::new(0));
-        let group = format!("foldstream-{}", options.service);
+        let group = group_of(options.service);
         let mut client = config.consumer(&group, &group);
         client
             .set("group.instance.id", format!("{}-{}", options.service, config.instance))
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", "10000");
+            .set("partition.assignment.strategy", options.assignment.strategy())
+            .set("session.timeout.ms", "10000")
+            // Only when a fetch comes back empty the client learns that markers end a partition: soon enough for the
+            // lag to say so, seldom enough for idle brokers.
+            .set("fetch.wait.max.ms", "100");
         let hooks = Hooks::new(sender.clone(), options.topics.clone());
         let connect = |source| ReaderError::Connect { source };
         let consumer: BaseConsumer<Hooks> = client.create_with_context(hooks).map_err(connect)?;
@@ -137,6 +206,30 @@ impl Reader {
         let event = self.events.recv().await;
         self.is_asked &= !matches!(event, Some(ReaderEvent::Batch(_)));
         event
+    }
+
+    /// Where the group's transactions left each of these partitions; none where it never committed. Waits until
+    /// transactions that are still open are settled, which takes at most their time-out. Blocks.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Option<Committed>)>, ReaderError> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(partition.topic, partition.partition);
+        }
+        let failed = |source| ReaderError::Committed { source };
+        let found = self.consumer.committed_offsets(list, SETTLED_WITHIN).map_err(failed)?;
+        let committed = |partition: &TopicPartition| {
+            Committed::of(&found, partition.topic, partition.partition).map(|committed| (*partition, committed))
+        };
+        partitions.iter().map(committed).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Who we are in the group; none before it was joined.
+    #[must_use]
+    pub fn membership(&self) -> Option<Membership> {
+        self.consumer.group_metadata().map(Membership)
     }
 
     /// Stops fetching a partition until it is assigned anew.

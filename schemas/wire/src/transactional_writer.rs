@@ -1,4 +1,11 @@
-//! Appends events in Kafka transactions: all of a transaction's events become visible, or none.
+//! Appends events in Kafka transactions: all of a transaction's events become visible, or none; with them the offsets
+//! of what they follow from move, or do not.
+//!
+//! A call that fails or does not end in time leaves it open whether the transaction happened. Nothing is tried again on
+//! the same client: the caller drops it, makes a new one, and [`TransactionalWriter::fence`] settles what was left open
+//! before it returns. One thing is left to the brokers' time-outs: an end of transaction that is delayed on the wire
+//! for longer than all of that could meet the next transaction of the same id, because the client lacks the second half
+//! of KIP-890 (an epoch of its own for each transaction).
 //!
 //! Blocking: it lives on a thread of its own, because the transaction calls of the client block. Whoever begins with
 //! the same transactional id later fences this one: its next call fails as *fenced*, and nothing of its open
@@ -8,15 +15,16 @@ use crate::{
     Config, EncodeError, Registry, RegistryError,
     client_log::log_error,
     codec::encode,
-    headers::{Origin, headers_of},
+    headers::{Cause, headers_of, headers_of_tombstone, with_fold_version},
+    reader::{Committed, Membership, TopicPartition},
     registry::WriterSchema,
     writer::{Schemas, metrics_counter},
 };
-use foldstream_events::{RecordType, TopicEvent};
+use foldstream_events::{Position, Positions, RecordType, Topic, TopicEvent};
 use rdkafka::{
-    ClientContext,
+    ClientContext, Message, Offset, TopicPartitionList,
     error::{KafkaError, RDKafkaErrorCode},
-    message::DeliveryResult,
+    message::{DeliveryResult, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 use std::{
@@ -40,6 +48,17 @@ pub enum TransactionError {
     Encode(#[from] EncodeError),
 }
 
+/// Who writes, and what.
+#[derive(Debug, Clone)]
+pub struct TransactionalOptions {
+    /// The service on whose behalf it writes.
+    pub source: &'static str,
+    pub transactional_id: String,
+    pub record_types: Vec<&'static RecordType>,
+    /// How long records are held back for company; 0 where somebody waits for the transaction.
+    pub linger_ms: u32,
+}
+
 /// A producer with a transactional id.
 pub struct TransactionalWriter {
     transactional_id: String,
@@ -59,8 +78,25 @@ impl fmt::Debug for TransactionalWriter {
 /// Told of every delivery, so that a full queue is waited for without polling.
 #[derive(Default)]
 struct Progress {
-    delivered: Mutex<u64>,
+    delivered: Mutex<Delivered>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Delivered {
+    count: u64,
+    /// The furthest record of each partition in this transaction: few, so a list will do.
+    furthest: Vec<Position>,
+}
+
+impl Delivered {
+    fn note(&mut self, topic: &str, partition: i32, offset: i64) {
+        let known = self.furthest.iter_mut().find(|known| known.partition == partition && known.topic == topic);
+        match known {
+            Some(known) => known.offset = known.offset.max(offset),
+            None => self.furthest.push(Position { topic: topic.to_owned(), partition, offset }),
+        }
+    }
 }
 
 struct Deliveries(Arc<Progress>);
@@ -75,8 +111,13 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     /// A failed delivery needs no handling here: the commit of its transaction fails.
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {
-        *self.0.delivered.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
+        let mut progress = self.0.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.count += 1;
+        if let Ok(message) = delivered {
+            progress.note(message.topic(), message.partition(), message.offset());
+        }
+        drop(progress);
         self.0.changed.notify_one();
     }
 }
@@ -86,32 +127,24 @@ impl TransactionalWriter {
     pub async fn connect(
         config: &Config,
         registry: &Registry,
-        source: &'static str,
-        transactional_id: &str,
-        records: &[&'static [RecordType]],
+        options: TransactionalOptions,
     ) -> Result<Self, TransactionError> {
+        let TransactionalOptions { source, transactional_id, record_types, linger_ms } = options;
         let lookup = Schemas::new(registry);
         let mut schemas = HashMap::new();
-        for record in records.iter().copied().flatten() {
+        for record in record_types {
             schemas.insert(record.full_name, lookup.of(record).await?);
         }
         let deliveries = Arc::new(Progress::default());
         let producer = config
             .producer(&format!("foldstream-{source}"))
-            .set("transactional.id", transactional_id)
+            .set("transactional.id", &transactional_id)
             .set("transaction.timeout.ms", "10000")
-            .set("linger.ms", "20")
+            .set("linger.ms", linger_ms.to_string())
             .set("batch.size", "262144")
             .create_with_context(Deliveries(deliveries.clone()))
             .map_err(|source| TransactionError::Failed { doing: "making a client", source })?;
-        Ok(Self {
-            transactional_id: transactional_id.to_owned(),
-            source,
-            producer,
-            deliveries,
-            schemas,
-            appended: HashMap::new(),
-        })
+        Ok(Self { transactional_id, source, producer, deliveries, schemas, appended: HashMap::new() })
     }
 
     /// Fences every earlier writer of this transactional id and settles what it left open. Blocks.
@@ -121,20 +154,50 @@ impl TransactionalWriter {
 
     pub fn begin(&mut self) -> Result<(), TransactionError> {
         self.appended.clear();
+        self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner).furthest.clear();
         self.producer.begin_transaction().map_err(|error| self.failed("beginning", error))
     }
 
     /// Adds an event to the open transaction. Blocks while the client's queue is full.
-    pub fn append<E: TopicEvent>(&mut self, event: &E) -> Result<(), TransactionError> {
-        let topic = E::topic().name;
+    pub fn append<E: TopicEvent>(&mut self, event: &E, cause: &Cause) -> Result<(), TransactionError> {
+        self.append_with(event, headers_of(event, self.source, cause))
+    }
+
+    /// Adds a processor's state, made by this version of its fold.
+    pub fn append_state<E: TopicEvent>(&mut self, state: &E, fold_version: u32) -> Result<(), TransactionError> {
+        let headers = headers_of(state, self.source, &Cause::default());
+        self.append_with(state, with_fold_version(headers, fold_version))
+    }
+
+    /// Erases a key from a compacted topic.
+    pub fn append_tombstone(
+        &mut self,
+        topic: &'static Topic,
+        key: &str,
+        cause: &Cause,
+    ) -> Result<(), TransactionError> {
+        self.send(topic.name, key, None, headers_of_tombstone(self.source, cause))
+    }
+
+    fn append_with<E: TopicEvent>(&mut self, event: &E, headers: OwnedHeaders) -> Result<(), TransactionError> {
         let record_type = event.record_type();
         let schema = self
             .schemas
             .get(record_type.full_name)
             .ok_or_else(|| RegistryError::NotRegistered { subject: record_type.subject() })?;
         let value = encode(event, schema)?;
-        let headers = headers_of(event, &Origin { source: self.source, cause: None }, None);
-        let mut record = BaseRecord::to(topic).key(event.key()).payload(&value).headers(headers);
+        self.send(record_type.topic, event.key(), Some(&value), headers)
+    }
+
+    fn send(
+        &mut self,
+        topic: &'static str,
+        key: &str,
+        value: Option<&[u8]>,
+        headers: OwnedHeaders,
+    ) -> Result<(), TransactionError> {
+        let mut record = BaseRecord::<str, [u8]>::to(topic).key(key).headers(headers);
+        record.payload = value;
         while let Err((error, unsent)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(self.failed("appending", error));
@@ -146,13 +209,38 @@ impl TransactionalWriter {
         Ok(())
     }
 
-    /// Makes the transaction's events visible. Blocks until the brokers say so.
-    pub fn commit(&mut self) -> Result<(), TransactionError> {
-        // The client crate's own wait for outstanding records looks only every 100 ms.
+    /// Where what was appended to the open transaction lies, the furthest record of each partition. Blocks until the
+    /// brokers have all of it.
+    pub fn written(&self) -> Positions {
         let deadline = Instant::now() + CALL_TIMEOUT;
+        // The client crate's own wait for outstanding records looks only every 100 ms.
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
             self.wait_for_a_delivery(Duration::from_millis(2));
         }
+        self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner).furthest.iter().cloned().collect()
+    }
+
+    /// Moves a group's offsets with the transaction, and says what they led to: the fence, for the brokers refuse it to
+    /// a member that is not current any more.
+    pub fn move_offsets<'a>(
+        &self,
+        moves: impl IntoIterator<Item = (TopicPartition, &'a Committed)>,
+        membership: &Membership,
+    ) -> Result<(), TransactionError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, Committed { next_offset, led_to }) in moves {
+            let mut element = list.add_partition(partition.topic, partition.partition);
+            element.set_metadata(led_to.to_string());
+            element.set_offset(Offset::Offset(*next_offset)).map_err(|error| self.failed("naming an offset", error))?;
+        }
+        self.producer
+            .send_offsets_to_transaction(&list, &membership.0, CALL_TIMEOUT)
+            .map_err(|error| self.failed("moving offsets", error))
+    }
+
+    /// Makes the transaction's events visible. Blocks until the brokers say so.
+    pub fn commit(&mut self) -> Result<(), TransactionError> {
+        self.written();
         self.producer.commit_transaction(CALL_TIMEOUT).map_err(|error| self.failed("committing", error))?;
         for (topic, count) in self.appended.drain() {
             metrics_counter(topic, count);
@@ -163,8 +251,8 @@ impl TransactionalWriter {
     /// At most for `patience`, because deliveries may have come before this lock.
     fn wait_for_a_delivery(&self, patience: Duration) {
         let delivered = self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = *delivered;
-        let wait = self.deliveries.changed.wait_timeout_while(delivered, patience, |now| *now == before);
+        let before = delivered.count;
+        let wait = self.deliveries.changed.wait_timeout_while(delivered, patience, |now| now.count == before);
         drop(wait);
     }
 

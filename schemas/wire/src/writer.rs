@@ -4,11 +4,10 @@ use crate::{
     Config, EncodeError, Registry, RegistryError,
     client_log::Plain,
     codec::encode,
-    headers::{Origin, headers_of},
+    headers::{Cause, headers_of},
     registry::WriterSchema,
 };
 use foldstream_events::{Position, RecordType, TopicEvent};
-use foldstream_telemetry::trace_context::current_traceparent;
 use rdkafka::{
     error::KafkaError,
     producer::{FutureProducer, FutureRecord},
@@ -65,11 +64,10 @@ impl Writer {
 
     /// Appends an event and says where it lies.
     pub async fn append<E: TopicEvent>(&self, event: &E) -> Result<Position, WriteError> {
-        let topic = E::topic().name;
+        let topic = event.record_type().topic;
         let schema = self.schemas.of(event.record_type()).await?;
         let value = encode(event, &schema)?;
-        let origin = Origin { source: self.source, cause: None };
-        let headers = headers_of(event, &origin, current_traceparent().as_deref());
+        let headers = headers_of(event, self.source, &Cause::here());
         let record = FutureRecord::to(topic).key(event.key()).payload(&value).headers(headers);
         let delivered = self
             .producer

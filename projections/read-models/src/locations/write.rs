@@ -1,13 +1,19 @@
-//! Writes what a batch changed about locations: the history, then one upsert for the current positions.
+//! Writes what a batch changed about locations: the history, then one upsert for the current positions; and removes
+//! those of people who were erased.
+//!
+//! A person's locations and erasure come by two topics, in any order, and perhaps to two instances while partitions move
+//! between them. The rows must come out the same: none. So an erasure leaves a mark, and locations of marked people are
+//! not written. For neither to miss the other, both take the same lock first: a batch of locations holds the fence of
+//! its partitions (its rows of `projection_position`), and an erasure takes those of the same number too.
 //!
 //! COPY is the quickest way to write many rows and a slow one to write a few: it ends with a small packet that the
 //! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
 //! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
-use crate::{Write, copy::CopyRows};
+use crate::{Write, copy::CopyRows, dead_letter};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use uuid::Uuid;
 
 /// From this many rows on 40 ms are a fair price for COPY.
@@ -29,23 +35,36 @@ pub struct LocationRow {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LocationChanges {
     pub history: Vec<LocationRow>,
+    /// People who were erased, and the partition that says so.
+    pub erased: BTreeMap<String, i32>,
     /// Person id to index into `history`. In key order, so that transactions take row locks in the same order.
     pub current: BTreeMap<String, usize>,
 }
 
 impl Write for LocationChanges {
-    async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    async fn write(&self, projection: &'static str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if !self.erased.is_empty() {
+            self.erase(projection, connection).await?;
+        }
         if self.history.is_empty() {
             return Ok(());
         }
-        if self.history.len() < COPY_FROM_ROWS {
-            let rows: Vec<&LocationRow> = self.history.iter().collect();
+        let ids: Vec<&str> = self.current.keys().map(String::as_str).collect();
+        let erased: HashSet<String> = sqlx::query_scalar(include_str!("../../queries/locations/erased.sql"))
+            .bind(ids)
+            .fetch_all(&mut *connection)
+            .await?
+            .into_iter()
+            .collect();
+        let history: Vec<&LocationRow> = self.history.iter().filter(|row| !erased.contains(&row.person_id)).collect();
+        if history.len() < COPY_FROM_ROWS {
             let insert = include_str!("../../queries/locations/insert_history.sql");
-            with_rows(insert, &rows).execute(&mut *connection).await?;
+            with_rows(insert, &history).execute(&mut *connection).await?;
         } else {
-            self.copy_history(connection).await?;
+            copy(&history, connection).await?;
         }
-        let rows: Vec<&LocationRow> = self.current.values().filter_map(|index| self.history.get(*index)).collect();
+        let current = self.current.iter().filter(|(person_id, _)| !erased.contains(*person_id));
+        let rows: Vec<&LocationRow> = current.filter_map(|(_, index)| self.history.get(*index)).collect();
         let upsert = include_str!("../../queries/locations/upsert_current.sql");
         with_rows(upsert, &rows).execute(connection).await?;
         Ok(())
@@ -53,25 +72,43 @@ impl Write for LocationChanges {
 }
 
 impl LocationChanges {
-    async fn copy_history(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let mut rows = CopyRows::with_capacity(self.history.len());
-        for row in &self.history {
-            rows.row(6)
-                .uuid(row.event_id)
-                .text(&row.person_id)
-                .timestamptz(row.occurred_at)
-                .geography(row.longitude, row.latitude)
-                .int4(row.source_partition)
-                .int8(row.source_offset);
+    async fn erase(&self, projection: &'static str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let partitions: BTreeSet<i32> = self.erased.values().copied().collect();
+        sqlx::query(include_str!("../../queries/locations/lock_partitions.sql"))
+            .bind(projection)
+            .bind(partitions.into_iter().collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await?;
+        let people: Vec<&str> = self.erased.keys().map(String::as_str).collect();
+        for statement in [
+            include_str!("../../queries/locations/mark_erased.sql"),
+            include_str!("../../queries/locations/erase_history.sql"),
+            include_str!("../../queries/locations/erase_current.sql"),
+        ] {
+            sqlx::query(statement).bind(&people).execute(&mut *connection).await?;
         }
-        let mut copy = connection.copy_in_raw(include_str!("../../queries/locations/copy.sql")).await?;
-        match copy.send(rows.finish()).await {
-            Ok(_) => copy.finish().await.map(drop),
-            Err(error) => {
-                // The statement must be ended whatever went wrong, or the connection stays in copy mode.
-                copy.abort("the rows could not be sent").await?;
-                Err(error)
-            }
+        dead_letter::erase(connection, projection, &people).await
+    }
+}
+
+async fn copy(history: &[&LocationRow], connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut rows = CopyRows::with_capacity(history.len());
+    for row in history {
+        rows.row(6)
+            .uuid(row.event_id)
+            .text(&row.person_id)
+            .timestamptz(row.occurred_at)
+            .geography(row.longitude, row.latitude)
+            .int4(row.source_partition)
+            .int8(row.source_offset);
+    }
+    let mut copy = connection.copy_in_raw(include_str!("../../queries/locations/copy.sql")).await?;
+    match copy.send(rows.finish()).await {
+        Ok(_) => copy.finish().await.map(drop),
+        Err(error) => {
+            // The statement must be ended whatever went wrong, or the connection stays in copy mode.
+            copy.abort("the rows could not be sent").await?;
+            Err(error)
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Writes what a batch changed about people: one upsert, one delete.
+//! Writes what a batch changed about people: one upsert, and the removal of those who were erased.
 
-use crate::Write;
+use crate::{Write, dead_letter};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -26,10 +26,11 @@ pub struct PeopleChanges {
 }
 
 impl Write for PeopleChanges {
-    async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    async fn write(&self, projection: &'static str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let erased: Vec<&str> =
             self.people.iter().filter(|(_, row)| row.is_none()).map(|(person_id, _)| person_id.as_str()).collect();
         if !erased.is_empty() {
+            dead_letter::erase(connection, projection, &erased).await?;
             sqlx::query(include_str!("../../queries/people/delete.sql")).bind(erased).execute(&mut *connection).await?;
         }
         let rows: Vec<(&str, &PersonRow)> =

@@ -1,18 +1,22 @@
 //! Records on their way from the poll thread to the fold: key and value bytes in one buffer.
 //!
-//! Headers are left behind, but for the trace context of the first records: a fold needs nothing else of them, and a
-//! dead letter reads its original from the topic again.
+//! Headers are left behind, but for one that the reader may ask for, of as many records as it needs: a fold wants the
+//! trace context of the first few, a processor that of all. A dead letter reads its original from the topic again.
 
 use super::TopicPartition;
 use crate::{
     codec::{DecodeError, unframe},
-    headers::{TRACEPARENT, text_header},
+    headers::text_header,
 };
 use rdkafka::{Message, message::BorrowedMessage};
 use std::ops::Range;
 
-/// Traces are linked for this many records of a batch; more would be unreadable.
-const TRACED_RECORDS: usize = 32;
+/// Which header stays with a record, and with how many records of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) header: &'static str,
+    pub(crate) records: usize,
+}
 
 /// Records of one or more partitions; each partition's in the order of its offsets.
 #[derive(Debug, Default)]
@@ -22,8 +26,6 @@ pub struct Batch {
     /// Where each partition stands after this batch: past the last record, and past what is never shown (transaction
     /// markers, aborted records) where the end of the partition was reached.
     pub ends: Vec<PartitionEnd>,
-    /// Trace contexts of the first records.
-    pub traceparents: Vec<String>,
 }
 
 /// Where a partition stands.
@@ -42,6 +44,8 @@ pub struct RawRecord<'a> {
     pub timestamp_ms: i64,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
+    /// The header that was kept, where it was there and is text.
+    pub header: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,7 @@ struct Meta {
     timestamp_ms: i64,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
+    header: Option<Range<usize>>,
 }
 
 impl RawRecord<'_> {
@@ -96,17 +101,16 @@ impl Batch {
             timestamp_ms: meta.timestamp_ms,
             key: meta.key.clone().map(|range| &self.bytes[range]),
             value: meta.value.clone().map(|range| &self.bytes[range]),
+            header: meta.header.clone().and_then(|range| std::str::from_utf8(&self.bytes[range]).ok()),
         }
     }
 
-    pub(super) fn push(&mut self, topic: &'static str, message: &BorrowedMessage<'_>) {
+    pub(crate) fn push(&mut self, topic: &'static str, message: &BorrowedMessage<'_>, keep: Keep) {
         let partition = TopicPartition { topic, partition: message.partition() };
-        if self.traceparents.len() < TRACED_RECORDS
-            && self.records.len() < TRACED_RECORDS
-            && let Some(traceparent) = text_header(message.headers(), TRACEPARENT)
-        {
-            self.traceparents.push(traceparent);
-        }
+        let header = match self.records.len() < keep.records {
+            true => text_header(message.headers(), keep.header),
+            false => None,
+        };
         let mut copy = |bytes: &[u8]| {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(bytes);
@@ -118,13 +122,14 @@ impl Batch {
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
             key: message.key().map(&mut copy),
             value: message.payload().map(&mut copy),
+            header: header.map(|header| copy(header.as_bytes())),
         };
         self.records.push(meta);
         self.stand(partition, message.offset() + 1);
     }
 
     /// Notes where a partition stands; never moves it back.
-    pub(super) fn stand(&mut self, partition: TopicPartition, next_offset: i64) {
+    pub(crate) fn stand(&mut self, partition: TopicPartition, next_offset: i64) {
         match self.ends.iter_mut().find(|end| end.partition == partition) {
             Some(end) => end.next_offset = end.next_offset.max(next_offset),
             None => self.ends.push(PartitionEnd { partition, next_offset }),

@@ -1,10 +1,10 @@
 //! The poll thread and the rebalance hooks that run on it.
 
-use super::{Batch, ReaderError, ReaderEvent, ReaderOptions, TopicPartition};
-use crate::client_log::log_error;
+use super::{Assignment, Batch, ReaderError, ReaderEvent, ReaderOptions, TopicPartition, batch::Keep};
+use crate::{client_log::log_error, headers::TRACEPARENT};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
     error::KafkaError,
     message::{BorrowedMessage, Message},
     types::{RDKafkaErrorCode, RDKafkaRespErr},
@@ -29,6 +29,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(2);
 /// How long a full batch waits before partitions are paused and polling goes on.
 const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// A batch of a projection links to the traces of this many records; more would be unreadable.
+const TRACED_RECORDS: usize = 32;
 
 /// Hands rebalances to the receiver and waits for its answers.
 pub(super) struct Hooks {
@@ -84,14 +86,17 @@ impl ClientContext for Hooks {
 
 impl ConsumerContext for Hooks {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let eager = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Eager);
         let done = match kind {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => match self.starts(list) {
+                Some(starts) if eager => consumer.assign(&starts),
                 Some(starts) => consumer.incremental_assign(&starts),
+                None if eager => consumer.unassign(),
                 None => consumer.incremental_unassign(list),
             },
             _ => {
                 self.settle(list);
-                consumer.incremental_unassign(list)
+                if eager { consumer.unassign() } else { consumer.incremental_unassign(list) }
             }
         };
         if let Err(error) = done {
@@ -109,6 +114,7 @@ pub(super) struct PollThread {
     runtime: Handle,
     topics: Vec<&'static str>,
     max_records: usize,
+    keep: Keep,
     pending: Batch,
 }
 
@@ -120,6 +126,8 @@ impl PollThread {
         stop: Arc<AtomicBool>,
         options: &ReaderOptions,
     ) -> Self {
+        // A processor hands the trace of each record on; of a projection's batch a few are enough.
+        let records = if options.assignment == Assignment::CoPartitioned { usize::MAX } else { TRACED_RECORDS };
         Self {
             consumer,
             events,
@@ -128,6 +136,7 @@ impl PollThread {
             runtime: Handle::current(),
             topics: options.topics.clone(),
             max_records: options.max_batch_records,
+            keep: Keep { header: TRACEPARENT, records },
             pending: Batch::default(),
         }
     }
@@ -170,7 +179,7 @@ impl PollThread {
 
     fn push(&mut self, message: &BorrowedMessage<'_>) {
         if let Some(topic) = self.topics.iter().find(|topic| **topic == message.topic()) {
-            self.pending.push(topic, message);
+            self.pending.push(topic, message, self.keep);
         }
     }
 

@@ -1,9 +1,7 @@
 //! Entries to one transaction: the fold of a slice of a batch. Pure.
 
-use crate::{
-    Advance, Projection, Step,
-    decoding::{Decoded, Entry},
-};
+use super::{Advance, Projection, Step};
+use crate::decoding::{Decoded, Entry};
 use foldstream_wire::{PartitionEnd, TopicPartition};
 use std::collections::HashMap;
 
@@ -94,7 +92,7 @@ mod tests {
     impl Projection for Offsets {
         type Event = LocationsEvent;
         type Changes = Vec<(i32, i64)>;
-        const FLOW: Flow = Flow { service: "offsets", reads: &["locations"], writes: &[] };
+        const FLOW: Flow = Flow { service: "offsets", reads: &["locations"], writes: &[], keeps_keys: true };
 
         fn apply(changes: &mut Self::Changes, record: &Recorded<LocationsEvent>) -> Step {
             match record.offset {
@@ -125,9 +123,12 @@ mod tests {
             offset,
             appended_at_ms: 1000 + offset,
             index: 0,
+            header: None,
             decoded: Decoded::Event(Recorded {
+                topic: "locations",
                 partition: number,
                 offset,
+                appended_at_ms: 1000 + offset,
                 key: "ada".to_owned(),
                 event: Some(event.into()),
             }),

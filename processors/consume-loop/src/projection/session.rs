@@ -1,114 +1,43 @@
-//! The loop: a session is one membership in the group, from joining to the first thing it cannot settle itself.
+//! A session of a projection: from joining the group to the first thing it cannot settle itself.
 
-use crate::{
+use super::{
     Commit, Projection, Step, Store, StoreError,
-    backoff::{Backoff, Stopping},
-    chain,
-    decoding::{Entry, Schemas, decode_batch},
-    fetching::{dead_letters, schemas},
     folding::{Folded, fold},
-    lag::{Standing, measure, seconds_since},
+};
+use crate::{
+    decoding::decode_off_thread,
+    fetching::{dead_letters, schemas},
+    lag::{Gauges, Standing, measure, seconds_since},
+    sessions::{Service, SessionError, chain, hold},
     waiting::Waiting,
 };
 use foldstream_events::TopicEvent;
-use foldstream_telemetry::{
-    health::{Component, Status},
-    names,
-    trace_context::add_link,
-};
-use foldstream_wire::{
-    Batch, Browser, Config, PartitionEnd, Reader, ReaderError, ReaderEvent, ReaderOptions, Registry, TopicPartition,
-};
+use foldstream_telemetry::{health::Status, names, trace_context::add_link};
+use foldstream_wire::{Assignment, Batch, PartitionEnd, Reader, ReaderEvent, ReaderOptions, TopicPartition};
 use std::{
     collections::HashMap,
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// A transaction takes at most this many records: large enough that its fixed cost does not count.
 const MAX_BATCH_RECORDS: usize = 20_000;
-/// How long a service that halted waits before it looks whether it can go on.
-const HALT_PAUSE: Duration = Duration::from_secs(30);
 const HINT_EVERY: Duration = Duration::from_secs(1);
+const GAUGES: Gauges =
+    Gauges { label: "projection", records: names::PROJECTION_LAG_RECORDS, seconds: names::PROJECTION_LAG_SECONDS };
 
-/// What a projection runs with.
-#[derive(Debug, Clone)]
-pub struct Service {
-    pub wire: Config,
-    pub registry: Registry,
-    pub browser: Browser,
-    /// Its place in the readiness report.
-    pub component: Component,
-    pub shutdown: CancellationToken,
-}
-
-/// Why a session ended.
-#[derive(Debug, thiserror::Error)]
-enum SessionError {
-    #[error("the service is to stop")]
-    Stopping,
-    #[error(transparent)]
-    Reader(#[from] ReaderError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the reader ended")]
-    ReaderEnded,
-    #[error("a task was stopped")]
-    Task(#[from] tokio::task::JoinError),
-}
-
-impl From<Stopping> for SessionError {
-    fn from(_: Stopping) -> Self {
-        Self::Stopping
-    }
-}
-
-/// Folds until shutdown. Whatever goes wrong shows in readiness and is tried again; nothing is skipped.
-pub async fn run<P, S>(service: Service, store: S)
+/// Folds until shutdown.
+pub async fn run_projection<P, S>(service: Service, store: S)
 where
     P: Projection,
     S: Store<P::Changes>,
 {
     let standing = Standing::default();
-    let projection = P::FLOW.service;
-    let topic = P::Event::topic().name;
-    let lag =
-        tokio::spawn(measure(projection, topic, standing.clone(), service.browser.clone(), service.shutdown.clone()));
+    let lag = tokio::spawn(measure(&GAUGES, P::FLOW.service, standing.clone(), service.clone()));
     let store = Arc::new(store);
-    let restart = || Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-    let mut backoff = restart();
-    while !service.shutdown.is_cancelled() {
-        let started = Instant::now();
-        let error = match session::<P, S>(&service, &store, &standing).await {
-            Ok(()) | Err(SessionError::Stopping) => break,
-            Err(error) => error,
-        };
-        let reason = chain(&error);
-        service.component.set(Status::Degraded { reason: reason.clone() });
-        // A session that lasted is no sign of trouble: start over quickly.
-        if started.elapsed() > Duration::from_secs(30) {
-            backoff = restart();
-        }
-        let halted = matches!(
-            error,
-            SessionError::Store(StoreError::Broken { .. }) | SessionError::Reader(ReaderError::OffsetGone { .. })
-        );
-        if halted {
-            tracing::error!(projection, error.message = reason, "halted; nothing is skipped");
-            if service.shutdown.run_until_cancelled(tokio::time::sleep(HALT_PAUSE)).await.is_none() {
-                break;
-            }
-        } else {
-            tracing::warn!(projection, error.message = reason, "starting again from the stored positions");
-            if backoff.wait(&service.shutdown).await.is_err() {
-                break;
-            }
-        }
-    }
-    service.component.set(Status::Stopped);
+    hold(P::FLOW.service, &service, || session::<P, S>(&service, &store, &standing)).await;
     lag.abort();
 }
 
@@ -119,8 +48,9 @@ where
 {
     let options = ReaderOptions {
         service: P::FLOW.service,
-        topics: vec![P::Event::topic().name],
+        topics: P::Event::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
+        assignment: Assignment::Balanced,
     };
     let mut reader = Reader::start(&service.wire, &options)?;
     let mut session = Session::<P, S> {
@@ -194,9 +124,7 @@ where
                 }
                 ReaderEvent::Batch(batch) => {
                     let span = tracing::info_span!("fold", projection = Self::NAME, records = batch.len());
-                    for traceparent in &batch.traceparents {
-                        add_link(&span, traceparent);
-                    }
+                    batch.records().filter_map(|record| record.header).for_each(|trace| add_link(&span, trace));
                     self.take(batch, reader).instrument(span).await?;
                 }
                 ReaderEvent::Failed(error) => return Err(error.into()),
@@ -208,7 +136,7 @@ where
     async fn take(&mut self, batch: Batch, reader: &Reader) -> Result<(), SessionError> {
         metrics::histogram!(names::PROJECTION_BATCH_RECORDS, "projection" => Self::NAME).record(count(batch.len()));
         let schemas = schemas(&self.service.registry, &batch, &mut self.waiting()).await?;
-        let (batch, entries) = decode_off_thread::<P>(batch, schemas).await?;
+        let (batch, entries) = decode_off_thread::<P::Event>(batch, schemas).await?;
         // Ranges still to be written, the first one on top.
         let mut ranges = vec![Range { start: 0, end: entries.len() }];
         while let Some(range) = ranges.pop() {
@@ -289,11 +217,10 @@ where
                     .record(seconds_since(appended_at_ms));
             }
         }
-        let topic = P::Event::topic().name;
-        metrics::counter!(names::PROJECTION_RECORDS_TOTAL, "projection" => Self::NAME, "topic" => topic)
-            .increment(applied as u64);
+        metrics::counter!(names::PROJECTION_RECORDS_TOTAL, "projection" => Self::NAME).increment(applied as u64);
         for letter in &commit.dead_letters {
-            metrics::counter!(names::DEAD_LETTERS_TOTAL, "projection" => Self::NAME, "topic" => topic).increment(1);
+            let topic = letter.partition.topic;
+            metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);
             tracing::warn!(
                 projection = Self::NAME,
                 kafka.topic = letter.partition.topic,
@@ -344,23 +271,6 @@ impl<P: Projection> Projection for Refused<P> {
     fn apply((): &mut (), _: &foldstream_wire::Recorded<P::Event>) -> Step {
         Step::DeadLetter(String::new())
     }
-}
-
-/// Decodes where the runtime is not held up by it.
-async fn decode_off_thread<P: Projection>(
-    batch: Batch,
-    schemas: Schemas,
-) -> Result<(Batch, Vec<Entry<P::Event>>), SessionError> {
-    // A few records are decoded sooner than a thread is woken.
-    if batch.len() < 256 {
-        let entries = decode_batch(&batch, &schemas);
-        return Ok((batch, entries));
-    }
-    let decode = move || {
-        let entries = decode_batch(&batch, &schemas);
-        (batch, entries)
-    };
-    Ok(tokio::task::spawn_blocking(decode).await?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats")]

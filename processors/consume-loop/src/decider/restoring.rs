@@ -1,0 +1,110 @@
+//! States from the changelog, or anew from the facts.
+
+use super::{Decider, deciding::States};
+use crate::{
+    Service,
+    decoding::{Decoded, Entry, decode_off_thread},
+    fetching::schemas,
+    sessions::SessionError,
+    waiting::Waiting,
+};
+use foldstream_events::{Fact, Topic, TopicEvent};
+use foldstream_wire::{Batch, TopicPartition};
+use std::collections::BTreeSet;
+
+/// What restoring a partition came to.
+pub(crate) struct Restored {
+    /// Where the changelog was read to.
+    pub(crate) next_offset: i64,
+    /// Keys whose states were made anew, and are not on the changelog yet.
+    pub(crate) unwritten: BTreeSet<String>,
+}
+
+/// Brings the states of a partition to the end of the changelog, from where they stand.
+pub(crate) async fn restore<D: Decider>(
+    service: &Service,
+    states: &mut States<D>,
+    partition: i32,
+    from: i64,
+) -> Result<Restored, SessionError> {
+    let changelog = TopicPartition { topic: changelog::<D>().name, partition };
+    let version = D::FOLD_VERSION.to_string();
+    let mut restored = Restored { next_offset: from, unwritten: BTreeSet::new() };
+    let mut batches = service.browser.read_to_end(changelog, from);
+    while let Some(batch) = batches.recv().await {
+        let batch = batch?;
+        restored.next_offset = end_of(&batch).unwrap_or(restored.next_offset);
+        let stale = batch.records().any(|record| record.value.is_some() && record.header != Some(&version));
+        if stale {
+            tracing::info!(service = D::FLOW.service, partition, "the fold has changed: states are made anew");
+            states.retain(|other| other != partition);
+            for topic in D::FACTS {
+                refold(service, states, topic, partition, &mut restored.unwritten).await?;
+            }
+            // What else is on the changelog says the same in the old version.
+            restored.next_offset = drain(batches, restored.next_offset).await?;
+            return Ok(restored);
+        }
+        for (key, state) in decoded::<D::Changelog>(service, batch, D::FLOW.service).await? {
+            states.set((partition, key), state.map(D::load));
+        }
+    }
+    Ok(restored)
+}
+
+fn changelog<D: Decider>() -> &'static Topic {
+    D::Changelog::topics()[0]
+}
+
+async fn refold<D: Decider>(
+    service: &Service,
+    states: &mut States<D>,
+    topic: &'static Topic,
+    partition: i32,
+    keys: &mut BTreeSet<String>,
+) -> Result<(), SessionError> {
+    let mut batches = service.browser.read_to_end(TopicPartition { topic: topic.name, partition }, 0);
+    while let Some(batch) = batches.recv().await {
+        for (key, event) in decoded::<D::Output>(service, batch?, D::FLOW.service).await? {
+            let place = (partition, key.clone());
+            let mut state = states.get(&place);
+            D::evolve(&mut state, &event.map_or_else(|| Fact::Tombstone { topic, key: key.clone() }, Fact::Event));
+            states.set(place, Some(state));
+            keys.insert(key);
+        }
+    }
+    Ok(())
+}
+
+/// What we wrote ourselves must be readable, or nothing may be built on it.
+async fn decoded<E: TopicEvent>(
+    service: &Service,
+    batch: Batch,
+    name: &'static str,
+) -> Result<Vec<(String, Option<E>)>, SessionError> {
+    let mut waiting = Waiting::new(name, &service.component, &service.shutdown);
+    let schemas = schemas(&service.registry, &batch, &mut waiting).await?;
+    let (_, entries) = decode_off_thread::<E>(batch, schemas).await?;
+    let usable = |Entry { partition, offset, decoded, .. }| match decoded {
+        Decoded::Event(record) => Ok((record.key, record.event)),
+        Decoded::Poison(reason) | Decoded::Unknown(reason) => Err(SessionError::State {
+            partition: partition.partition,
+            reason: format!("{partition}:{offset}: {reason}"),
+        }),
+    };
+    entries.into_iter().map(usable).collect()
+}
+
+async fn drain(
+    mut batches: tokio::sync::mpsc::Receiver<Result<Batch, foldstream_wire::BrowserError>>,
+    mut next_offset: i64,
+) -> Result<i64, SessionError> {
+    while let Some(batch) = batches.recv().await {
+        next_offset = end_of(&batch?).unwrap_or(next_offset);
+    }
+    Ok(next_offset)
+}
+
+fn end_of(batch: &Batch) -> Option<i64> {
+    batch.ends.first().map(|end| end.next_offset)
+}

@@ -1,0 +1,109 @@
+//! The loop of a projection: topics -> tables.
+//!
+//! # Why it is exactly once
+//!
+//! A position (`next_offset` of a partition) lives in the store, next to the rows. A batch that holds the records from
+//! `start` up to `end` is folded into one transaction that changes the rows *and* moves the position from `start` to
+//! `end`, and only if it still stands at `start`: that condition is the fence. So:
+//!
+//! - **Killed before the commit**: neither rows nor position changed; the next owner starts at `start`.
+//! - **Killed after the commit**: both changed; the next owner starts at `end`.
+//! - **Commit answer lost**: the retry finds the position past `start` and is refused; this owner drops the batch and
+//!   starts again from the store. Whether the commit happened need not be known.
+//! - **Two owners** (a process that was frozen past its session and woke up): the first to commit moves the position;
+//!   the other one is refused. No clock and no lease is involved.
+//!
+//! Kafka's committed offsets play no part; they are a hint for tools that show lag.
+//!
+//! # What happens to a record
+//!
+//! [`Step`] says it, and nothing else decides what happens to an offset. Bytes that are no event are dead letters. A
+//! batch the store refuses for its *data* is split in half until the one event is found; each half is a transaction
+//! with a fence of its own, so there is nothing to undo (savepoints would do the same with one more state to think
+//! about). A store or registry that is away is waited for. Anything else halts: nothing is ever skipped.
+//!
+//! Not here: SQL (see `foldstream-read-models`), and what an event means (each projection's `apply.rs`).
+
+mod folding;
+mod session;
+
+pub use session::run_projection;
+
+use crate::DeadLetter;
+use foldstream_events::{Flow, TopicEvent};
+use foldstream_wire::{Recorded, TopicPartition};
+use std::error::Error;
+
+/// A fold of topics into tables.
+pub trait Projection: Send + Sync + 'static {
+    type Event: TopicEvent;
+    /// What the records of a batch change, folded before it is written: a row appears at most once.
+    type Changes: Default + Send + Sync;
+
+    /// Its name and its edges. The name is the consumer group's and the position's; it never changes.
+    const FLOW: Flow;
+
+    /// Folds one record. Pure: no clock, no I/O, no randomness, no log.
+    fn apply(changes: &mut Self::Changes, record: &Recorded<Self::Event>) -> Step;
+}
+
+/// What a fold makes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It is in the changes.
+    Applied,
+    /// It means nothing to this fold.
+    Skip,
+    /// It cannot be used; the reason.
+    DeadLetter(String),
+    /// This version of the fold must not go past it; the reason. Its partition stops.
+    Halt(String),
+}
+
+/// A partition's step forward. It is also the fence: it holds only while the position stands at `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    pub partition: TopicPartition,
+    pub start: i64,
+    pub end: i64,
+    /// Append time of the newest record in it; none where only the position moves.
+    pub appended_at_ms: Option<i64>,
+}
+
+/// What one transaction writes.
+#[derive(Debug)]
+pub struct Commit<C> {
+    pub changes: C,
+    pub dead_letters: Vec<DeadLetter>,
+    pub advances: Vec<Advance>,
+}
+
+/// Where rows and positions live together.
+pub trait Store<C>: Send + Sync + 'static {
+    /// Where each partition starts; a partition never seen starts at 0.
+    fn positions(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+    ) -> impl Future<Output = Result<Vec<(TopicPartition, i64)>, StoreError>> + Send;
+
+    /// Writes all of it or nothing.
+    fn commit(
+        &self,
+        projection: &'static str,
+        commit: &Commit<C>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the position of {projection} is not where the batch starts: another owner is ahead")]
+    Fenced { projection: &'static str },
+    #[error("the store refused a value (SQLSTATE {code})")]
+    BadData { code: String, source: Box<dyn Error + Send + Sync> },
+    #[error("the store is away or busy (SQLSTATE {code})")]
+    Unavailable { code: String, source: Box<dyn Error + Send + Sync> },
+    #[error("the store cannot do this (SQLSTATE {code})")]
+    Broken { code: String, source: Box<dyn Error + Send + Sync> },
+}

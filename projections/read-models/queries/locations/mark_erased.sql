@@ -1,0 +1,4 @@
+-- $1 person ids
+insert into erased_person (person_id)
+select unnest($1::text[])
+on conflict do nothing

@@ -1,0 +1,56 @@
+//! `foldstream processors`: how far each processor is.
+
+use crate::{Arguments, output::Output, services::PROCESSORS};
+use anyhow::{Context, Result};
+use foldstream_events::Topic;
+use foldstream_wire::Browser;
+use serde::Serialize;
+
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Action {
+    /// Position, end of the log and lag of every partition it reads
+    Status(Output),
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    processor: &'static str,
+    topic: &'static str,
+    partition: i32,
+    /// Everything before it is decided, and what follows from it is committed.
+    next_offset: i64,
+    end_offset: i64,
+    lag_records: i64,
+}
+
+pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+    let Action::Status(output) = action;
+    let browser = Browser::new(&arguments.wire);
+    let mut all = Vec::new();
+    for flow in PROCESSORS {
+        for name in flow.reads {
+            let topic = Topic::named(name).with_context(|| format!("{name} is no declared topic"))?;
+            let committed = browser.committed(flow.service, topic).await?;
+            let ranges = browser.ranges(name).await?;
+            all.extend(ranges.into_iter().zip(committed).map(|(range, committed)| Status {
+                processor: flow.service,
+                topic: topic.name,
+                partition: range.partition,
+                // A group that never committed starts with the oldest record there is.
+                next_offset: committed.next_offset.max(range.low),
+                end_offset: range.end,
+                lag_records: (range.end - committed.next_offset.max(range.low)).max(0),
+            }));
+        }
+    }
+    let rows = all.iter().map(|status| {
+        vec![
+            status.processor.to_owned(),
+            format!("{}:{}", status.topic, status.partition),
+            status.next_offset.to_string(),
+            status.end_offset.to_string(),
+            status.lag_records.to_string(),
+        ]
+    });
+    output.print(&all, &["processor", "partition", "next offset", "end", "lag (records)"], rows.collect())
+}
