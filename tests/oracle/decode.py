@@ -5,6 +5,7 @@
 MESSAGES_FILE holds what `foldstream messages --output json` printed: one JSON object a line.
 """
 
+import base64
 import datetime
 import json
 import sys
@@ -52,6 +53,12 @@ def written(value):
         return value.astimezone(datetime.timezone.utc)
     if isinstance(value, uuid.UUID):
         return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list):
+        return [written(item) for item in value]
+    if isinstance(value, dict):
+        return {name: written(item) for name, item in value.items()}
     return value
 
 
@@ -73,19 +80,19 @@ for ours in messages:
     kind, at = theirs.timestamp()
     assert kind == TIMESTAMP_LOG_APPEND_TIME, kind
     assert datetime.datetime.fromisoformat(ours["timestamp"]).timestamp() == at / 1000, ours["position"]
-    assert ours["headers"] == {name: value.decode() for name, value in theirs.headers()}, ours["position"]
+    assert ours["headers"] == {name: value.decode() for name, value in theirs.headers() or []}, ours["position"]
     assert ours["size"] == len(theirs.key()) + len(theirs.value() or b""), ours["position"]
     if theirs.value() is None:
         assert ours["value"] is None, ours["position"]
+        continue
+    if ours.get("error"):
+        assert base64.b64decode(ours["error"]["value_base64"]) == theirs.value(), ours
         continue
     schema_id = int.from_bytes(theirs.value()[1:5], "big")
     assert ours["schema"]["id"] == schema_id, ours["position"]
     latest = registry.get_latest_version(ours["schema"]["subject"])
     assert latest.schema_id == schema_id and latest.version == ours["schema"]["version"], ours["schema"]
-    value = {
-        name: written(field)
-        for name, field in decode(theirs.value(), SerializationContext(topic, MessageField.VALUE)).items()
-    }
+    value = written(decode(theirs.value(), SerializationContext(topic, MessageField.VALUE)))
     assert {name: read(ours["value"].get(name), field) for name, field in value.items()} == value, ours
     assert ours["value"].keys() == value.keys(), ours
     compared += 1

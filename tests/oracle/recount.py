@@ -7,50 +7,18 @@ compares them row by row. Prints the counts; fails with the first differences.
 import sys
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
 
-brokers, registry_url, database_url = sys.argv[1:4]
-# The default strategy asks the registry about associations, for every record, and this registry has none.
-strategy = {"subject.name.strategy": topic_record_subject_name_strategy}
-decode_value = AvroDeserializer(SchemaRegistryClient({"url": registry_url}), conf=strategy)
+from topics import compare, decode, read
 
-
-def read(topic):
-    """Every committed record of a topic, per partition in the order of offsets."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": brokers,
-            "group.id": "recount-never-joined",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-        }
-    )
-    partitions = sorted(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    open_partitions = set(partitions)
-    while open_partitions:
-        for message in consumer.consume(10_000, timeout=1):
-            if message.error():
-                if message.error().name() != "_PARTITION_EOF":
-                    raise SystemExit(f"{topic}: {message.error()}")
-                open_partitions.discard(message.partition())
-                continue
-            yield message
-    consumer.close()
+database_url = sys.argv[3]
 
 
 def microseconds(at):
     return round(at.timestamp() * 1_000_000)
 
 
-def decode(message):
-    context = SerializationContext(message.topic(), MessageField.VALUE)
-    return decode_value(message.value(), context)
+def decode_type(message):
+    return dict(message.headers())["ce_type"].decode()
 
 
 def poison(connection, topic):
@@ -59,25 +27,13 @@ def poison(connection, topic):
     return set(rows.fetchall())
 
 
-def compare(name, topic_rows, table_rows):
-    if topic_rows == table_rows:
-        print(f"{name}: {len(topic_rows)} rows on the topic, {len(table_rows)} in the table, equal row by row")
-        return
-    missing = sorted(set(topic_rows) - set(table_rows))
-    extra = sorted(set(table_rows) - set(topic_rows))
-    doubled = len(table_rows) - len(set(table_rows))
-    sys.exit(
-        f"{name}: {len(topic_rows)} rows on the topic, {len(table_rows)} in the table; "
-        f"{len(missing)} missing {missing[:3]}, {len(extra)} extra {extra[:3]}, {doubled} doubled"
-    )
-
-
 with psycopg.connect(database_url) as connection:
     put_aside = poison(connection, "locations")
+    erased = {message.key() for message in read("people") if decode_type(message).endswith("PersonErased")}
     history, current = [], {}
     for message in read("locations"):
         place = (message.partition(), message.offset())
-        if place in put_aside:
+        if place in put_aside or message.key() in erased:
             continue
         event = decode(message)
         assert message.key().decode() == event["person_id"], place

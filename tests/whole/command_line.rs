@@ -59,8 +59,21 @@ fn topics_that_are_not_as_declared_are_named() {
 #[test]
 fn another_client_decodes_every_topic_and_agrees_with_messages() {
     let world = World::start("decode");
+    let services = world.run_all();
     world.succeeds(&["replay", "aircraft", "--limit", "20000"]);
-    for topic in ["locations", "person-profiles", "source-progress"] {
+    // No command: a dead letter.
+    world.append("person-commands", "nobody", b"no command");
+    world.until_caught_up();
+    for topic in [
+        "person-commands",
+        "person-outcomes",
+        "people",
+        "person-profiles",
+        "people-processor-state",
+        "locations",
+        "source-progress",
+        "dead-letters",
+    ] {
         let messages = world.succeeds(&["messages", "--topic", topic, "--limit", "200", "--output", "json"]);
         let file = world.stack.directory().join(format!("{topic}.ndjson"));
         fs::write(&file, messages).unwrap();
@@ -72,6 +85,7 @@ fn another_client_decodes_every_topic_and_agrees_with_messages() {
     let table = world.succeeds(&["messages", "--topic", "locations", "--limit", "2"]);
     assert_eq!(table.lines().count(), 3, "{table}");
 
+    services.terminate();
     // A reader that goes away is no error.
     let mut child = world.foldstream(&["messages", "--topic", "locations"]).stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

@@ -118,6 +118,25 @@ impl World {
         text(&output.stdout)
     }
 
+    /// Appends bytes to a topic with a client that is not ours.
+    pub(crate) fn append(&self, topic: &str, key: &str, value: &[u8]) {
+        let file = self.stack.directory().join("value.bin");
+        fs::write(&file, value).unwrap();
+        let appended = Command::new("kcat")
+            .args(["-b", &self.stack.bootstrap(), "-t", topic, "-P", "-k", key, "-X", "partitioner=murmur2_random"])
+            .arg(&file)
+            .status()
+            .unwrap();
+        assert!(appended.success());
+    }
+
+    /// The key of the newest record of a topic.
+    pub(crate) fn newest_key(&self, topic: &str) -> String {
+        let newest = self.succeeds(&["messages", "--topic", topic, "--limit", "1", "--output", "json"]);
+        let newest: Value = serde_json::from_str(&newest).unwrap();
+        newest["key"].as_str().unwrap().to_owned()
+    }
+
     /// Waits until every service has taken everything that is on its topics: processors first, they write more.
     pub(crate) fn until_caught_up(&self) {
         for (services, partitions) in [("processors", 6), ("projections", 18)] {
@@ -145,10 +164,32 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// SIGSTOP: it does nothing more and does not know it.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits until the log has a line with this text.
+    pub(crate) fn until_log_says(&self, text: &str, patience: Duration) {
+        until(&format!("{} says {text:?}", self.log.display()), patience, || {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            if log.contains(text) { Ok(()) } else { Err(self.log_tail()) }
+        });
+    }
+
     /// SIGTERM; the process must end by itself, and well.
     pub(crate) fn terminate(mut self) {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal("-TERM");
         let status = self.wait(Duration::from_secs(30));
         assert!(status.success(), "{status}; its log ends with: {}", self.log_tail());
     }

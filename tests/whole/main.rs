@@ -8,7 +8,10 @@
 mod bad_input;
 mod command_line;
 mod connection;
+mod deciding;
 mod exactly_once;
 mod harness;
 mod poison;
 mod reading;
+mod timers;
+mod zombies;

@@ -145,7 +145,7 @@ fn print(world: &World, arguments: &Arguments, runs: &[Latencies]) -> Result<()>
 }
 
 async fn run_once(world: &World, writer: &Writer, arguments: &Arguments) -> Result<Latencies> {
-    let reader = PositionReader::connect(&world.stack.database_url(), FLOW.service).await?;
+    let reader = PositionReader::connect(&world.stack.database_url(), &FLOW).await?;
     let (end_known, ends) = oneshot::channel();
     let watching: JoinHandle<Result<Vec<Look>>> = tokio::spawn(watch(reader, ends));
     let warm_up = u64::from(arguments.rate) * WARM_UP.as_secs();

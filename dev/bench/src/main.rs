@@ -1,4 +1,4 @@
-//! `foldstream-bench`: three questions about speed, each answered with figures beside their baselines.
+//! `foldstream-bench`: questions about speed, each answered with figures beside their baselines.
 //!
 //! It starts a stack of its own, drives the real executable that lies beside this one, and stops everything at the
 //! end. A baseline is measured in the same run and in turns with what it is compared to: absolute numbers move from
@@ -7,10 +7,12 @@
 mod bare;
 mod connection;
 mod consumer_performance;
+mod decider;
 mod figures;
 mod latency;
 mod positions;
 mod processor_time;
+mod read_your_writes;
 mod service;
 mod table;
 mod throughput;
@@ -63,6 +65,10 @@ enum Question {
     Latency,
     /// How long the connection query takes
     Connection,
+    /// How many commands a second are decided, how long an answer takes, how fast state is restored
+    Decider,
+    /// How long a thousand clients wait for what they wrote
+    ReadYourWrites,
     All,
 }
 
@@ -81,7 +87,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     let asked = |question| arguments.question == Question::All || arguments.question == question;
     table::line(&processor_time::machine()?)?;
     let mut world = tokio::task::spawn_blocking(World::start).await.context("the stack could not be started")??;
-    world.prepare(arguments.records).await?;
+    let history = [Question::Throughput, Question::Connection, Question::Latency].into_iter().any(asked);
+    world.prepare(if history { arguments.records } else { 0 }).await?;
     if asked(Question::Throughput) {
         throughput::measure(&world, &arguments).await?;
     }
@@ -91,6 +98,12 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     if asked(Question::Latency) {
         latency::measure(&world, &arguments).await?;
+    }
+    if asked(Question::Decider) {
+        decider::measure(&world, &arguments).await?;
+    }
+    if asked(Question::ReadYourWrites) {
+        read_your_writes::measure(&world, &arguments).await?;
     }
     Ok(())
 }

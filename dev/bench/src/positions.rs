@@ -3,6 +3,7 @@
 //! Positions and rows are committed together: whoever sees `next_offset` behind an event sees the event's row.
 
 use anyhow::{Context, Result};
+use foldstream_events::Flow;
 use sqlx::{Connection, PgConnection};
 use std::collections::BTreeMap;
 
@@ -14,21 +15,26 @@ pub(crate) type Positions = BTreeMap<i32, i64>;
 pub(crate) struct PositionReader {
     connection: PgConnection,
     projection: &'static str,
+    /// The topic that counts: the first it reads.
+    topic: &'static str,
 }
 
 impl PositionReader {
-    pub(crate) async fn connect(database_url: &str, projection: &'static str) -> Result<Self> {
+    pub(crate) async fn connect(database_url: &str, flow: &Flow) -> Result<Self> {
+        let topic = flow.reads.first().context("a projection that reads nothing")?;
         let connection = PgConnection::connect(database_url).await.context("cannot connect to the database")?;
-        Ok(Self { connection, projection })
+        Ok(Self { connection, projection: flow.service, topic })
     }
 
     pub(crate) async fn read(&mut self) -> Result<Positions> {
-        let found: Vec<(i32, i64)> =
-            sqlx::query_as("select partition, next_offset from projection_position where projection = $1")
-                .bind(self.projection)
-                .fetch_all(&mut self.connection)
-                .await
-                .context("cannot read the positions")?;
+        let found: Vec<(i32, i64)> = sqlx::query_as(
+            "select partition, next_offset from projection_position where projection = $1 and topic = $2",
+        )
+        .bind(self.projection)
+        .bind(self.topic)
+        .fetch_all(&mut self.connection)
+        .await
+        .context("cannot read the positions")?;
         Ok(found.into_iter().collect())
     }
 }

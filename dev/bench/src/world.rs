@@ -54,11 +54,14 @@ impl World {
         Ok(Self { stack, wire, database, records: 0, replay_seconds: 0.0, executable })
     }
 
-    /// Topics, schemas, tables, and the history on the topic.
+    /// Topics, schemas, tables, and so much history on the topic.
     pub(crate) async fn prepare(&mut self, records: u64) -> Result<()> {
         self.run(&["topics", "apply"])?;
         self.run(&["schemas", "register"])?;
         self.database.migrate().await?;
+        if records == 0 {
+            return Ok(());
+        }
         tell(&format!("replaying {records} generated positions"));
         let started = Instant::now();
         self.run(&["replay", "walkers", "--points", &records.to_string()])?;
@@ -69,10 +72,15 @@ impl World {
 
     /// Starts services in a process of their own.
     pub(crate) fn serve(&self, services: &[Flow]) -> Result<Service> {
+        self.serve_with(services, &[])
+    }
+
+    /// The same with further settings.
+    pub(crate) fn serve_with(&self, services: &[Flow], settings: &[(&str, &str)]) -> Result<Service> {
         let names: Vec<&str> = services.iter().map(|flow| flow.service).collect();
         let metrics: SocketAddr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = self.foldstream(&["run"]);
-        command.args(&names).env("FOLDSTREAM_TELEMETRY_LISTEN", metrics.to_string());
+        command.args(&names).env("FOLDSTREAM_TELEMETRY_LISTEN", metrics.to_string()).envs(settings.iter().copied());
         Service::start(command, metrics, self.stack.directory().join(format!("{}.log", names.join("-"))))
     }
 
@@ -100,7 +108,7 @@ impl World {
         service: &mut Service,
         wanted: impl Fn(&Positions) -> bool,
     ) -> Result<()> {
-        let mut reader = PositionReader::connect(&self.stack.database_url(), flow.service).await?;
+        let mut reader = PositionReader::connect(&self.stack.database_url(), flow).await?;
         let started = Instant::now();
         loop {
             let positions = reader.read().await?;

@@ -1,0 +1,205 @@
+//! What `people-processor` does not need of the decider's loop: timers, and commands for others.
+//!
+//! A decider of its own runs in the test: whoever is registered is erased when its time has come, and another one is
+//! asked to be registered.
+
+use crate::harness::{World, until};
+use chrono::{DateTime, TimeDelta, Utc};
+use foldstream_consume_loop::{Decider, Decision, Service, TimerFired, run_decider};
+use foldstream_events::{
+    Fact, Flow, PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered,
+    PersonState, RegisterPerson, Topic, derived_event_id, events_of,
+};
+use foldstream_telemetry::health::Health;
+use foldstream_wire::{Browser, Config, Recorded, Registry};
+use serde_json::Value;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const LIFETIME_MS: i64 = 1_500;
+
+events_of! {
+    enum Output { Happened(PeopleEvent), Wished(PersonCommandsEvent) }
+}
+
+struct Mortals;
+
+impl Decider for Mortals {
+    type Input = PersonCommandsEvent;
+    type Output = Output;
+    type State = PersonState;
+    type Changelog = PeopleProcessorStateEvent;
+
+    const FLOW: Flow = Flow {
+        service: "mortals",
+        reads: &["person-commands"],
+        writes: &["people", "person-commands"],
+        keeps_keys: false,
+    };
+    const FOLD_VERSION: u32 = 1;
+    const FACTS: &'static [&'static Topic] = &[&PEOPLE];
+
+    fn initial(key: &str) -> PersonState {
+        PersonState {
+            event_id: derived_event_id(key),
+            person_id: key.to_owned(),
+            occurred_at: DateTime::UNIX_EPOCH,
+            status: "unknown".to_owned(),
+            first_name: String::new(),
+            last_name: String::new(),
+            company_name: String::new(),
+            answered: Vec::new(),
+        }
+    }
+
+    fn decide(_: &PersonState, input: &Recorded<PersonCommandsEvent>) -> Decision<Output> {
+        let registered = PersonRegistered {
+            event_id: derived_event_id(&input.position().to_string()),
+            person_id: input.key.clone(),
+            occurred_at: input.appended_at(),
+        };
+        Decision::Emit(vec![Fact::Event(PeopleEvent::from(registered).into())])
+    }
+
+    fn due(state: &PersonState) -> Option<DateTime<Utc>> {
+        (state.status == "registered").then(|| state.occurred_at + TimeDelta::milliseconds(LIFETIME_MS))
+    }
+
+    fn wake(state: &PersonState, timer: &TimerFired) -> Decision<Output> {
+        let (event_id, occurred_at) = (derived_event_id(&format!("{}/{}", timer.key, timer.due_at)), timer.due_at);
+        let person_id = state.person_id.clone();
+        let mut facts = vec![Fact::Event(PeopleEvent::from(PersonErased { event_id, person_id, occurred_at }).into())];
+        if !timer.key.starts_with("child-of-") {
+            let wish = RegisterPerson {
+                event_id,
+                person_id: format!("child-of-{}", timer.key),
+                occurred_at,
+                first_name: "a".to_owned(),
+                last_name: "b".to_owned(),
+                company_name: "c".to_owned(),
+            };
+            facts.push(Fact::Event(PersonCommandsEvent::from(wish).into()));
+        }
+        Decision::Emit(facts)
+    }
+
+    fn evolve(state: &mut PersonState, fact: &Fact<Output>) {
+        match fact {
+            Fact::Event(Output::Happened(PeopleEvent::PersonRegistered(event))) => {
+                state.status = "registered".to_owned();
+                state.occurred_at = event.occurred_at;
+            }
+            Fact::Event(Output::Happened(PeopleEvent::PersonErased(_))) => state.status = "erased".to_owned(),
+            _ => {}
+        }
+    }
+
+    fn save(state: &PersonState) -> PeopleProcessorStateEvent {
+        state.clone().into()
+    }
+
+    fn load(record: PeopleProcessorStateEvent) -> PersonState {
+        let PeopleProcessorStateEvent::PersonState(state) = record;
+        state
+    }
+}
+
+#[test]
+fn a_timer_fires_once_even_if_nobody_ran_when_it_was_due() {
+    let world = World::start("timers");
+    // `run all` is not needed, only a command to decide on: a copy of one that the replay sends.
+    world.succeeds(&["replay", "aircraft", "--limit", "1"]);
+    let key = world.newest_key("person-commands");
+    let happened = || -> Vec<(String, String)> {
+        let messages = world.succeeds(&["messages", "--topic", "people", "--limit", "100", "--output", "json"]);
+        let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let event = |message: Value| {
+            let kind = message["headers"]["ce_type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
+            (message["key"].as_str().unwrap().to_owned(), kind)
+        };
+        let mut events: Vec<_> = messages.map(event).collect();
+        events.sort();
+        events
+    };
+    let until_happened = |what: &[(&str, &str)]| {
+        let mut what: Vec<_> = what.iter().map(|(key, kind)| ((*key).to_owned(), (*kind).to_owned())).collect();
+        what.sort();
+        until(&format!("{what:?} happened"), Duration::from_secs(60), || {
+            let found = happened();
+            if found == what { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+    };
+
+    // Registered, and stopped before its time has come.
+    let first = Running::start(&world);
+    until_happened(&[(&key, "PersonRegistered")]);
+    first.stop();
+    until_due(&world);
+    until_happened(&[(&key, "PersonRegistered")]);
+
+    // The timer is in the restored state; it fires, and so does that of the one it led to.
+    let second = Running::start(&world);
+    let child = format!("child-of-{key}");
+    let all = [
+        (key.as_str(), "PersonRegistered"),
+        (&key, "PersonErased"),
+        (&child, "PersonRegistered"),
+        (&child, "PersonErased"),
+    ];
+    until_happened(&all);
+    second.stop();
+
+    // Nothing fires again.
+    let third = Running::start(&world);
+    world.append("person-commands", "x", b"no command");
+    until("the next record is taken", Duration::from_secs(60), || {
+        let letters = world.succeeds(&["messages", "--topic", "dead-letters", "--output", "json"]);
+        if letters.lines().count() == 1 { Ok(()) } else { Err(letters) }
+    });
+    third.stop();
+    until_happened(&all);
+}
+
+/// Waits until the lifetime of what is on the changelog is over.
+fn until_due(world: &World) {
+    until("the timer is due", Duration::from_secs(60), || {
+        let state = world.succeeds(&["messages", "--topic", "people-processor-state", "--output", "json"]);
+        let state: Value = serde_json::from_str(state.lines().next().unwrap()).unwrap();
+        let at: DateTime<Utc> = state["timestamp"].as_str().unwrap().parse().unwrap();
+        let age = Utc::now() - at;
+        if age > TimeDelta::milliseconds(LIFETIME_MS) { Ok(()) } else { Err(age.to_string()) }
+    });
+}
+
+/// The decider in a runtime of its own.
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    shutdown: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    fn start(world: &World) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let wire = Config {
+            brokers: world.stack.bootstrap(),
+            registry_url: world.stack.registry_url().parse().unwrap(),
+            instance: "0".to_owned(),
+        };
+        let shutdown = CancellationToken::new();
+        let service = Service {
+            registry: Registry::new(&wire).unwrap(),
+            browser: Browser::new(&wire),
+            component: Health::new().component("mortals"),
+            shutdown: shutdown.clone(),
+            wire,
+        };
+        let running = runtime.spawn(run_decider::<Mortals>(service));
+        Self { runtime, shutdown, running }
+    }
+
+    fn stop(self) {
+        self.shutdown.cancel();
+        self.runtime.block_on(self.running).unwrap();
+    }
+}

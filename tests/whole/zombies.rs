@@ -1,0 +1,101 @@
+//! Processes that were frozen past their session and woke up: their commits are refused.
+//!
+//! Frozen with a batch in hand, so that there is something to refuse: a projection while it waits for its database, a
+//! decider in the midst of its transactions. Taken out, the fences fail these tests: without the condition on the
+//! position in `checkpoint/advance.sql` the zombie's rows are there twice; without the membership in `move_offsets` its
+//! outcomes are.
+
+use crate::harness::{World, until};
+use reqwest::blocking::Client;
+use serde_json::json;
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+#[test]
+fn a_frozen_projection_that_wakes_up_is_refused() {
+    let world = World::start("zombie-projection");
+    let start = |instance: &str| world.spawn(instance, &["run", "locations-projection", "--instance", instance]);
+    let zombie = start("zombie");
+    world.succeeds(&["replay", "aircraft", "--limit", "3000"]);
+    let folded = |rows: i64| {
+        until(&format!("{rows} rows are folded"), Duration::from_secs(90), || {
+            let found: i64 = world.sql("select count(*) from location_history").parse().unwrap();
+            if found == rows { Ok(()) } else { Err(found.to_string()) }
+        });
+    };
+    folded(3000);
+
+    world.stack.stop_postgres().unwrap();
+    let key = world.newest_key("locations");
+    world.oracle("append_copy.py", &["locations", &key]);
+    zombie.until_log_says("the store is away", Duration::from_secs(60));
+    zombie.freeze();
+    world.stack.start_postgres().unwrap();
+    let heir = start("heir");
+    folded(3001);
+
+    zombie.thaw();
+    zombie.until_log_says("another owner is ahead", Duration::from_secs(60));
+    folded(3001);
+    until("the registry answers again", Duration::from_secs(60), || {
+        let checked = world.output(&["schemas", "check"]);
+        if checked.status.success() { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    println!("{}", world.oracle("recount.py", &[]));
+    zombie.terminate();
+    heir.terminate();
+}
+
+#[test]
+fn a_frozen_decider_that_wakes_up_is_refused() {
+    let world = World::start("zombie-decider");
+    let front = world.spawn("front", &["run", "api", "people-projection", "locations-projection"]);
+    let start = |instance: &str| world.spawn(instance, &["run", "people-processor", "--instance", instance]);
+    let zombie = start("zombie");
+    zombie.until_log_says("state restored", Duration::from_secs(60));
+    let (done, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| register(&world, &done, &sent));
+        }
+        let until_sent = |more: usize| {
+            let wanted = sent.load(Ordering::Relaxed) + more;
+            until(&format!("{wanted} commands were sent"), Duration::from_secs(120), || {
+                let found = sent.load(Ordering::Relaxed);
+                if found >= wanted { Ok(()) } else { Err(found.to_string()) }
+            });
+        };
+        until_sent(500);
+        zombie.freeze();
+        let heir = start("heir");
+        // The session of the frozen one has to end first.
+        heir.until_log_says("state restored", Duration::from_secs(90));
+        until_sent(500);
+        zombie.thaw();
+        zombie.until_log_says("starting again from the stored positions", Duration::from_secs(90));
+        until_sent(500);
+        done.store(true, Ordering::Relaxed);
+        world.until_caught_up();
+        heir.terminate();
+    });
+    println!("{}", world.oracle("decide.py", &[]));
+    zombie.terminate();
+    front.terminate();
+}
+
+/// Registers people without waiting for the outcomes, until it is enough.
+fn register(world: &World, done: &AtomicBool, sent: &AtomicUsize) {
+    let client = Client::new();
+    let person = json!({"first_name": "a", "last_name": "b", "company_name": "c"});
+    while !done.load(Ordering::Relaxed) {
+        let request = client.post(format!("http://{}/api/persons", world.http)).header("prefer", "respond-async");
+        match request.json(&person).send().map(|answer| answer.status().as_u16()) {
+            Ok(202) => drop(sent.fetch_add(1, Ordering::Relaxed)),
+            // Starting, or the log is away for a moment.
+            Ok(503) | Err(_) => std::thread::yield_now(),
+            Ok(other) => panic!("{other}"),
+        }
+    }
+}
