@@ -3,6 +3,9 @@
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL create TOPIC PARTITIONS
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete TOPIC
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL set TOPIC NAME VALUE
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL out-of-sync
+
+The last prints how many partitions lack a replica that is in sync.
 """
 
 import sys
@@ -16,8 +19,14 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-brokers, action, topic = sys.argv[1], sys.argv[4], sys.argv[5]
+brokers, action = sys.argv[1], sys.argv[4]
 admin = AdminClient({"bootstrap.servers": brokers})
+if action == "out-of-sync":
+    topics = admin.list_topics(timeout=30).topics.values()
+    partitions = [partition for topic in topics for partition in topic.partitions.values()]
+    print(sum(len(partition.isrs) < len(partition.replicas) for partition in partitions))
+    sys.exit()
+topic = sys.argv[5]
 if action == "create":
     done = admin.create_topics([NewTopic(topic, num_partitions=int(sys.argv[6]), replication_factor=3)])
 elif action == "delete":

@@ -203,6 +203,10 @@ impl Running {
         })
     }
 
+    pub(crate) fn log(&self) -> &std::path::Path {
+        &self.log
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }

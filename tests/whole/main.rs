@@ -6,12 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
 mod bad_input;
+mod chaos;
 mod command_line;
 mod connection;
 mod deciding;
 mod exactly_once;
+mod failing;
 mod harness;
 mod poison;
+mod proxy;
 mod reading;
 mod timers;
 mod zombies;
