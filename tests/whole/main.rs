@@ -8,6 +8,7 @@
 mod bad_input;
 mod command_line;
 mod connection;
+mod evolution;
 mod exactly_once;
 mod harness;
 mod poison;
