@@ -245,6 +245,30 @@ mod tests {
         }
     }
 
+    /// A reader that is older than the writer, and a writer whose schema has another order.
+    #[test]
+    fn fields_are_found_by_name() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct FirstLocationReported {
+            person_id: String,
+            latitude: f64,
+            longitude: f64,
+        }
+        let newest = goldens().into_iter().rfind(|golden| golden.name.ends_with("LocationReported/v2.json")).unwrap();
+        let mut reordered: serde_json::Value = serde_json::from_str(&newest.schema.text).unwrap();
+        reordered["fields"].as_array_mut().unwrap().reverse();
+        let reordered = WriterSchema::parse(2, reordered.to_string()).unwrap();
+        let event: LocationsEvent = decode_datum("locations", &newest.datum, &newest.schema).unwrap();
+        let written = encode(&event, &reordered).unwrap()[FRAME_BYTES..].to_vec();
+        assert_ne!(written, newest.datum);
+        assert_eq!(decode_datum::<LocationsEvent>("locations", &written, &reordered).unwrap(), event);
+        for (datum, schema) in [(&newest.datum, &newest.schema), (&written, &reordered)] {
+            let older: FirstLocationReported = serde_avro_fast::from_datum_slice(datum, &schema.schema).unwrap();
+            let expected = FirstLocationReported { person_id: "0101de".into(), latitude: 48.8584, longitude: 2.2945 };
+            assert_eq!(older, expected);
+        }
+    }
+
     #[test]
     fn every_truncation_and_every_trailing_byte_is_refused() {
         for golden in goldens() {
