@@ -20,8 +20,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use foldstream_events::{
-    LocationReported, LocationsEvent, Position, Positions, Violation, checked_id, checked_latitude, checked_longitude,
-    new_event_id,
+    LocationReported, LocationsEvent, Position, Positions, Violation, checked_accuracy, checked_id, checked_latitude,
+    checked_longitude, new_event_id,
 };
 use foldstream_read_models::people;
 use foldstream_wire::{PartitionRange, WriteError, Writer};
@@ -51,6 +51,9 @@ pub(crate) struct NewLocation {
     /// WGS84 degrees: a number, or a text that is one
     #[schema(minimum = -180, maximum = 180, example = 2.2945)]
     longitude: f64,
+    /// Radius of 68 % confidence in metres, where it is known: a number, or a text that is one
+    #[schema(minimum = 0, example = 12.5)]
+    accuracy_m: Option<f64>,
 }
 
 /// One location, or up to 10,000.
@@ -127,12 +130,17 @@ fn report(findings: &mut Findings, place: &str, value: &Value) -> Option<Locatio
     let occurred_at: Option<DateTime<Utc>> = findings.check(fields.time("creation_time"));
     let latitude = findings.check(fields.number("latitude", checked_latitude));
     let longitude = findings.check(fields.number("longitude", checked_longitude));
+    let accuracy_m = match fields.has("accuracy_m") {
+        true => findings.check(fields.number("accuracy_m", checked_accuracy)).map(Some),
+        false => Some(None),
+    };
     Some(LocationReported {
         event_id: new_event_id(),
         person_id: person_id?,
         occurred_at: occurred_at?,
         latitude: latitude?,
         longitude: longitude?,
+        accuracy_m: accuracy_m?,
     })
 }
 
@@ -225,6 +233,24 @@ mod tests {
         assert_eq!((many[1].latitude, many[1].longitude), (48.5, 2.0));
         assert!(many[0].event_id < many[1].event_id);
         assert_eq!(reports(&Value::Array(vec![good(); 10_000])).unwrap().len(), 10_000);
+    }
+
+    #[test]
+    fn an_accuracy_may_be_given() {
+        let with = |accuracy: Value| {
+            let mut body = good();
+            body["accuracy_m"] = accuracy;
+            body
+        };
+        assert_eq!(reports(&good()).unwrap()[0].accuracy_m, None);
+        assert_eq!(reports(&with(Value::Null)).unwrap()[0].accuracy_m, None);
+        assert_eq!(reports(&with(json!(12.5))).unwrap()[0].accuracy_m, Some(12.5));
+        assert_eq!(reports(&with(json!("0"))).unwrap()[0].accuracy_m, Some(0.0));
+        for bad in [json!(-1), json!("far"), json!("inf"), json!([1])] {
+            let violation = refused(&with(bad.clone())).remove(0);
+            assert_eq!(violation.field, "accuracy_m", "{bad}");
+            assert!(violation.rule.contains("metres, 0 or greater"), "{violation}");
+        }
     }
 
     #[test]

@@ -50,5 +50,6 @@ step 'unused dependencies' unused_dependencies
 # With --workspace everywhere the dependencies are compiled once: other selections would choose other features.
 step 'structure' cargo test --locked --quiet --workspace --test house
 step 'clippy' cargo clippy --locked --quiet --workspace --all-targets -- --deny warnings
+step 'schemas' cargo test --locked --quiet --workspace --test evolution --test generated
 step 'flow map' cargo test --locked --quiet --workspace --bin foldstream
 step 'documentation' documentation

@@ -72,6 +72,7 @@ fn bodies() -> Vec<Case> {
         post("/api/locations", location(&[("latitude", json!(-90.001))]), 422, "latitude"),
         post("/api/locations", location(&[("longitude", json!("abc"))]), 422, "longitude"),
         post("/api/locations", location(&[("longitude", json!("NaN"))]), 422, "longitude"),
+        post("/api/locations", location(&[("accuracy_m", json!(-1))]), 422, "accuracy_m"),
         post("/api/locations", location(&[("person_id", json!("nobody"))]), 422, "person_id"),
         post("/api/locations", location(&[("creation_time", json!("2026-02-30T00:00:00Z"))]), 422, "creation_time"),
         post("/api/locations", location(&[("creation_time", json!(null))]), 422, "creation_time"),

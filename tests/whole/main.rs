@@ -10,6 +10,7 @@ mod chaos;
 mod command_line;
 mod connection;
 mod deciding;
+mod evolution;
 mod exactly_once;
 mod failing;
 mod harness;

@@ -207,6 +207,7 @@ fn event(number: u64) -> LocationsEvent {
         occurred_at: chrono::Utc::now(),
         latitude: 48.8 + person as f64 / 1e5,
         longitude: 2.3 + (number % 1_000) as f64 / 1e4,
+        accuracy_m: None,
     };
     event.into()
 }

@@ -81,6 +81,7 @@ pub(crate) fn validate(
         occurred_at,
         latitude,
         longitude,
+        accuracy_m: None,
     });
     location.check()?;
     if let Some(wish) = &wish {

@@ -73,6 +73,7 @@ mod tests {
             occurred_at: DateTime::from_timestamp(second, 0).unwrap(),
             latitude: 1.0,
             longitude: 2.0,
+            accuracy_m: None,
         };
         Recorded {
             topic: "locations",

@@ -2,7 +2,8 @@
 
     python golden/make.py avro/locations/LocationReported.avsc 1 '{"event_id": …}'
 
-Run once for each new version of a schema; what is written stays for ever, because records like it do.
+Run once for each new version of a schema; what is written stays for ever, because records like it do. A version that
+exists is not written again: a schema that changed is a new version.
 """
 
 import datetime
@@ -40,4 +41,5 @@ fastavro.schemaless_writer(datum, fastavro.parse_schema(schema), native(schema, 
 folder = pathlib.Path(__file__).parent / f"{schema['namespace']}.{schema['name']}"
 folder.mkdir(exist_ok=True)
 golden = {"schema": schema, "datum_hex": datum.getvalue().hex(), "value": value}
-(folder / f"v{version}.json").write_text(json.dumps(golden, indent=2) + "\n")
+with (folder / f"v{version}.json").open("x") as file:
+    file.write(json.dumps(golden, indent=2) + "\n")

@@ -9,9 +9,7 @@ pub struct DeadLetterHeader {
 }
 
 #[inline(always)]
-fn default_deadletterheader_value() -> Option<Vec<u8>> {
-    None
-}
+fn default_deadletterheader_value() -> Option<Vec<u8>> { None }
 
 /// A record that a processor could not use, as it lay in the log.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
@@ -41,14 +39,10 @@ pub struct RecordRefused {
 }
 
 #[inline(always)]
-fn default_recordrefused_key() -> Option<Vec<u8>> {
-    None
-}
+fn default_recordrefused_key() -> Option<Vec<u8>> { None }
 
 #[inline(always)]
-fn default_recordrefused_value() -> Option<Vec<u8>> {
-    None
-}
+fn default_recordrefused_value() -> Option<Vec<u8>> { None }
 
 /// A person was at a place.
 #[derive(Debug, PartialEq, Clone, serde::Deserialize, serde::Serialize)]
@@ -64,7 +58,13 @@ pub struct LocationReported {
     pub latitude: f64,
     /// WGS84 degrees, -180 to 180.
     pub longitude: f64,
+    /// Radius of 68 % confidence in metres, where the source knows it.
+    #[serde(default = "default_locationreported_accuracy_m")]
+    pub accuracy_m: Option<f64>,
 }
+
+#[inline(always)]
+fn default_locationreported_accuracy_m() -> Option<f64> { None }
 
 /// A person's profile changed. The profile stands on person-profiles.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
@@ -116,14 +116,10 @@ pub struct AnsweredCommand {
 }
 
 #[inline(always)]
-fn default_answeredcommand_rule() -> Option<String> {
-    None
-}
+fn default_answeredcommand_rule() -> Option<String> { None }
 
 #[inline(always)]
-fn default_answeredcommand_reason() -> Option<String> {
-    None
-}
+fn default_answeredcommand_reason() -> Option<String> { None }
 
 /// What people-processor knows of a person: the fold of what it has written. Its own; nobody else reads it.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
@@ -164,19 +160,13 @@ pub struct ChangePerson {
 }
 
 #[inline(always)]
-fn default_changeperson_first_name() -> Option<String> {
-    None
-}
+fn default_changeperson_first_name() -> Option<String> { None }
 
 #[inline(always)]
-fn default_changeperson_last_name() -> Option<String> {
-    None
-}
+fn default_changeperson_last_name() -> Option<String> { None }
 
 #[inline(always)]
-fn default_changeperson_company_name() -> Option<String> {
-    None
-}
+fn default_changeperson_company_name() -> Option<String> { None }
 
 /// A wish: nothing is to be known of this person any more.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
@@ -235,19 +225,13 @@ pub struct PersonCommandDecided {
 }
 
 #[inline(always)]
-fn default_personcommanddecided_rule() -> Option<String> {
-    None
-}
+fn default_personcommanddecided_rule() -> Option<String> { None }
 
 #[inline(always)]
-fn default_personcommanddecided_reason() -> Option<String> {
-    None
-}
+fn default_personcommanddecided_reason() -> Option<String> { None }
 
 #[inline(always)]
-fn default_personcommanddecided_first_decision() -> Option<String> {
-    None
-}
+fn default_personcommanddecided_first_decision() -> Option<String> { None }
 
 /// What is known of a person, whole. The newest one of a key counts; a record without a value erases the person.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]

@@ -6,7 +6,10 @@
 //!
 //! Not here: bytes, Kafka, the registry (see `foldstream-wire`).
 
+mod evolution;
 mod flow;
+// As its generator writes it: its test compares the two.
+#[rustfmt::skip]
 mod generated;
 mod ids;
 mod position;
@@ -14,6 +17,7 @@ mod rules;
 mod topic_events;
 mod topics;
 
+pub use evolution::{SchemaFault, WrittenVersion, evolution_faults, golden_faults, schema_faults};
 pub use flow::Flow;
 pub use generated::{
     AnsweredCommand, ChangePerson, DeadLetterHeader, ErasePerson, LocationReported, PersonChanged,
@@ -23,8 +27,8 @@ pub use generated::{
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use position::{Position, PositionError, Positions};
 pub use rules::{
-    Latitude, Longitude, MAX_ID_CHARS, MAX_NAME_CHARS, Violation, checked_id, checked_latitude, checked_longitude,
-    checked_name,
+    Latitude, Longitude, MAX_ID_CHARS, MAX_NAME_CHARS, Violation, checked_accuracy, checked_id, checked_latitude,
+    checked_longitude, checked_name,
 };
 pub use topic_events::{
     DeadLettersEvent, Fact, LocationsEvent, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent,

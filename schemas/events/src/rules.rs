@@ -55,6 +55,14 @@ pub fn checked_longitude(field: &str, value: f64) -> Result<Longitude, Violation
     Err(Violation::new(field, value, "a longitude is a number of degrees from -180 to 180"))
 }
 
+/// A radius in metres: finite, 0 or greater.
+pub fn checked_accuracy(field: &str, value: f64) -> Result<f64, Violation> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    Err(Violation::new(field, value, "an accuracy is a number of metres, 0 or greater"))
+}
+
 /// An opaque id: 1 to 128 printable characters without blanks.
 pub fn checked_id<'a>(field: &str, value: &'a str) -> Result<&'a str, Violation> {
     if (1..=MAX_ID_CHARS).contains(&value.chars().take(MAX_ID_CHARS + 1).count())
@@ -103,6 +111,7 @@ impl Checked for LocationReported {
         checked_time("occurred_at", self.occurred_at)?;
         checked_latitude("latitude", self.latitude)?;
         checked_longitude("longitude", self.longitude)?;
+        self.accuracy_m.map_or(Ok(0.0), |accuracy_m| checked_accuracy("accuracy_m", accuracy_m))?;
         Ok(())
     }
 }
@@ -192,6 +201,25 @@ mod tests {
         }
         assert!(checked_longitude("longitude", 180.000_001).is_err());
         assert_eq!(checked_longitude("longitude", -180.0), Ok(-180.0));
+    }
+
+    #[test]
+    fn an_accuracy_is_a_radius() {
+        for bad in [-0.1, f64::NAN, f64::INFINITY] {
+            assert!(checked_accuracy("accuracy_m", bad).is_err(), "{bad}");
+        }
+        assert_eq!(checked_accuracy("accuracy_m", 0.0), Ok(0.0));
+        let mut report = LocationReported {
+            event_id: uuid::Uuid::nil(),
+            person_id: "ada".to_owned(),
+            occurred_at: DateTime::UNIX_EPOCH,
+            latitude: 1.0,
+            longitude: 2.0,
+            accuracy_m: None,
+        };
+        assert_eq!(report.check(), Ok(()));
+        report.accuracy_m = Some(-1.0);
+        assert_eq!(report.check().unwrap_err().field, "accuracy_m");
     }
 
     #[test]

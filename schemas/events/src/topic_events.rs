@@ -30,7 +30,7 @@ impl RecordType {
     }
 }
 
-/// The events of a topic, or of several that are read or written together ([`events_of`]).
+/// The events of a topic, or of several that are read or written together ([`events_of`](crate::events_of)).
 pub trait TopicEvent: Sized + Send + Sync + 'static {
     /// The topics these events stand on.
     fn topics() -> &'static [&'static Topic];

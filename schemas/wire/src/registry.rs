@@ -9,6 +9,8 @@
 //! lists the versions of an id, nor sets the level, which is three of the five calls needed here; it also keeps a
 //! 404 for ever.
 
+mod checking;
+
 use crate::Config;
 use foldstream_events::{RecordType, record_types};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -162,40 +164,6 @@ impl Registry {
             registered.push((record, answer.id));
         }
         Ok(registered)
-    }
-
-    /// What differs between our schemas and the registry; empty when all is well.
-    pub async fn check_all(&self) -> Result<Vec<String>, RegistryError> {
-        let mut differences = Vec::new();
-        let level: Value = self.get("/config").await?;
-        let level = level.get("compatibilityLevel").and_then(Value::as_str).unwrap_or("NONE").to_owned();
-        if level != COMPATIBILITY {
-            differences.push(format!("compatibility level: {level}, expected {COMPATIBILITY}"));
-        }
-        for record in record_types() {
-            match self.id_of(record).await {
-                Ok(_) => {}
-                Err(RegistryError::NotRegistered { subject }) => {
-                    differences.push(format!("{subject}: {}", self.why_not_registered(&subject, record).await?));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(differences)
-    }
-
-    /// Whether a schema that is not registered could be: checked against all versions, not the last one only.
-    async fn why_not_registered(&self, subject: &str, record: &RecordType) -> Result<String, RegistryError> {
-        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
-        let call = format!("/compatibility/subjects/{subject}/versions?verbose=true");
-        match self.post::<Value>(&call, &body).await {
-            Ok(answer) if answer.get("is_compatible") == Some(&Value::Bool(false)) => Ok(format!(
-                "not registered, and incompatible with a registered version: {}",
-                answer.get("messages").map(ToString::to_string).unwrap_or_default()
-            )),
-            Ok(_) | Err(RegistryError::Refused { status: 404, .. }) => Ok("not registered".to_owned()),
-            Err(error) => Err(error),
-        }
     }
 
     fn url(&self, call: &str) -> String {

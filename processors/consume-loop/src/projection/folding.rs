@@ -117,6 +117,7 @@ mod tests {
             occurred_at: Default::default(),
             latitude: 0.0,
             longitude: 0.0,
+            accuracy_m: None,
         };
         Entry {
             partition: partition(number),
