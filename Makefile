@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo up down status test chaos check bench clean
+.PHONY: help setup build demo up down status test chaos mutations check bench clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ test: setup ## every test, on a stack of their own
 
 chaos: setup ## faults at random under load for so long: make chaos MINUTES=15
 	@FOLDSTREAM_CHAOS_SECONDS=$$(( $(or $(MINUTES),15) * 60 )) cargo test --locked --workspace --test whole -- --nocapture chaos
+
+mutations: setup ## break the loops on purpose, and see that a test notices
+	@python3 dev/check/mutations.py
 
 check: setup ## format, lints, docs, licences, unused dependencies, structure, scripts
 	@dev/check/check.sh

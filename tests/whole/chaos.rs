@@ -260,17 +260,17 @@ impl Load {
             match (random.random_range(0..20), person) {
                 (0..=3, _) | (_, None) => {
                     let body = json!({"first_name": name, "last_name": "x", "company_name": "y"});
-                    if let Some(answer) = self.decide(&client, Method::POST, &url("/persons"), &body, &key) {
+                    if let Some(answer) = self.decide(&client, (Method::POST, url("/persons")), &body, &key) {
                         people.extend(answer["id"].as_str().map(str::to_owned));
                     }
                 }
                 (4..=7, Some(id)) => {
                     let body = json!({"first_name": name});
-                    self.decide(&client, Method::PATCH, &url(&format!("/persons/{id}")), &body, &key);
+                    self.decide(&client, (Method::PATCH, url(&format!("/persons/{id}"))), &body, &key);
                 }
                 (8, Some(id)) => {
                     people.retain(|other| *other != id);
-                    self.decide(&client, Method::DELETE, &url(&format!("/persons/{id}")), &Value::Null, &key);
+                    self.decide(&client, (Method::DELETE, url(&format!("/persons/{id}"))), &Value::Null, &key);
                 }
                 (_, Some(id)) => self.report(&client, &url("/locations"), &id, &mut random),
             }
@@ -279,9 +279,9 @@ impl Load {
         }
     }
 
-    fn decide(&self, client: &Client, method: Method, url: &str, body: &Value, key: &str) -> Option<Value> {
+    fn decide(&self, client: &Client, (method, url): (Method, String), body: &Value, key: &str) -> Option<Value> {
         while !self.done.load(Ordering::Relaxed) {
-            let request = client.request(method.clone(), url).header("idempotency-key", key).json(body);
+            let request = client.request(method.clone(), &url).header("idempotency-key", key).json(body);
             // No answer, none in time, or one that it is not decided yet.
             let Some(answer) = request.send().ok().filter(is_decided) else {
                 std::thread::sleep(Duration::from_millis(50));

@@ -2,6 +2,19 @@
 //!
 //! One binary, so that the Kafka client is linked once. Every test has a stack of its own and stops it. Nothing waits
 //! by sleeping: `harness::until` waits on a condition with a deadline.
+//!
+//! That they notice is checked too: `make mutations` (dev/check/mutations.py) breaks the loops on purpose.
+//!
+//! | fault | noticed by |
+//! |---|---|
+//! | the position is committed before the rows | `exactly_once` (rows are missing after a kill) |
+//! | the fence of projections is taken out | `zombies` (rows are there twice) |
+//! | a position is one too low | `folding`'s own tests |
+//! | offsets are committed after the facts, in a transaction of their own | `deciding` (commands have two outcomes) |
+//! | the state of a decider is not written | `deciding` (outcomes are not those of the rules) |
+//! | answered commands are forgotten | `people-processor`'s own tests |
+//! | a timer that fired is still due | `timers` (the decider halts) |
+//! | a read does not wait for processors | `deciding` (reads are older than asked) |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 

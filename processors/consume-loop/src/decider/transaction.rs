@@ -1,4 +1,10 @@
 //! One Kafka transaction: facts, states, dead letters and offsets.
+//!
+//! A transactional id cannot begin anew before the markers of its last transaction are written everywhere, which takes
+//! longer than the transaction itself. So two ids take turns: while the markers of one are being written the other one
+//! works. A transaction is begun only when the one before it is committed, so what they write lies in their order, and
+//! readers of committed records wait at the first that has no marker yet. Of the offsets the brokers keep the one that
+//! was written last, whichever marker comes first.
 
 use super::{Decider, deciding::Decided};
 use crate::{DeadLetter, sessions::SessionError};
@@ -17,7 +23,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(90);
 
 /// Writes transactions, each on a blocking thread.
 pub(crate) struct Transactions {
+    /// The one whose turn it is.
     writer: TransactionalWriter,
+    other: TransactionalWriter,
 }
 
 /// What goes into a transaction besides the decided.
@@ -29,20 +37,9 @@ pub(crate) struct Frame {
 }
 
 impl Transactions {
-    /// Takes the transactional id over; what its last holder left open is settled when this returns.
+    /// Takes the transactional ids over; what their last holder left open is settled when this returns.
     pub(crate) async fn begin<D: Decider>(service: &crate::Service) -> Result<Self, SessionError> {
-        let mut record_types = D::Output::record_types();
-        record_types.extend(D::Changelog::record_types());
-        record_types.extend(DeadLettersEvent::RECORD_TYPES);
-        let options = TransactionalOptions {
-            source: D::FLOW.service,
-            transactional_id: format!("foldstream-{}-{}", D::FLOW.service, service.wire.instance),
-            record_types,
-            linger_ms: 0,
-        };
-        let writer = TransactionalWriter::connect(&service.wire, &service.registry, options).await?;
-        let writer = spawn_blocking(move || writer.fence().map(|()| writer)).await??;
-        Ok(Self { writer })
+        Ok(Self { writer: take_over::<D>(service, "a").await?, other: take_over::<D>(service, "b").await? })
     }
 
     /// Commits. After a failure nothing is known, and this is of no use any more.
@@ -51,15 +48,29 @@ impl Transactions {
         decided: Decided<D>,
         frame: Frame,
     ) -> Result<(Self, Decided<D>, HashMap<TopicPartition, Committed>), SessionError> {
-        let Self { mut writer } = self;
+        let Self { mut writer, other } = self;
         let write = spawn_blocking(move || {
             let committed = write(&mut writer, &decided, frame);
             (writer, decided, committed)
         });
         let (writer, decided, committed) =
             timeout(STUCK_AFTER, write).await.map_err(|_| SessionError::TransactionStuck)??;
-        Ok((Self { writer }, decided, committed?))
+        Ok((Self { writer: other, other: writer }, decided, committed?))
     }
+}
+
+async fn take_over<D: Decider>(service: &crate::Service, turn: &str) -> Result<TransactionalWriter, SessionError> {
+    let mut record_types = D::Output::record_types();
+    record_types.extend(D::Changelog::record_types());
+    record_types.extend(DeadLettersEvent::RECORD_TYPES);
+    let options = TransactionalOptions {
+        source: D::FLOW.service,
+        transactional_id: format!("foldstream-{}-{}-{turn}", D::FLOW.service, service.wire.instance),
+        record_types,
+        linger_ms: 0,
+    };
+    let writer = TransactionalWriter::connect(&service.wire, &service.registry, options).await?;
+    Ok(spawn_blocking(move || writer.fence().map(|()| writer)).await??)
 }
 
 fn write<D: Decider>(

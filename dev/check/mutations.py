@@ -1,0 +1,108 @@
+"""Breaks the loops on purpose, one fault at a time, and sees that a test notices each.
+
+    python3 dev/check/mutations.py [NAME …]      # all of them, or those whose name contains one of these
+
+Works on the tree it is called in: a file is put back when its tests have run, and also when they are interrupted. It
+needs what the tests need. `tests/whole/main.rs` lists the faults and their tests.
+"""
+
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WHOLE = ["--workspace", "--test", "whole", "--", "--test-threads=1"]
+
+# Name, file, what stands there, what is put there, the tests that must notice.
+FAULTS = [
+    (
+        "the position is committed before the rows",
+        "projections/read-models/src/checkpoint.rs",
+        "        commit.changes.write(projection, &mut transaction)",
+        "        transaction.commit().await.map_err(for_store)?;\n"
+        "        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;\n"
+        "        commit.changes.write(projection, &mut transaction)",
+        [*WHOLE, "exactly_once::killed_ten"],
+    ),
+    (
+        "the fence of projections is taken out",
+        "projections/read-models/queries/checkpoint/advance.sql",
+        "\n  and stands.next_offset = batch.start_offset",
+        "",
+        [*WHOLE, "zombies::a_frozen_projection"],
+    ),
+    (
+        "a position is one too low",
+        "processors/consume-loop/src/projection/folding.rs",
+        "advance.end = entry.offset + 1;",
+        "advance.end = entry.offset;",
+        ["-p", "foldstream-consume-loop", "--lib", "folding"],
+    ),
+    (
+        "offsets are committed after the facts, in a transaction of their own",
+        "processors/consume-loop/src/decider/transaction.rs",
+        "    writer.move_offsets(",
+        "    writer.commit()?;\n    writer.begin()?;\n    writer.move_offsets(",
+        [*WHOLE, "deciding::killed"],
+    ),
+    (
+        "the state of a decider is not written",
+        "processors/consume-loop/src/decider/transaction.rs",
+        "writer.append_state(&D::save(state), D::FOLD_VERSION)?;",
+        "let _ = D::save(state);",
+        [*WHOLE, "deciding::killed"],
+    ),
+    (
+        "answered commands are forgotten",
+        "processors/people/src/decide.rs",
+        "    state.answered.push(AnsweredCommand {",
+        "    return;\n    #[expect(unreachable_code)]\n    state.answered.push(AnsweredCommand {",
+        ["-p", "foldstream-people-processor", "--lib"],
+    ),
+    (
+        "a timer that fired is still due",
+        "processors/consume-loop/src/decider/deciding.rs",
+        "self.timers.remove(&(due, (partition, key.clone())));",
+        "let _ = due;",
+        [*WHOLE, "timers"],
+    ),
+    (
+        "a read does not wait for processors",
+        "api/src/arrival.rs",
+        "if committed.next_offset > position.offset {",
+        "if committed.next_offset >= 0 {",
+        [*WHOLE, "deciding::people"],
+    ),
+]
+
+
+def build(tests):
+    return subprocess.run(["cargo", "test", "--locked", "--no-run", *tests[: tests.index("--") if "--" in tests else None]], cwd=ROOT, capture_output=True)
+
+
+def noticed(file, before, after, tests):
+    path = ROOT / file
+    text = path.read_text()
+    if text.count(before) != 1:
+        sys.exit(f"{file}: {before!r} stands there {text.count(before)} times, not once: renew dev/check/mutations.py")
+    path.write_text(text.replace(before, after))
+    try:
+        built = build(tests)
+        if built.returncode != 0:
+            sys.exit(f"{file}: does not compile with the fault in it:\n{built.stderr.decode()}")
+        return subprocess.run(["cargo", "test", "--locked", *tests], cwd=ROOT, capture_output=True).returncode != 0
+    finally:
+        path.write_text(text)
+
+
+missed = []
+for name, file, before, after, tests in FAULTS:
+    if len(sys.argv) > 1 and not any(wanted in name for wanted in sys.argv[1:]):
+        continue
+    started = time.monotonic()
+    found = noticed(file, before, after, tests)
+    print(f"{'noticed' if found else 'MISSED '}  {time.monotonic() - started:4.0f} s  {name}  ({tests[-1]})", flush=True)
+    if not found:
+        missed.append(name)
+sys.exit(1 if missed else 0)
