@@ -1,7 +1,9 @@
 """An independent recount: reads topics with confluent-kafka and its own Avro decoder, the tables with psycopg, and
 compares them row by row. Prints the counts; fails with the first differences.
 
-    python tests/oracle/recount.py BROKERS REGISTRY_URL DATABASE_URL
+    python tests/oracle/recount.py BROKERS REGISTRY_URL DATABASE_URL [DISCARDED...]
+
+DISCARDED are positions (topic:partition:offset) of records that somebody has discarded: they are nowhere but on the topic.
 """
 
 import sys
@@ -13,6 +15,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 brokers, registry_url, database_url = sys.argv[1:4]
+discarded = [position.rsplit(":", 2) for position in sys.argv[4:]]
 # The default strategy asks the registry about associations, for every record, and this registry has none.
 strategy = {"subject.name.strategy": topic_record_subject_name_strategy}
 decode_value = AvroDeserializer(SchemaRegistryClient({"url": registry_url}), conf=strategy)
@@ -54,9 +57,17 @@ def decode(message):
 
 
 def poison(connection, topic):
-    """Positions that a projection put aside: they are in no table, and must be listed here."""
-    rows = connection.execute('select partition, "offset" from dead_letter where topic = %s', (topic,))
-    return set(rows.fetchall())
+    """Positions that a projection put aside, or that wait behind one: they are in no table, and must be listed here."""
+    rows = connection.execute(
+        """select partition, "offset" from dead_letter where topic = %(topic)s and not settled
+        union all
+        select letter.partition, parked."offset"
+        from parked_record as parked join dead_letter as letter on letter.id = parked.dead_letter_id
+        where letter.topic = %(topic)s""",
+        {"topic": topic},
+    ).fetchall()
+    assert len(rows) == len(set(rows)), "a record is put aside twice"
+    return set(rows) | {(int(partition), int(offset)) for name, partition, offset in discarded if name == topic}
 
 
 def compare(name, topic_rows, table_rows):

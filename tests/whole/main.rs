@@ -10,5 +10,6 @@ mod command_line;
 mod connection;
 mod exactly_once;
 mod harness;
+mod parked;
 mod poison;
 mod reading;
