@@ -3,7 +3,7 @@ compares them row by row. Prints the counts; fails with the first differences.
 
     python tests/oracle/recount.py BROKERS REGISTRY_URL DATABASE_URL [DISCARDED...]
 
-DISCARDED are positions (topic:partition:offset) of records that somebody has discarded: they are nowhere but on the topic.
+DISCARDED are positions (topic:partition:offset) of records that somebody discarded: they are nowhere but on the topic.
 """
 
 import sys

@@ -174,7 +174,7 @@ fn one_that_fails_again_is_the_dead_letter(world: &World) {
     // The dead letter, and two that waited.
     assert_eq!(world.sql(&rows).parse::<i64>().unwrap(), before + 3);
     assert_eq!(state(&said), "failed");
-    println!("{}", world.oracle("recount.py", &[]));
+    world.oracle("recount.py", &[]);
 }
 
 /// The parked positions; checks that each is later than its dead letter, that nothing later of a parked key is a row,
@@ -208,7 +208,7 @@ fn nothing_waits(world: &World, replayed: i64, discarded: &[&str]) {
         world.sql("select count(*), count(distinct event_id) from location_history"),
         format!("{replayed}|{replayed}")
     );
-    println!("{}", world.oracle("recount.py", discarded));
+    world.oracle("recount.py", discarded);
 }
 
 fn is_shown(world: &World, id: &str, key: &str, parked: &[String]) {

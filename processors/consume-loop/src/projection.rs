@@ -27,15 +27,15 @@
 //! A dead letter parks its key: later records of that key in that partition are not applied but queued behind it in the
 //! store, in the transaction that moves the position past them. All other keys flow. Which keys are parked is loaded
 //! with the positions and held in memory, and the fold decides by it, so that it is as repeatable as the rest. A record
-//! that makes all before it of its key void ([`Projection::supersedes`]: the erasure of a person) does not wait; it drops
-//! what does.
+//! that makes all before it of its key void ([`Projection::supersedes`]: the erasure of a person) does not wait; it
+//! drops what does.
 //!
 //! When somebody asks for it, the owner of the partition folds a dead letter again, with today's decoder and fold, and
-//! then what is parked behind it, in order; or drops the dead letter and folds what is behind it. Each piece of the queue
-//! is one transaction: the rows it leads to, and the records it takes from the queue. Its fence is the position, which
-//! does not move, *and* the queue, which must be as it was read: so of two owners one is refused here too. Killed before
-//! the commit, everything is still parked; after it, what was applied is gone from the queue. A record that fails again
-//! becomes the dead letter, and the rest goes on waiting.
+//! then what is parked behind it, in order; or drops the dead letter and folds what is behind it. Each piece of the
+//! queue is one transaction: the rows it leads to, and the records it takes from the queue. Its fence is the position,
+//! which does not move, *and* the queue, which must be as it was read: so of two owners one is refused here too. Killed
+//! before the commit, everything is still parked; after it, what was applied is gone from the queue. A record that
+//! fails again becomes the dead letter, and the rest goes on waiting.
 //!
 //! Parked records are stored without their headers: no fold looks at them, and a record that becomes a dead letter has
 //! them read again from the topic, like every dead letter.

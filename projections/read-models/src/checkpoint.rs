@@ -94,8 +94,8 @@ impl<C: Write> Store<C> for Fenced {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Fenced { projection });
         }
-        // An erasure among the changes takes what waits along: so that is queued before, but for what is queued behind the
-        // dead letters of this batch.
+        // An erasure among the changes takes what waits along: so that is queued before, but for what is queued behind
+        // the dead letters of this batch.
         let (new, stored): (Vec<&ParkedRecord>, Vec<_>) = commit.parked.iter().partition(|record| record.behind_new);
         parked::release(&mut transaction, projection, &commit.released).await.map_err(for_store)?;
         let mut queued = parked::insert(&mut transaction, projection, &stored).await.map_err(for_store)?;

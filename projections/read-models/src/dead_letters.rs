@@ -148,8 +148,8 @@ pub async fn request(database: &Database, ids: &[i64], action: Action) -> Result
         .map_err(|error| DatabaseError::query("dead-letter/request", error))
 }
 
-/// Those of these dead letters about which something is still asked, and why it failed if it did. Of the others the wish
-/// is fulfilled: they are gone.
+/// Those of these dead letters about which something is still asked, and why it failed if it did. Of the others the
+/// wish is fulfilled: they are gone.
 pub async fn requested(database: &Database, ids: &[i64]) -> Result<Vec<(i64, Option<String>)>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/dead-letter/requested.sql"))
         .bind(ids)

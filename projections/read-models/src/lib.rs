@@ -4,7 +4,7 @@
 //! |---|---|
 //! | connect, migrate | [`Database`] |
 //! | write what a fold changed, exactly once | `checkpoint.rs`, and each model's `write.rs` |
-//! | put records aside, queue what waits behind them | `dead_letter.rs`, `parked.rs`; ask about them: [`dead_letters`] |
+//! | put records aside, and queue what waits behind them | `dead_letter.rs`, `parked.rs`; read: [`dead_letters`] |
 //! | answer questions | each model's `read.rs`, statements in `queries/<model>/<verb>.sql` |
 //! | know how far a projection is, and wait for it | [`Applied`] |
 //!

@@ -1,7 +1,7 @@
 //! Records that wait behind a dead letter of their key, and how they leave: the store's half of parking.
 //!
-//! `foldstream-consume-loop` has the argument. Here is the second fence: whatever leaves a queue must be there as it was
-//! read, or the transaction is rolled back.
+//! `foldstream-consume-loop` has the argument. Here is the second fence: whatever leaves a queue must be there as it
+//! was read, or the transaction is rolled back.
 
 use crate::dead_letter::{headers, storable};
 use chrono::{DateTime, Utc};

@@ -54,10 +54,10 @@ pub(crate) struct Before<'a> {
     pub(crate) parked: &'a ParkedKeys,
 }
 
-/// Folds entries whose partitions stand as they did `before`. Entries of partitions that are not there are left out (not
-/// ours any more, or halted), as are entries before the position (folded already). `ends` moves positions past what is
-/// never shown; it is given with the last slice of a batch only. `key_of` gives the key of a record as it lies in the
-/// log, whether or not it could be decoded.
+/// Folds entries whose partitions stand as they did `before`. Entries of partitions that are not there are left out
+/// (not ours any more, or halted), as are entries before the position (folded already). `ends` moves positions past
+/// what is never shown; it is given with the last slice of a batch only. `key_of` gives the key of a record as it lies
+/// in the log, whether or not it could be decoded.
 pub(crate) fn fold<'a, P: Projection>(
     entries: &'a [Entry<P::Event>],
     key_of: impl Fn(&'a Entry<P::Event>) -> Option<&'a [u8]>,

@@ -1,5 +1,5 @@
--- $1 projection, $2 topic, $3 key, $4 a part of the reason, each null for any; $5 id of the last row of the page before,
--- or null; $6 rows. Newest first.
+-- $1 projection, $2 topic, $3 key, $4 a part of the reason, each null for any; $5 id of the last row of the page
+-- before, or null; $6 rows. Newest first.
 select letter.id, letter.projection, letter.topic, letter.partition, letter."offset", letter.appended_at, letter.key,
        letter.reason, letter.failed_at, letter.settled,
        (select count(*) from parked_record where parked_record.dead_letter_id = letter.id) as parked,

@@ -2,8 +2,7 @@
 select "offset", appended_at, value
 from (
     select "offset", appended_at, value,
-           coalesce(sum(octet_length(value)) over (order by "offset" rows between unbounded preceding and 1 preceding), 0)
-               as bytes_before
+           coalesce(sum(octet_length(value)) over before, 0) as bytes_before
     from (
         select "offset", appended_at, value
         from parked_record
@@ -11,6 +10,7 @@ from (
         order by "offset"
         limit $2
     ) as first
+    window before as (order by "offset" rows between unbounded preceding and 1 preceding)
 ) as sized
 where bytes_before < $3
 order by "offset"

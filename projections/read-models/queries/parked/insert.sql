@@ -1,5 +1,5 @@
--- $1 projection, then arrays: $2 topic, $3 partition, $4 key, $5 offset, $6 append time, $7 value. A record whose key is
--- not parked is not written, which the caller notices.
+-- $1 projection, then arrays: $2 topic, $3 partition, $4 key, $5 offset, $6 append time, $7 value. A record whose key
+-- is not parked is not written, which the caller notices.
 insert into parked_record (dead_letter_id, "offset", appended_at, value)
 select letter.id, record."offset", record.appended_at, record.value
 from unnest($2::text[], $3::int[], $4::bytea[], $5::bigint[], $6::timestamptz[], $7::bytea[])
