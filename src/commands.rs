@@ -1,5 +1,6 @@
 //! What each command does; one file a command.
 
+pub(crate) mod dead_letters;
 pub(crate) mod messages;
 pub(crate) mod processors;
 pub(crate) mod projections;

@@ -50,6 +50,9 @@ enum Command {
     /// How far the processors are
     #[command(subcommand)]
     Processors(commands::processors::Action),
+    /// Records that could not be used, and what waits behind them
+    #[command(subcommand)]
+    DeadLetters(commands::dead_letters::Action),
     /// The newest records of a topic, newest first
     Messages(commands::messages::Options),
 }
@@ -91,6 +94,7 @@ async fn dispatch(arguments: Arguments, settings: Vec<(String, String)>) -> Resu
         Command::Schemas(action) => commands::schemas::run(action, &arguments.wire).await,
         Command::Projections(action) => commands::projections::run(action, &arguments).await,
         Command::Processors(action) => commands::processors::run(action, &arguments).await,
+        Command::DeadLetters(action) => commands::dead_letters::run(action, &arguments).await,
         Command::Messages(options) => commands::messages::run(options, &arguments.wire).await,
     };
     if let Err(error) = guard.shutdown().await {

@@ -4,14 +4,18 @@
 //! the positions. At each processor on the way it waits until the processor's committed offsets have passed them. With
 //! the offsets a processor commits where what it wrote lies (as their metadata, in the same transaction): those are the
 //! next positions to be passed, until topics are reached that the projection folds. There the projection's own positions
-//! decide.
+//! decide. A record that the projection has passed and not applied, because it is a dead letter or waits behind one, has
+//! not arrived.
 //!
 //! Rejected: the ends of the topics a processor writes. They hold everybody's records and the markers of transactions,
 //! so readers waited for more than they had asked for, up to the next fetch of the projection.
 
 use crate::lookups::Lookups;
 use foldstream_events::{Flow, Position, Positions, Topic};
-use foldstream_read_models::{Applied, Checkpoint, Late};
+use foldstream_read_models::{
+    Applied, Checkpoint, Database, DatabaseError, Late,
+    dead_letters::{Held, held},
+};
 use foldstream_wire::BrowserError;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -25,6 +29,7 @@ pub(crate) struct Arrival {
     pub(crate) flows: Arc<[Flow]>,
     pub(crate) lookups: Lookups,
     pub(crate) applied: Applied,
+    pub(crate) database: Database,
 }
 
 /// Why a wait ended without the positions.
@@ -34,6 +39,10 @@ pub(crate) enum NotArrived {
     Behind { asked: String, service: &'static str, stands: String },
     #[error("the brokers did not say how far {service} is")]
     Unknown { service: &'static str, source: Option<BrowserError> },
+    #[error("{} is parked behind dead letter {}", .0.record(), .0.id)]
+    Parked(Box<Held>),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     #[error(transparent)]
     ReadModel(#[from] Late),
 }
@@ -60,7 +69,8 @@ impl Arrival {
         foldstream_events::TOPICS.iter().map(|topic| topic.name).filter(|topic| self.leads(topic, projection)).collect()
     }
 
-    /// Waits until a projection has folded everything these positions led to; gives how far it is.
+    /// Waits until a projection has folded everything these positions led to; gives how far it is. Of several positions
+    /// in a partition the last one counts.
     pub(crate) async fn wait(
         &self,
         projection: &'static str,
@@ -80,9 +90,13 @@ impl Arrival {
                 }
             }
         }
-        match here.is_empty() {
-            true => Ok(self.applied.now(projection).await?),
-            false => Ok(self.applied.wait_for(projection, &here, deadline).await?),
+        if here.is_empty() {
+            return Ok(self.applied.now(projection).await?);
+        }
+        let checkpoints = self.applied.wait_for(projection, &here, deadline).await?;
+        match held(&self.database, projection, &here).await? {
+            Some(held) => Err(NotArrived::Parked(Box::new(held))),
+            None => Ok(checkpoints),
         }
     }
 

@@ -69,6 +69,16 @@ impl Place for String {
     }
 }
 
+impl Place for i64 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
 impl Place for PageEnd {
     fn to_bytes(&self) -> Vec<u8> {
         [&self.occurred_at.timestamp_micros().to_be_bytes()[..], self.event_id.as_bytes()].concat()
@@ -96,6 +106,11 @@ mod tests {
                 event_id: Uuid::from_u128(id),
             };
             prop_assert_eq!(open::<PageEnd>(&scope, &seal(&scope, &end)), Ok(end));
+        }
+
+        #[test]
+        fn a_number_opens_as_it_was_sealed(number: i64) {
+            prop_assert_eq!(open::<i64>("dead-letters", &seal("dead-letters", &number)), Ok(number));
         }
 
         #[test]

@@ -128,6 +128,13 @@ fn problem(not_arrived: NotArrived, asked: &Positions) -> Problem {
             Problem::NotYetApplied { progress: format!("asked for {asked}, applied is {applied}") }
         }
         NotArrived::ReadModel(late) => late.into(),
+        NotArrived::Parked(held) => Problem::Parked {
+            record: held.record().to_string(),
+            dead_letter: held.id,
+            position: held.dead_letter().to_string(),
+            reason: held.reason.clone(),
+        },
+        NotArrived::Database(error) => error.into(),
         behind @ NotArrived::Behind { .. } => Problem::NotYetApplied { progress: behind.to_string() },
         unknown @ NotArrived::Unknown { .. } => Problem::Unavailable { what: "Kafka", cause: Arc::new(unknown) },
     }

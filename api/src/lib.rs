@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod connection;
 mod cursor;
+mod dead_letters;
 mod dependencies;
 mod docs;
 mod fields;

@@ -3,8 +3,8 @@
 //! Added: the problems a kind of route can answer with, and the headers of every read.
 
 use crate::{
-    commands, connection, docs, health, locations, messages, persons,
-    problem::{FieldError, ProblemDocument},
+    commands, connection, dead_letters, docs, health, locations, messages, persons,
+    problem::{DeadLetterFound, FieldError, ProblemDocument},
     reports,
 };
 use std::sync::LazyLock;
@@ -29,10 +29,10 @@ use utoipa::{
     paths(
         persons::list, persons::create, persons::find, persons::change, persons::erase, commands::outcome, locations::list_of_person, connection::list,
         locations::list, reports::create, locations::find,
-        messages::list,
+        messages::list, dead_letters::list,
         health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
     ),
-    components(schemas(ProblemDocument, FieldError)),
+    components(schemas(ProblemDocument, FieldError, DeadLetterFound)),
     modifiers(&Common),
     tags(
         (name = "people", description = "Who there is, and who was near whom"),
@@ -82,7 +82,8 @@ impl Modify for Common {
                 }
                 add(operation, "500", "Something went wrong here");
                 add(operation, "503", "A dependency is away, or the read model is not as far as asked: try again");
-                if reads_tables && !writes {
+                // What is put aside is not folded from the log like the rest.
+                if reads_tables && !writes && path != "/api/dead-letters" {
                     tell_freshness(operation);
                 }
             }

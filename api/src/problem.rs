@@ -41,6 +41,8 @@ pub(crate) enum Problem {
     UnsupportedMediaType { found: String },
     #[error("the read model has not come that far yet: {progress}")]
     NotYetApplied { progress: String },
+    #[error("{record} is not applied: {}", waits(.record, *.dead_letter, .position, .reason))]
+    Parked { record: String, dead_letter: i64, position: String, reason: String },
     #[error("{what} cannot be reached at the moment")]
     Unavailable { what: &'static str, cause: Cause },
     #[error("{} of {total} events were acknowledged by the log; the others may or may not be in it", total - .not_acknowledged.len())]
@@ -74,6 +76,20 @@ pub(crate) struct ProblemDocument {
     /// The places in the array of those that are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_acknowledged: Option<Vec<usize>>,
+    /// The record that could not be used, behind which others wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<DeadLetterFound>,
+}
+
+/// The record that could not be used, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeadLetterFound {
+    /// As in `/api/dead-letters`.
+    #[schema(example = 17)]
+    id: i64,
+    #[schema(example = "locations:3:1729")]
+    position: String,
+    reason: String,
 }
 
 /// A value that breaks a rule.
@@ -100,9 +116,10 @@ impl Problem {
             Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotYetApplied { .. } | Self::Unavailable { .. } | Self::NotAcknowledged { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotYetApplied { .. }
+            | Self::Parked { .. }
+            | Self::Unavailable { .. }
+            | Self::NotAcknowledged { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -121,6 +138,7 @@ impl Problem {
             Self::BodyTooLarge { .. } => ("body-too-large", "The body is too large"),
             Self::UnsupportedMediaType { .. } => ("unsupported-media-type", "The body is not JSON"),
             Self::NotYetApplied { .. } => ("not-yet-applied", "The read model is not that far yet"),
+            Self::Parked { .. } => ("parked", "The record waits behind one that cannot be used"),
             Self::Unavailable { .. } => ("unavailable", "Something this answer needs is away"),
             Self::NotAcknowledged { .. } => ("not-acknowledged", "The log did not acknowledge"),
             Self::Internal { .. } => ("internal", "Something went wrong here"),
@@ -150,6 +168,12 @@ impl Problem {
             }
             _ => (None, None),
         };
+        let dead_letter = match self {
+            Self::Parked { dead_letter, position, reason, .. } => {
+                Some(DeadLetterFound { id: *dead_letter, position: position.clone(), reason: reason.clone() })
+            }
+            _ => None,
+        };
         ProblemDocument {
             r#type: format!("/docs#{kind}"),
             title,
@@ -163,6 +187,7 @@ impl Problem {
                 .collect(),
             acknowledged,
             not_acknowledged,
+            dead_letter,
         }
     }
 
@@ -218,6 +243,13 @@ fn from_database(error: Arc<DatabaseError>) -> Problem {
     }
 }
 
+fn waits(record: &str, dead_letter: i64, position: &str, reason: &str) -> String {
+    match record == position {
+        true => format!("it is dead letter {dead_letter}: {reason}"),
+        false => format!("it waits behind dead letter {dead_letter} ({position}): {reason}"),
+    }
+}
+
 /// The first few in one line; all of them stand in `errors`.
 fn listed(violations: &[Violation]) -> String {
     let shown: Vec<String> = violations.iter().take(3).map(ToString::to_string).collect();
@@ -242,6 +274,24 @@ mod tests {
             serde_json::json!([{"field": "latitude", "value": "91", "rule": "too far north"}])
         );
         assert!(document["detail"].as_str().unwrap().contains("latitude"));
+    }
+
+    #[test]
+    fn a_parked_record_names_its_dead_letter() {
+        let parked = |record: &str| Problem::Parked {
+            record: record.to_owned(),
+            dead_letter: 17,
+            position: "locations:3:5".to_owned(),
+            reason: "no schema id".to_owned(),
+        };
+        let document = serde_json::to_value(parked("locations:3:9").document()).unwrap();
+        assert_eq!((&document["status"], &document["type"]), (&503.into(), &"/docs#parked".into()));
+        assert_eq!(
+            document["dead_letter"],
+            serde_json::json!({"id": 17, "position": "locations:3:5", "reason": "no schema id"})
+        );
+        assert!(document["detail"].as_str().unwrap().contains("waits behind dead letter 17 (locations:3:5)"));
+        assert!(parked("locations:3:5").to_string().contains("it is dead letter 17"));
     }
 
     #[test]

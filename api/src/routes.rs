@@ -3,8 +3,8 @@
 //! A route that is not documented, or documented and not here, fails a test (`openapi.rs`).
 
 use crate::{
-    Parts, arrival::Arrival, commands, connection, docs, health, lag::LogEnds, locations, lookups::Lookups, messages,
-    observe::observe, persons, problem::Problem, reports,
+    Parts, arrival::Arrival, commands, connection, dead_letters, docs, health, lag::LogEnds, locations,
+    lookups::Lookups, messages, observe::observe, persons, problem::Problem, reports,
 };
 use axum::{Router, middleware::from_fn, routing::get};
 use tower_http::compression::CompressionLayer;
@@ -20,8 +20,12 @@ pub(crate) struct Api {
 /// The API as a service: `run` puts it behind a socket, tests call it.
 pub fn router(parts: Parts) -> Router {
     let log_ends = LogEnds::new(&parts.browser);
-    let arrival =
-        Arrival { flows: parts.flows.clone(), lookups: Lookups::new(&parts.browser), applied: parts.applied.clone() };
+    let arrival = Arrival {
+        flows: parts.flows.clone(),
+        lookups: Lookups::new(&parts.browser),
+        applied: parts.applied.clone(),
+        database: parts.database.clone(),
+    };
     Router::new()
         .route("/api/persons", get(persons::list).post(persons::create))
         .route("/api/persons/{id}", get(persons::find).patch(persons::change).delete(persons::erase))
@@ -30,6 +34,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/persons/{id}/connection", get(connection::list))
         .route("/api/locations", get(locations::list).post(reports::create))
         .route("/api/locations/{id}", get(locations::find))
+        .route("/api/dead-letters", get(dead_letters::list))
         .route("/messages", get(messages::list))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))

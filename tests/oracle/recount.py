@@ -1,7 +1,9 @@
 """An independent recount: reads topics with confluent-kafka and its own Avro decoder, the tables with psycopg, and
 compares them row by row. Prints the counts; fails with the first differences.
 
-    python tests/oracle/recount.py BROKERS REGISTRY_URL DATABASE_URL
+    python tests/oracle/recount.py BROKERS REGISTRY_URL DATABASE_URL [DISCARDED...]
+
+DISCARDED are positions (topic:partition:offset) of records that somebody discarded: they are nowhere but on the topic.
 """
 
 import sys
@@ -11,6 +13,7 @@ import psycopg
 from topics import compare, decode, read
 
 database_url = sys.argv[3]
+discarded = [position.rsplit(":", 2) for position in sys.argv[4:]]
 
 
 def microseconds(at):
@@ -22,9 +25,17 @@ def decode_type(message):
 
 
 def poison(connection, topic):
-    """Positions that a projection put aside: they are in no table, and must be listed here."""
-    rows = connection.execute('select partition, "offset" from dead_letter where topic = %s', (topic,))
-    return set(rows.fetchall())
+    """Positions that a projection put aside, or that wait behind one: they are in no table, and must be listed here."""
+    rows = connection.execute(
+        """select partition, "offset" from dead_letter where topic = %(topic)s and not settled
+        union all
+        select letter.partition, parked."offset"
+        from parked_record as parked join dead_letter as letter on letter.id = parked.dead_letter_id
+        where letter.topic = %(topic)s""",
+        {"topic": topic},
+    ).fetchall()
+    assert len(rows) == len(set(rows)), "a record is put aside twice"
+    return set(rows) | {(int(partition), int(offset)) for name, partition, offset in discarded if name == topic}
 
 
 with psycopg.connect(database_url) as connection:

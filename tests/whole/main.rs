@@ -27,6 +27,7 @@ mod evolution;
 mod exactly_once;
 mod failing;
 mod harness;
+mod parked;
 mod poison;
 mod proxy;
 mod reading;

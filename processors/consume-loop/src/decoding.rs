@@ -79,7 +79,8 @@ pub(crate) async fn decode_off_thread<E: TopicEvent>(
     tokio::task::spawn_blocking(decode).await
 }
 
-fn decode_one<E: TopicEvent>(record: &RawRecord<'_>, schemas: &Schemas) -> Decoded<E> {
+/// Decodes one record.
+pub(crate) fn decode_one<E: TopicEvent>(record: &RawRecord<'_>, schemas: &Schemas) -> Decoded<E> {
     match event_of(record, schemas) {
         Ok(Ok(event)) => Decoded::Event(event),
         Ok(Err(error)) if error.is_poison() => Decoded::Poison(error.to_string()),

@@ -7,7 +7,7 @@ use crate::{
     waiting::Waiting,
 };
 use foldstream_wire::{Batch, Browser, FetchedRecord, Registry, TopicPartition};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The schemas of a batch; a registry that is away is waited for, an id it does not know is the record's fault.
 pub(crate) async fn schemas(
@@ -15,8 +15,17 @@ pub(crate) async fn schemas(
     batch: &Batch,
     waiting: &mut Waiting<'_>,
 ) -> Result<Schemas, Stopping> {
+    schemas_of_ids(registry, schema_ids(batch), waiting).await
+}
+
+/// The same, of these ids.
+pub(crate) async fn schemas_of_ids(
+    registry: &Registry,
+    ids: BTreeSet<u32>,
+    waiting: &mut Waiting<'_>,
+) -> Result<Schemas, Stopping> {
     let mut schemas = Schemas::new();
-    for id in schema_ids(batch) {
+    for id in ids {
         let schema = loop {
             match registry.schema(id).await {
                 Err(error) if error.is_retriable() => waiting.wait_for("registry", &error).await?,
@@ -64,4 +73,19 @@ pub(crate) async fn dead_letters(
         reason: reason.clone(),
     };
     Ok(dead.into_iter().map(letter).collect())
+}
+
+/// The headers of a record, read again from the topic; none when the log has lost it.
+pub(crate) async fn headers(
+    browser: &Browser,
+    partition: TopicPartition,
+    offset: i64,
+    waiting: &mut Waiting<'_>,
+) -> Result<Vec<(String, Option<Vec<u8>>)>, Stopping> {
+    loop {
+        match browser.records(partition.topic, partition.partition, vec![offset]).await {
+            Err(error) => waiting.wait_for("brokers", &error).await?,
+            Ok(mut found) => return Ok(found.remove(&offset).map(|record| record.headers).unwrap_or_default()),
+        }
+    }
 }

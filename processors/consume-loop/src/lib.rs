@@ -18,7 +18,10 @@ mod sessions;
 mod waiting;
 
 pub use decider::{Decider, Decision, TimerFired, run_decider};
-pub use projection::{Advance, Commit, Projection, Step, Store, StoreError, run_projection};
+pub use projection::{
+    Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, Settlement, Step, Store, StoreError,
+    StoredRecord, run_projection,
+};
 pub use sessions::Service;
 
 use foldstream_wire::TopicPartition;

@@ -22,9 +22,30 @@
 //! with a fence of its own, so there is nothing to undo (savepoints would do the same with one more state to think
 //! about). A store or registry that is away is waited for. Anything else halts: nothing is ever skipped.
 //!
+//! # Poison keeps its key's order
+//!
+//! A dead letter parks its key: later records of that key in that partition are not applied but queued behind it in the
+//! store, in the transaction that moves the position past them. All other keys flow. Which keys are parked is loaded
+//! with the positions and held in memory, and the fold decides by it, so that it is as repeatable as the rest. A record
+//! that makes all before it of its key void ([`Projection::supersedes`]: the erasure of a person) does not wait; it
+//! drops what does.
+//!
+//! When somebody asks for it, the owner of the partition folds a dead letter again, with today's decoder and fold, and
+//! then what is parked behind it, in order; or drops the dead letter and folds what is behind it. Each piece of the
+//! queue is one transaction: the rows it leads to, and the records it takes from the queue. Its fence is the position,
+//! which does not move, *and* the queue, which must be as it was read: so of two owners one is refused here too. Killed
+//! before the commit, everything is still parked; after it, what was applied is gone from the queue. A record that
+//! fails again becomes the dead letter, and the rest goes on waiting.
+//!
+//! Parked records are stored without their headers: no fold looks at them, and a record that becomes a dead letter has
+//! them read again from the topic, like every dead letter.
+//!
 //! Not here: SQL (see `foldstream-read-models`), and what an event means (each projection's `apply.rs`).
 
 mod folding;
+mod parking;
+mod redriving;
+mod refolding;
 mod session;
 
 pub use session::run_projection;
@@ -45,6 +66,12 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Folds one record. Pure: no clock, no I/O, no randomness, no log.
     fn apply(changes: &mut Self::Changes, record: &Recorded<Self::Event>) -> Step;
+
+    /// Whether after this record nothing before it of its key matters any more, so that it need not wait behind a dead
+    /// letter: that and what is parked with it are dropped.
+    fn supersedes(_record: &Recorded<Self::Event>) -> bool {
+        false
+    }
 }
 
 /// What a fold makes of a record.
@@ -75,7 +102,79 @@ pub struct Advance {
 pub struct Commit<C> {
     pub changes: C,
     pub dead_letters: Vec<DeadLetter>,
+    pub parked: Vec<ParkedRecord>,
+    /// Keys whose dead letters and parked records are void.
+    pub released: Vec<(TopicPartition, Vec<u8>)>,
     pub advances: Vec<Advance>,
+}
+
+/// A record that waits behind a dead letter of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedRecord {
+    pub partition: TopicPartition,
+    pub offset: i64,
+    pub appended_at_ms: i64,
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+    /// Whether that dead letter is written by the same transaction.
+    pub behind_new: bool,
+}
+
+/// What somebody wants done with a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Fold it again, then what is parked behind it.
+    Redrive,
+    /// Drop it, then fold what is parked behind it.
+    Discard,
+}
+
+/// A dead letter somebody asked about, and the first of what is parked behind it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub dead_letter: i64,
+    pub action: Action,
+    pub partition: TopicPartition,
+    /// Where the dead letter lies; its record may be settled already, while others still wait.
+    pub offset: i64,
+    pub settled: bool,
+    pub key: Option<Vec<u8>>,
+    /// Whether its key was parked when it failed.
+    pub parks: bool,
+    /// In the order of the log: the dead letter's own unless it is settled, then parked ones.
+    pub records: Vec<StoredRecord>,
+    /// Whether more is parked behind these.
+    pub more: bool,
+}
+
+/// A record as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    pub offset: i64,
+    pub appended_at_ms: i64,
+    pub value: Option<Vec<u8>>,
+}
+
+/// What became of a piece of a queue.
+#[derive(Debug)]
+pub struct Settlement<'a, C> {
+    pub asked: &'a Asked,
+    pub changes: C,
+    /// Holds while the position stands where the owner thinks it does; moves nothing.
+    pub fence: Advance,
+    /// How many of the records leave the queue: the first ones.
+    pub leaving: usize,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left: the key is parked no longer.
+    Emptied,
+    /// More is parked behind.
+    Continues,
+    /// The last of those that leave the queue failed: it is the dead letter now, and the request is over.
+    Failed(DeadLetter),
 }
 
 /// Where rows and positions live together.
@@ -87,11 +186,33 @@ pub trait Store<C>: Send + Sync + 'static {
         partitions: &[TopicPartition],
     ) -> impl Future<Output = Result<Vec<(TopicPartition, i64)>, StoreError>> + Send;
 
+    /// The keys that are parked in these partitions.
+    fn parked(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+    ) -> impl Future<Output = Result<Vec<(TopicPartition, Vec<u8>)>, StoreError>> + Send;
+
     /// Writes all of it or nothing.
     fn commit(
         &self,
         projection: &'static str,
         commit: &Commit<C>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The oldest open request about a dead letter of these partitions, with at most this many records.
+    fn asked(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+        most_records: usize,
+    ) -> impl Future<Output = Result<Option<Asked>, StoreError>> + Send;
+
+    /// Writes all of it or nothing.
+    fn settle(
+        &self,
+        projection: &'static str,
+        settlement: &Settlement<'_, C>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -100,6 +221,8 @@ pub trait Store<C>: Send + Sync + 'static {
 pub enum StoreError {
     #[error("the position of {projection} is not where the batch starts: another owner is ahead")]
     Fenced { projection: &'static str },
+    #[error("what is parked in {projection} is not what this owner knows: somebody else removed some of it")]
+    Unparked { projection: &'static str },
     #[error("the store refused a value (SQLSTATE {code})")]
     BadData { code: String, source: Box<dyn Error + Send + Sync> },
     #[error("the store is away or busy (SQLSTATE {code})")]

@@ -56,6 +56,11 @@ impl Projection for Locations {
         }
         Step::Applied
     }
+
+    /// An erasure waits for nothing.
+    fn supersedes(record: &Recorded<Input>) -> bool {
+        matches!(record.event, Some(Input::Person(PeopleEvent::PersonErased(_))))
+    }
 }
 
 #[cfg(test)]

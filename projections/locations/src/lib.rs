@@ -1,7 +1,7 @@
 //! Who was where, and who is.
 //!
 //! Reads: `locations`, and `people` for those who are erased. Writes: `location_history`, `current_location`.
-//! Keyed by: `person_id`. On poison: dead letter.
+//! Keyed by: `person_id`. On poison: dead letter, and its key waits.
 
 mod apply;
 

@@ -27,6 +27,11 @@ impl Projection for People {
         changes.people.insert(record.key.clone(), row);
         Step::Applied
     }
+
+    /// An erasure waits for nothing.
+    fn supersedes(record: &Recorded<PersonProfilesEvent>) -> bool {
+        record.event.is_none()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Who there is.
 //!
-//! Reads: `person-profiles`. Writes: `person`. Keyed by: `person_id`. On poison: dead letter.
+//! Reads: `person-profiles`. Writes: `person`. Keyed by: `person_id`. On poison: dead letter, and its key waits.
 
 mod apply;
 

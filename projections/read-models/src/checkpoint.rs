@@ -3,9 +3,9 @@
 //! `foldstream-consume-loop` has the argument; here is the fence: every position moves from where the batch starts, in
 //! one statement, and if not all of them moved the transaction is rolled back.
 
-use crate::{Database, DatabaseError, applied::Announcer, database::for_store, dead_letter};
+use crate::{Database, DatabaseError, applied::Announcer, database::for_store, dead_letter, parked};
 use chrono::{DateTime, Utc};
-use foldstream_consume_loop::{Advance, Commit, Store, StoreError};
+use foldstream_consume_loop::{Advance, Asked, Commit, ParkedRecord, Settlement, Store, StoreError};
 use foldstream_wire::TopicPartition;
 use sqlx::PgConnection;
 use std::future::Future;
@@ -94,8 +94,52 @@ impl<C: Write> Store<C> for Fenced {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Fenced { projection });
         }
+        // An erasure among the changes takes what waits along: so that is queued before, but for what is queued behind
+        // the dead letters of this batch.
+        let (new, stored): (Vec<&ParkedRecord>, Vec<_>) = commit.parked.iter().partition(|record| record.behind_new);
+        parked::release(&mut transaction, projection, &commit.released).await.map_err(for_store)?;
+        let mut queued = parked::insert(&mut transaction, projection, &stored).await.map_err(for_store)?;
         commit.changes.write(projection, &mut transaction).await.map_err(for_store)?;
         dead_letter::insert(&mut transaction, projection, &commit.dead_letters).await.map_err(for_store)?;
+        queued &= parked::insert(&mut transaction, projection, &new).await.map_err(for_store)?;
+        if !queued {
+            transaction.rollback().await.map_err(for_store)?;
+            return Err(StoreError::Unparked { projection });
+        }
+        transaction.commit().await.map_err(for_store)?;
+        self.announcer.announce(projection);
+        Ok(())
+    }
+
+    async fn parked(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Vec<u8>)>, StoreError> {
+        parked::keys(self.database.pool(), projection, partitions).await.map_err(for_store)
+    }
+
+    async fn asked(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+        most_records: usize,
+    ) -> Result<Option<Asked>, StoreError> {
+        let mut connection = self.database.pool().acquire().await.map_err(for_store)?;
+        parked::asked(&mut connection, projection, partitions, most_records).await.map_err(for_store)
+    }
+
+    async fn settle(&self, projection: &'static str, settlement: &Settlement<'_, C>) -> Result<(), StoreError> {
+        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
+        if !advance(&mut transaction, projection, &[settlement.fence]).await.map_err(for_store)? {
+            transaction.rollback().await.map_err(for_store)?;
+            return Err(StoreError::Fenced { projection });
+        }
+        if !parked::settle(&mut transaction, settlement).await.map_err(for_store)? {
+            transaction.rollback().await.map_err(for_store)?;
+            return Err(StoreError::Unparked { projection });
+        }
+        settlement.changes.write(projection, &mut transaction).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
         Ok(())

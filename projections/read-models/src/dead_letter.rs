@@ -45,7 +45,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Removes what is kept of records with these keys: whom they were about was erased.
+/// Removes what is kept of records with these keys, what waits behind them and what is asked about them: whom they were
+/// about was erased.
 pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys: &[&str]) -> Result<(), sqlx::Error> {
     let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
     sqlx::query(include_str!("../queries/dead-letter/erase.sql"))
@@ -57,7 +58,7 @@ pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys:
 }
 
 /// A list of pairs, because names may repeat; values in base64.
-fn headers(letter: &DeadLetter) -> Value {
+pub(crate) fn headers(letter: &DeadLetter) -> Value {
     letter
         .headers
         .iter()
@@ -66,6 +67,6 @@ fn headers(letter: &DeadLetter) -> Value {
 }
 
 /// Text the database can hold: it takes any character but NUL. A dead letter must never be refused itself.
-fn storable(text: &str) -> String {
+pub(crate) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

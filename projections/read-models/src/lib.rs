@@ -4,6 +4,7 @@
 //! |---|---|
 //! | connect, migrate | [`Database`] |
 //! | write what a fold changed, exactly once | `checkpoint.rs`, and each model's `write.rs` |
+//! | put records aside, and queue what waits behind them | `dead_letter.rs`, `parked.rs`; read: [`dead_letters`] |
 //! | answer questions | each model's `read.rs`, statements in `queries/<model>/<verb>.sql` |
 //! | know how far a projection is, and wait for it | [`Applied`] |
 //!
@@ -15,7 +16,9 @@ mod config;
 mod copy;
 mod database;
 mod dead_letter;
+pub mod dead_letters;
 pub mod locations;
+mod parked;
 pub mod people;
 
 pub use applied::{Applied, Late};

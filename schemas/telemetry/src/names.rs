@@ -66,6 +66,8 @@ metrics! {
         "Records whose effect is committed to the tables.";
     Histogram PROJECTION_VISIBLE_SECONDS = "foldstream_projection_visible_seconds" {projection} Seconds
         "Produce to visible: from a record's append to the log to the commit that shows it.";
+    Gauge PROJECTION_PARKED_KEYS = "foldstream_projection_parked_keys" {projection} Count
+        "Keys whose records wait behind a dead letter, in the partitions this instance folds.";
     Counter FENCE_REFUSALS_TOTAL = "foldstream_fence_refusals_total" {projection} Count
         "Transactions rolled back because another owner of the partition was ahead.";
     Counter RETRIES_TOTAL = "foldstream_retries_total" {projection, sqlstate} Count

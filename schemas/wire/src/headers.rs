@@ -7,6 +7,8 @@ use rdkafka::message::{Header, Headers, OwnedHeaders};
 
 /// The position of the record that led to this one.
 pub const CAUSE: &str = "cause";
+/// Where a record that was appended once more was first.
+pub const REDRIVE_OF: &str = "redrive_of";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 const CONTENT_TYPE: &str = "application/avro";
 

@@ -30,7 +30,7 @@ pub use browser::{Browser, BrowserError, FetchedRecord, PartitionRange, RecordEr
 pub use cluster::{Cluster, ClusterError, Difference};
 pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, unframe};
 pub use config::Config;
-pub use headers::{CAUSE, Cause};
+pub use headers::{CAUSE, Cause, REDRIVE_OF};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use newest::{Covered, NewestPage};
 pub use reader::{

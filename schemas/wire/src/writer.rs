@@ -2,14 +2,16 @@
 
 use crate::{
     Config, EncodeError, Registry, RegistryError,
+    browser::FetchedRecord,
     client_log::Plain,
     codec::encode,
-    headers::{Cause, headers_of},
+    headers::{Cause, REDRIVE_OF, headers_of},
     registry::WriterSchema,
 };
-use foldstream_events::{Position, RecordType, TopicEvent};
+use foldstream_events::{Position, RecordType, Topic, TopicEvent};
 use rdkafka::{
     error::KafkaError,
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
     util::Timeout,
 };
@@ -76,6 +78,28 @@ impl Writer {
             .map_err(|(source, _)| WriteError::NotAcknowledged { topic, source })?;
         metrics_counter(topic, 1);
         Ok(Position { topic: topic.to_owned(), partition: delivered.partition, offset: delivered.offset })
+    }
+
+    /// Appends a record once more, as it was: same bytes, same headers, same partition, and a header that says where it
+    /// was first.
+    pub async fn append_again(&self, topic: &'static Topic, record: &FetchedRecord) -> Result<Position, WriteError> {
+        let origin = Position { topic: record.topic.clone(), partition: record.partition, offset: record.offset };
+        let kept = record.headers.iter().filter(|(name, _)| name != REDRIVE_OF);
+        let headers = kept.fold(OwnedHeaders::new_with_capacity(record.headers.len() + 1), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_ref() })
+        });
+        let headers = headers.insert(Header { key: REDRIVE_OF, value: Some(&origin.to_string()) });
+        let mut again: FutureRecord<'_, [u8], [u8]> =
+            FutureRecord::to(topic.name).partition(record.partition).headers(headers);
+        again.key = record.key.as_deref();
+        again.payload = record.value.as_deref();
+        let delivered = self
+            .producer
+            .send(again, Timeout::After(DELIVERY_TIMEOUT))
+            .await
+            .map_err(|(source, _)| WriteError::NotAcknowledged { topic: topic.name, source })?;
+        metrics_counter(topic.name, 1);
+        Ok(Position { topic: topic.name.to_owned(), partition: delivered.partition, offset: delivered.offset })
     }
 }
 

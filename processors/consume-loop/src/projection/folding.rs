@@ -1,31 +1,74 @@
 //! Entries to one transaction: the fold of a slice of a batch. Pure.
+//!
+//! Here is decided which records are applied, which become dead letters, and which are parked behind one.
 
-use super::{Advance, Projection, Step};
+use super::{
+    Advance, Projection, Step,
+    parking::{Behind, KeyChange, ParkedKeys, Parking},
+};
 use crate::decoding::{Decoded, Entry};
 use foldstream_wire::{PartitionEnd, TopicPartition};
 use std::collections::HashMap;
 
 /// What the fold of a slice came to.
-pub(crate) struct Folded<C> {
+pub(crate) struct Folded<'a, C> {
     pub(crate) changes: C,
-    /// Index into the batch, and the reason.
-    pub(crate) dead: Vec<(usize, String)>,
+    pub(crate) dead: Vec<Dead<'a>>,
+    /// In the order of the log.
+    pub(crate) parked: Vec<Parked<'a>>,
+    /// Keys whose dead letters and parked records were made void by a later record.
+    pub(crate) released: Vec<(TopicPartition, &'a [u8])>,
+    /// What is different about the parked keys once this is committed.
+    pub(crate) keys: Vec<KeyChange>,
     pub(crate) advances: Vec<Advance>,
     /// Partitions that must not go further, and why.
     pub(crate) halted: Vec<(TopicPartition, String)>,
     pub(crate) applied: usize,
 }
 
-/// Folds entries whose partitions stand at `next`. Entries of partitions that are not there are left out (not ours any
-/// more, or halted), as are entries before `next` (folded already). `ends` moves positions past what is never shown;
-/// it is given with the last slice of a batch only.
-pub(crate) fn fold<P: Projection>(
-    entries: &[Entry<P::Event>],
-    next: &HashMap<TopicPartition, i64>,
+/// A record that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dead<'a> {
+    /// Its place in the batch.
+    pub(crate) index: usize,
+    pub(crate) reason: String,
+    place: Place<'a>,
+}
+
+/// A record that waits behind a dead letter of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parked<'a> {
+    /// Its place in the batch.
+    pub(crate) index: usize,
+    pub(crate) behind: Behind,
+    place: Place<'a>,
+}
+
+type Place<'a> = (TopicPartition, Option<&'a [u8]>);
+
+/// Where the partitions stand before a slice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before<'a> {
+    /// The position of every partition that may be folded.
+    pub(crate) next: &'a HashMap<TopicPartition, i64>,
+    pub(crate) parked: &'a ParkedKeys,
+}
+
+/// Folds entries whose partitions stand as they did `before`. Entries of partitions that are not there are left out
+/// (not ours any more, or halted), as are entries before the position (folded already). `ends` moves positions past
+/// what is never shown; it is given with the last slice of a batch only. `key_of` gives the key of a record as it lies
+/// in the log, whether or not it could be decoded.
+pub(crate) fn fold<'a, P: Projection>(
+    entries: &'a [Entry<P::Event>],
+    key_of: impl Fn(&'a Entry<P::Event>) -> Option<&'a [u8]>,
+    before: Before<'_>,
     ends: &[PartitionEnd],
-) -> Folded<P::Changes> {
+) -> Folded<'a, P::Changes> {
+    let next = before.next;
     let mut changes = P::Changes::default();
-    let mut dead = Vec::new();
+    let mut parking = Parking::new(before.parked);
+    let (mut dead, mut parked) = (Vec::<Dead<'a>>::new(), Vec::<Parked<'a>>::new());
+    let mut released = Vec::new();
     let mut halted: HashMap<TopicPartition, String> = HashMap::new();
     let mut reached: HashMap<TopicPartition, Advance> = HashMap::new();
     let mut applied = 0;
@@ -34,15 +77,36 @@ pub(crate) fn fold<P: Projection>(
         if halted.contains_key(&entry.partition) {
             continue;
         }
-        let step = match &entry.decoded {
-            Decoded::Event(record) => P::apply(&mut changes, record),
-            Decoded::Poison(reason) => Step::DeadLetter(reason.clone()),
-            Decoded::Unknown(reason) => Step::Halt(reason.clone()),
+        let key = if parking.is_idle() { None } else { key_of(entry) };
+        let behind = key.and_then(|key| parking.behind(entry.partition, key));
+        let supersedes = || matches!(&entry.decoded, Decoded::Event(record) if P::supersedes(record));
+        let step = match behind.zip(key) {
+            Some((_, key)) if supersedes() => {
+                let (step, place) = (step_of::<P>(&mut changes, entry), (entry.partition, Some(key)));
+                if !matches!(step, Step::Halt(_)) {
+                    dead.retain(|dead| dead.place != place);
+                    parked.retain(|parked| parked.place != place);
+                    parking.set(entry.partition, key, false);
+                    released.push((entry.partition, key));
+                }
+                step
+            }
+            Some((behind, key)) => {
+                parked.push(Parked { index: entry.index, behind, place: (entry.partition, Some(key)) });
+                Step::Skip
+            }
+            None => step_of::<P>(&mut changes, entry),
         };
         match step {
             Step::Applied => applied += 1,
             Step::Skip => {}
-            Step::DeadLetter(reason) => dead.push((entry.index, reason)),
+            Step::DeadLetter(reason) => {
+                let key = key_of(entry);
+                dead.push(Dead { index: entry.index, reason, place: (entry.partition, key) });
+                if let Some(key) = key {
+                    parking.set(entry.partition, key, true);
+                }
+            }
             Step::Halt(reason) => {
                 let reason = format!("{}:{}: {reason}", entry.partition, entry.offset);
                 halted.insert(entry.partition, reason);
@@ -76,7 +140,23 @@ pub(crate) fn fold<P: Projection>(
     advances.sort_unstable_by_key(|advance| advance.partition);
     let mut halted: Vec<_> = halted.into_iter().collect();
     halted.sort_unstable();
-    Folded { changes, dead, advances, halted, applied }
+    Folded { changes, dead, parked, released, keys: parking.changes(), advances, halted, applied }
+}
+
+impl<'a, C> Folded<'a, C> {
+    /// The same with other changes.
+    pub(crate) fn with<D>(self, changes: D) -> Folded<'a, D> {
+        let Self { dead, parked, released, keys, advances, halted, applied, .. } = self;
+        Folded { changes, dead, parked, released, keys, advances, halted, applied }
+    }
+}
+
+fn step_of<P: Projection>(changes: &mut P::Changes, entry: &Entry<P::Event>) -> Step {
+    match &entry.decoded {
+        Decoded::Event(record) => P::apply(changes, record),
+        Decoded::Poison(reason) => Step::DeadLetter(reason.clone()),
+        Decoded::Unknown(reason) => Step::Halt(reason.clone()),
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +165,7 @@ mod tests {
     use foldstream_events::{Flow, LocationReported, LocationsEvent};
     use foldstream_wire::Recorded;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     /// Keeps the offsets it saw; refuses offset 13, halts at offset 17.
     struct Offsets;
@@ -104,6 +185,10 @@ mod tests {
                 }
             }
         }
+
+        fn supersedes(record: &Recorded<LocationsEvent>) -> bool {
+            record.event.is_none()
+        }
     }
 
     fn partition(partition: i32) -> TopicPartition {
@@ -111,9 +196,13 @@ mod tests {
     }
 
     fn entry(number: i32, offset: i64) -> Entry<LocationsEvent> {
+        keyed(number, offset, "ada")
+    }
+
+    fn keyed(number: i32, offset: i64, key: &str) -> Entry<LocationsEvent> {
         let event = LocationReported {
             event_id: foldstream_events::derived_event_id("test"),
-            person_id: "ada".to_owned(),
+            person_id: key.to_owned(),
             occurred_at: Default::default(),
             latitude: 0.0,
             longitude: 0.0,
@@ -123,24 +212,41 @@ mod tests {
             partition: partition(number),
             offset,
             appended_at_ms: 1000 + offset,
-            index: 0,
+            index: usize::try_from(offset).unwrap(),
             header: None,
             decoded: Decoded::Event(Recorded {
                 topic: "locations",
                 partition: number,
                 offset,
                 appended_at_ms: 1000 + offset,
-                key: "ada".to_owned(),
-                event: Some(event.into()),
+                key: key.to_owned(),
+                // Offset 23 erases its key.
+                event: (offset != 23).then(|| event.into()),
             }),
         }
+    }
+
+    /// The key of an entry; of one that could not be decoded none.
+    fn key_of(entry: &Entry<LocationsEvent>) -> Option<&[u8]> {
+        match &entry.decoded {
+            Decoded::Event(record) => Some(record.key.as_bytes()),
+            _ => None,
+        }
+    }
+
+    fn folded<'a>(
+        entries: &'a [Entry<LocationsEvent>],
+        next: &HashMap<TopicPartition, i64>,
+        ends: &[PartitionEnd],
+    ) -> Folded<'a, Vec<(i32, i64)>> {
+        fold::<Offsets>(entries, key_of, Before { next, parked: &ParkedKeys::default() }, ends)
     }
 
     #[test]
     fn what_was_folded_or_is_not_ours_is_left_out() {
         let entries = [entry(0, 4), entry(0, 5), entry(1, 9), entry(0, 8)];
         let next = HashMap::from([(partition(0), 5)]);
-        let folded = fold::<Offsets>(&entries, &next, &[PartitionEnd { partition: partition(1), next_offset: 10 }]);
+        let folded = folded(&entries, &next, &[PartitionEnd { partition: partition(1), next_offset: 10 }]);
         assert_eq!(folded.changes, [(0, 5), (0, 8)]);
         assert_eq!(
             folded.advances,
@@ -153,7 +259,7 @@ mod tests {
         let entries = [entry(0, 16), entry(0, 17), entry(0, 18), entry(1, 16)];
         let next = HashMap::from([(partition(0), 16), (partition(1), 0)]);
         let ends = [PartitionEnd { partition: partition(0), next_offset: 19 }];
-        let folded = fold::<Offsets>(&entries, &next, &ends);
+        let folded = folded(&entries, &next, &ends);
         assert_eq!(folded.changes, [(0, 16), (1, 16)]);
         assert_eq!(folded.advances[0].end, 17);
         assert_eq!(folded.halted, [(partition(0), "locations:0:17: too new".to_owned())]);
@@ -166,8 +272,94 @@ mod tests {
             PartitionEnd { partition: partition(0), next_offset: 19 },
             PartitionEnd { partition: partition(1), next_offset: 3 },
         ];
-        let folded = fold::<Offsets>(&[], &next, &ends);
+        let folded = folded(&[], &next, &ends);
         assert_eq!(folded.advances, [Advance { partition: partition(0), start: 16, end: 19, appended_at_ms: None }]);
+    }
+
+    #[test]
+    fn a_dead_letter_parks_its_key_in_its_partition_and_no_other() {
+        let entries = [keyed(0, 13, "ada"), keyed(0, 14, "bob"), keyed(0, 15, "ada"), keyed(1, 15, "ada")];
+        let next = HashMap::from([(partition(0), 0), (partition(1), 0)]);
+        let folded = folded(&entries, &next, &[]);
+        assert_eq!(folded.changes, [(0, 14), (1, 15)]);
+        let parked: Vec<_> = folded.parked.iter().map(|parked| (parked.index, parked.behind)).collect();
+        assert_eq!(parked, [(15, Behind::New)]);
+        assert_eq!(folded.keys, [KeyChange { partition: partition(0), key: b"ada".to_vec(), parked: true }]);
+        assert_eq!(folded.advances[0].end, 16, "parked records are passed");
+    }
+
+    #[test]
+    fn a_record_without_a_key_parks_nothing() {
+        let mut nameless = entry(0, 12);
+        nameless.decoded = Decoded::Poison("the record has no key".to_owned());
+        let entries = [nameless, entry(0, 14)];
+        let next = HashMap::from([(partition(0), 0)]);
+        let folded = folded(&entries, &next, &[]);
+        assert_eq!((folded.changes, folded.dead.len()), (vec![(0, 14)], 1));
+        assert!(folded.parked.is_empty() && folded.keys.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_a_newer_version_could_use_waits_like_the_others_of_its_key() {
+        let mut parked = ParkedKeys::default();
+        parked.change(&KeyChange { partition: partition(0), key: b"ada".to_vec(), parked: true });
+        let entries = [keyed(0, 17, "ada"), keyed(0, 18, "bob")];
+        let next = HashMap::from([(partition(0), 0)]);
+        let folded = fold::<Offsets>(&entries, key_of, Before { next: &next, parked: &parked }, &[]);
+        assert_eq!(folded.changes, [(0, 18)]);
+        assert_eq!(folded.parked[0].behind, Behind::Stored);
+        assert!(folded.halted.is_empty());
+    }
+
+    #[test]
+    fn what_supersedes_does_not_wait_and_drops_what_does() {
+        let entries =
+            [keyed(0, 13, "ada"), keyed(0, 20, "ada"), keyed(0, 21, "bob"), keyed(0, 23, "ada"), keyed(0, 24, "ada")];
+        let next = HashMap::from([(partition(0), 0)]);
+        let folded = folded(&entries, &next, &[]);
+        assert_eq!(folded.changes, [(0, 21), (0, 23), (0, 24)]);
+        assert!(folded.dead.is_empty() && folded.parked.is_empty());
+        assert_eq!(folded.released, [(partition(0), &b"ada"[..])]);
+        assert_eq!(folded.keys, [KeyChange { partition: partition(0), key: b"ada".to_vec(), parked: false }]);
+    }
+
+    /// What became of each record, by partition and offset, and the state between two slices.
+    #[derive(Debug, Default, PartialEq)]
+    struct Fates {
+        applied: BTreeSet<(i32, i64)>,
+        dead: Vec<(String, usize)>,
+        /// In the order in which they were parked.
+        parked: Vec<(String, usize)>,
+    }
+
+    impl Fates {
+        /// Takes a slice as the store would.
+        fn take(
+            &mut self,
+            entries: &[Entry<LocationsEvent>],
+            next: &mut HashMap<TopicPartition, i64>,
+            parked: &mut ParkedKeys,
+        ) {
+            let folded = fold::<Offsets>(entries, key_of, Before { next, parked }, &[]);
+            let name = |(partition, key): Place<'_>| format!("{partition} {}", String::from_utf8_lossy(key.unwrap()));
+            for released in &folded.released {
+                let released = name((released.0, Some(released.1)));
+                self.dead.retain(|(key, _)| *key != released);
+                self.parked.retain(|(key, _)| *key != released);
+            }
+            self.applied.extend(folded.changes);
+            self.dead.extend(folded.dead.iter().map(|dead| (name(dead.place), dead.index)));
+            self.parked.extend(folded.parked.iter().map(|parked| (name(parked.place), parked.index)));
+            folded.keys.iter().for_each(|change| parked.change(change));
+            next.extend(folded.advances.iter().map(|advance| (advance.partition, advance.end)));
+            next.retain(|partition, _| !folded.halted.iter().any(|(halted, _)| halted == partition));
+        }
+
+        fn sorted(mut self) -> Self {
+            self.dead.sort_unstable();
+            self.parked.sort_by(|one, other| one.0.cmp(&other.0));
+            self
+        }
     }
 
     proptest! {
@@ -175,34 +367,77 @@ mod tests {
         /// twice counts once.
         #[test]
         fn cuts_and_repeats_change_nothing(
-            offsets in prop::collection::vec((0..3i32, 0..40i64), 0..60),
-            cut in 0..60usize,
+            offsets in prop::collection::vec((0..3i32, 0..40i64, 0..3usize), 0..80),
+            cuts in prop::collection::vec(0..80usize, 0..4),
         ) {
-            let mut sorted = offsets;
-            sorted.sort_unstable();
-            sorted.dedup();
-            let entries: Vec<_> = sorted.iter().map(|(number, offset)| entry(*number, *offset)).collect();
+            let entries = entries(offsets);
             let start: HashMap<_, _> = (0..3).map(|number| (partition(number), 0)).collect();
-            let whole = fold::<Offsets>(&entries, &start, &[]);
-
-            let cut = cut.min(entries.len());
-            let first = fold::<Offsets>(&entries[..cut], &start, &[]);
-            let mut next = start.clone();
-            for advance in &first.advances {
-                next.insert(advance.partition, advance.end);
+            let (mut whole, mut glued) = (Fates::default(), Fates::default());
+            whole.take(&entries, &mut start.clone(), &mut ParkedKeys::default());
+            let (mut next, mut parked) = (start, ParkedKeys::default());
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            // Each slice starts over from the beginning: everything before its cut is a repeat.
+            for cut in cuts.into_iter().chain([entries.len()]) {
+                glued.take(&entries[..cut.min(entries.len())], &mut next, &mut parked);
             }
-            for (halted, _) in &first.halted {
-                next.remove(halted);
-            }
-            // The second slice starts over from the beginning: everything before the cut is a repeat.
-            let second = fold::<Offsets>(&entries, &next, &[]);
-            let mut glued = first.changes;
-            glued.extend(second.changes);
-            glued.sort_unstable();
-            let mut expected = whole.changes;
-            expected.sort_unstable();
-            prop_assert_eq!(glued, expected);
-            prop_assert_eq!(first.dead.len() + second.dead.len(), whole.dead.len());
+            prop_assert_eq!(glued.sorted(), whole.sorted());
         }
+
+        /// After its dead letter nothing of a key is applied and everything of it is parked, in order, up to a record
+        /// that supersedes it; every other key is as if there were no dead letter.
+        #[test]
+        fn a_key_waits_and_the_others_do_not(offsets in prop::collection::vec((0..3i32, 0..40i64, 0..3usize), 0..80)) {
+            // Without the halt, which stops partitions.
+            let entries: Vec<_> = entries(offsets).into_iter().filter(|entry| entry.offset != 17).collect();
+            let mut next: HashMap<_, _> = (0..3).map(|number| (partition(number), 0)).collect();
+            let mut fates = Fates::default();
+            fates.take(&entries, &mut next, &mut ParkedKeys::default());
+            for number in 0..3 {
+                for key in KEYS {
+                    let of_key = entries.iter().filter(|entry| {
+                        entry.partition == partition(number) && key_of(entry) == Some(key.as_bytes())
+                    });
+                    let offsets: Vec<i64> = of_key.map(|entry| entry.offset).collect();
+                    let fails = offsets.iter().position(|offset| *offset == 13).unwrap_or(offsets.len());
+                    let erased = offsets.iter().position(|offset| *offset == 23).filter(|erased| *erased > fails);
+                    let waiting = match erased {
+                        Some(_) => &[],
+                        None => offsets.get(fails + 1..).unwrap_or_default(),
+                    };
+                    let live = offsets[..fails].iter().chain(&offsets[erased.unwrap_or(offsets.len())..]);
+                    let name = format!("{} {key}", partition(number));
+                    let parked: Vec<i64> = fates.parked.iter().filter(|(key, _)| *key == name)
+                        .map(|(_, index)| i64::try_from(*index).unwrap()).collect();
+                    prop_assert_eq!(parked, waiting);
+                    for offset in live {
+                        prop_assert!(fates.applied.contains(&(number, *offset)));
+                    }
+                    let dead = fates.dead.iter().filter(|(key, _)| *key == name).count();
+                    prop_assert_eq!(dead, usize::from(fails < offsets.len() && erased.is_none()));
+                }
+            }
+            prop_assert_eq!(fates.applied.len() + fates.parked.len() + fates.dead.len() + dropped(&entries), entries.len());
+        }
+    }
+
+    const KEYS: [&str; 3] = ["ada", "bob", "eve"];
+
+    /// Each partition's in the order of its offsets; an offset has one key.
+    fn entries(mut offsets: Vec<(i32, i64, usize)>) -> Vec<Entry<LocationsEvent>> {
+        offsets.sort_unstable();
+        offsets.dedup_by_key(|(number, offset, _)| (*number, *offset));
+        offsets.iter().map(|(number, offset, key)| keyed(*number, *offset, KEYS[*key])).collect()
+    }
+
+    /// How many records were dropped because a later one of their key supersedes them while it was parked.
+    fn dropped(entries: &[Entry<LocationsEvent>]) -> usize {
+        let dropped = |entry: &&Entry<LocationsEvent>| {
+            let same =
+                |other: &&Entry<LocationsEvent>| other.partition == entry.partition && key_of(other) == key_of(entry);
+            let at = |offset| entries.iter().filter(same).any(|other| other.offset == offset);
+            at(13) && at(23) && (13..23).contains(&entry.offset)
+        };
+        entries.iter().filter(dropped).count()
     }
 }

@@ -1,11 +1,12 @@
 //! A session of a projection: from joining the group to the first thing it cannot settle itself.
 
 use super::{
-    Commit, Projection, Step, Store, StoreError,
-    folding::{Folded, fold},
+    Commit, ParkedRecord, Projection, Step, Store, StoreError,
+    folding::{Before, Folded, Parked, fold},
+    parking::{Behind, KeyChange, ParkedKeys},
 };
 use crate::{
-    decoding::decode_off_thread,
+    decoding::{Entry, decode_off_thread},
     fetching::{dead_letters, schemas},
     lag::{Gauges, Standing, measure, seconds_since},
     sessions::{Service, SessionError, chain, hold},
@@ -16,6 +17,7 @@ use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use foldstream_wire::{Assignment, Batch, PartitionEnd, Reader, ReaderEvent, ReaderOptions, TopicPartition};
 use std::{
     collections::HashMap,
+    error::Error,
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
@@ -59,7 +61,9 @@ where
         standing,
         next: HashMap::new(),
         halted: HashMap::new(),
+        parked: ParkedKeys::default(),
         hinted: Instant::now(),
+        looked: Instant::now(),
         fold: std::marker::PhantomData,
     };
     let ended = session.follow(&mut reader).await;
@@ -68,14 +72,18 @@ where
     ended
 }
 
-struct Session<'a, P: Projection, S> {
-    service: &'a Service,
-    store: Arc<S>,
+pub(super) struct Session<'a, P: Projection, S> {
+    pub(super) service: &'a Service,
+    pub(super) store: Arc<S>,
     standing: &'a Standing,
     /// The position of every partition that is ours and not halted.
-    next: HashMap<TopicPartition, i64>,
+    pub(super) next: HashMap<TopicPartition, i64>,
     halted: HashMap<TopicPartition, String>,
+    /// The keys that wait behind a dead letter in the partitions that are ours.
+    pub(super) parked: ParkedKeys,
     hinted: Instant,
+    /// When it was last looked whether something is asked about dead letters.
+    pub(super) looked: Instant,
     fold: std::marker::PhantomData<P>,
 }
 
@@ -84,12 +92,13 @@ where
     P: Projection,
     S: Store<P::Changes>,
 {
-    const NAME: &'static str = P::FLOW.service;
+    pub(super) const NAME: &'static str = P::FLOW.service;
 
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         let mut hints = tokio::time::interval(HINT_EVERY);
         hints.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.attend().await?;
             let event = tokio::select! {
                 // A batch that is being written is always finished first: shutdown is looked at between batches.
                 biased;
@@ -109,6 +118,8 @@ where
                         self.halted.remove(partition);
                         self.standing.set(*partition, *offset, None);
                     }
+                    // After the positions: whatever is parked later moves one of them, and this owner is refused.
+                    self.load_parked().await?;
                     // The reader may be gone by now; then the next event says so.
                     let _ = start.send(positions);
                     self.report_health();
@@ -117,8 +128,10 @@ where
                     for partition in &partitions {
                         self.next.remove(partition);
                         self.halted.remove(partition);
+                        self.parked.forget(*partition);
                         self.standing.forget(*partition);
                     }
+                    self.show_parked();
                     let _ = settled.send(());
                     self.report_health();
                 }
@@ -142,7 +155,8 @@ where
         while let Some(range) = ranges.pop() {
             let ends: &[PartitionEnd] = if range.end == entries.len() { &batch.ends } else { &[] };
             let slice = &entries[range.clone()];
-            let folded = fold::<P>(slice, &self.next, ends);
+            let key_of = |entry: &Entry<P::Event>| batch.record(entry.index).and_then(|record| record.key);
+            let folded = fold::<P>(slice, key_of, self.before(), ends);
             match self.write(folded, &batch, reader).await {
                 Err(SessionError::Store(StoreError::BadData { .. })) if slice.len() > 1 => {
                     let middle = range.start + slice.len() / 2;
@@ -150,17 +164,14 @@ where
                     ranges.push(range.start..middle);
                 }
                 Err(SessionError::Store(StoreError::BadData { code, source })) if slice.len() == 1 => {
-                    let reason = format!("the store refused it (SQLSTATE {code}): {}", chain(source.as_ref()));
-                    let mut folded = fold::<Refused<P>>(slice, &self.next, ends);
-                    folded.dead.iter_mut().for_each(|(_, dead)| dead.clone_from(&reason));
-                    let folded = Folded {
-                        changes: P::Changes::default(),
-                        dead: folded.dead,
-                        advances: folded.advances,
-                        halted: folded.halted,
-                        applied: 0,
-                    };
-                    self.write(folded, &batch, reader).await?;
+                    let reason = refusal(&code, source.as_ref());
+                    let mut folded = fold::<Refused<P>>(slice, key_of, self.before(), ends);
+                    folded.dead.iter_mut().for_each(|dead| dead.reason.clone_from(&reason));
+                    self.write(folded.with(P::Changes::default()), &batch, reader).await?;
+                }
+                Err(SessionError::Store(StoreError::Unparked { .. })) => {
+                    self.load_parked().await?;
+                    ranges.push(range);
                 }
                 other => other?,
             }
@@ -168,18 +179,33 @@ where
         Ok(())
     }
 
+    fn before(&self) -> Before<'_> {
+        Before { next: &self.next, parked: &self.parked }
+    }
+
     /// One transaction, tried again while the store is away.
-    async fn write(&mut self, folded: Folded<P::Changes>, batch: &Batch, reader: &Reader) -> Result<(), SessionError> {
+    async fn write(
+        &mut self,
+        folded: Folded<'_, P::Changes>,
+        batch: &Batch,
+        reader: &Reader,
+    ) -> Result<(), SessionError> {
         for (partition, reason) in folded.halted {
             tracing::error!(projection = Self::NAME, error.message = reason, "partition halted; nothing is skipped");
             reader.pause(partition)?;
             self.halted.insert(partition, reason);
         }
         if !folded.advances.is_empty() {
-            let dead_letters = dead_letters(&self.service.browser, &folded.dead, batch, &mut self.waiting()).await?;
-            let commit = Commit { changes: folded.changes, dead_letters, advances: folded.advances };
+            let dead: Vec<_> = folded.dead.into_iter().map(|dead| (dead.index, dead.reason)).collect();
+            let commit = Commit {
+                changes: folded.changes,
+                dead_letters: dead_letters(&self.service.browser, &dead, batch, &mut self.waiting()).await?,
+                parked: folded.parked.iter().filter_map(|parked| parked_record(parked, batch)).collect(),
+                released: folded.released.iter().map(|(partition, key)| (*partition, key.to_vec())).collect(),
+                advances: folded.advances,
+            };
             self.commit(&commit).await?;
-            self.committed(&commit, folded.applied);
+            self.committed(&commit, &folded.keys, folded.applied);
         }
         let halted = &self.halted;
         self.next.retain(|partition, _| !halted.contains_key(partition));
@@ -208,7 +234,11 @@ where
         }
     }
 
-    fn committed(&mut self, commit: &Commit<P::Changes>, applied: usize) {
+    fn committed(&mut self, commit: &Commit<P::Changes>, keys: &[KeyChange], applied: usize) {
+        keys.iter().for_each(|change| self.parked.change(change));
+        if !keys.is_empty() {
+            self.show_parked();
+        }
         for advance in &commit.advances {
             self.next.insert(advance.partition, advance.end);
             self.standing.set(advance.partition, advance.end, advance.appended_at_ms);
@@ -243,11 +273,33 @@ where
         }
     }
 
-    fn waiting(&self) -> Waiting<'_> {
+    /// Looks anew which keys are parked in the partitions that are ours.
+    pub(super) async fn load_parked(&mut self) -> Result<(), SessionError> {
+        let partitions: Vec<TopicPartition> = self.next.keys().copied().collect();
+        let mut waiting = self.waiting();
+        let parked = loop {
+            match self.store.parked(Self::NAME, &partitions).await {
+                Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
+                other => break other?,
+            }
+        };
+        partitions.iter().for_each(|partition| self.parked.forget(*partition));
+        for (partition, key) in parked {
+            self.parked.change(&KeyChange { partition, key, parked: true });
+        }
+        self.show_parked();
+        Ok(())
+    }
+
+    pub(super) fn show_parked(&self) {
+        metrics::gauge!(names::PROJECTION_PARKED_KEYS, "projection" => Self::NAME).set(count(self.parked.len()));
+    }
+
+    pub(super) fn waiting(&self) -> Waiting<'_> {
         Waiting::new(Self::NAME, &self.service.component, &self.service.shutdown)
     }
 
-    fn report_health(&self) {
+    pub(super) fn report_health(&self) {
         let reason = self.halted.values().min().cloned();
         self.service.component.set(reason.map_or(Status::Ready, |reason| Status::Degraded { reason }));
     }
@@ -271,6 +323,23 @@ impl<P: Projection> Projection for Refused<P> {
     fn apply((): &mut (), _: &foldstream_wire::Recorded<P::Event>) -> Step {
         Step::DeadLetter(String::new())
     }
+}
+
+/// Why the store would not have an event.
+pub(super) fn refusal(code: &str, source: &(dyn Error + 'static)) -> String {
+    format!("the store refused it (SQLSTATE {code}): {}", chain(source))
+}
+
+fn parked_record(parked: &Parked<'_>, batch: &Batch) -> Option<ParkedRecord> {
+    let record = batch.record(parked.index)?;
+    Some(ParkedRecord {
+        partition: record.partition,
+        offset: record.offset,
+        appended_at_ms: record.timestamp_ms,
+        key: record.key?.to_vec(),
+        value: record.value.map(<[u8]>::to_vec),
+        behind_new: parked.behind == Behind::New,
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats")]
