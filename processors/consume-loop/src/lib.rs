@@ -18,7 +18,7 @@ mod sessions;
 mod waiting;
 
 pub use decider::{Decider, Decision, TimerFired, run_decider};
-pub use projection::{Advance, Commit, Projection, Step, Store, StoreError, run_projection};
+pub use projection::{Advance, Commit, Projection, ReplayError, Step, Store, StoreError, replay, run_projection};
 pub use sessions::Service;
 
 use foldstream_wire::TopicPartition;

@@ -22,17 +22,30 @@
 //! with a fence of its own, so there is nothing to undo (savepoints would do the same with one more state to think
 //! about). A store or registry that is away is waited for. Anything else halts: nothing is ever skipped.
 //!
+//! # Versions, and folding again
+//!
+//! A projection may be folded into several stores at once, its versions. Each has rows and positions of its own and so a
+//! loop, a fence and a consumer group of its own; none knows of the others ([`Store::version`]). [`replay`] folds what is
+//! there already, from the store's positions up to given ends, by the same session over a reader that is in no group:
+//! there is one meaning of a batch, whoever asks for it.
+//!
 //! Not here: SQL (see `foldstream-read-models`), and what an event means (each projection's `apply.rs`).
 
 mod folding;
+mod replaying;
 mod session;
 
+pub use replaying::{ReplayError, replay};
 pub use session::run_projection;
 
 use crate::DeadLetter;
 use foldstream_events::{Flow, TopicEvent};
 use foldstream_wire::{Recorded, TopicPartition};
-use std::error::Error;
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
 
 /// A fold of topics into tables.
 pub trait Projection: Send + Sync + 'static {
@@ -80,6 +93,11 @@ pub struct Commit<C> {
 
 /// Where rows and positions live together.
 pub trait Store<C>: Send + Sync + 'static {
+    /// Which version of the projection it holds; each version has a consumer group of its own.
+    fn version(&self) -> i32 {
+        FIRST_VERSION
+    }
+
     /// Where each partition starts; a partition never seen starts at 0.
     fn positions(
         &self,
@@ -93,6 +111,20 @@ pub trait Store<C>: Send + Sync + 'static {
         projection: &'static str,
         commit: &Commit<C>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The version that is there from the beginning.
+const FIRST_VERSION: i32 = 1;
+
+/// The name of a version of a projection: the first bears the projection's own.
+fn name_of_version(projection: &'static str, version: i32) -> &'static str {
+    static NAMES: Mutex<BTreeMap<(&str, i32), &'static str>> = Mutex::new(BTreeMap::new());
+    if version == FIRST_VERSION {
+        return projection;
+    }
+    // Kept as long as the process: names label groups and metrics, and there are a handful of versions.
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry((projection, version)).or_insert_with(|| Box::leak(format!("{projection}-v{version}").into_boxed_str()))
 }
 
 /// Why a store did not do what it was asked.
