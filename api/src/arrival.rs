@@ -11,7 +11,7 @@
 
 use crate::lookups::Lookups;
 use foldstream_events::{Flow, Position, Positions, Topic};
-use foldstream_read_models::{Applied, Checkpoint, Late};
+use foldstream_read_models::{Applied, Late, View};
 use foldstream_wire::BrowserError;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -60,13 +60,13 @@ impl Arrival {
         foldstream_events::TOPICS.iter().map(|topic| topic.name).filter(|topic| self.leads(topic, projection)).collect()
     }
 
-    /// Waits until a projection has folded everything these positions led to; gives how far it is.
+    /// Waits until a projection has folded everything these positions led to; gives how far it is, and its tables.
     pub(crate) async fn wait(
         &self,
         projection: &'static str,
         after: &Positions,
         deadline: Instant,
-    ) -> Result<Arc<Vec<Checkpoint>>, NotArrived> {
+    ) -> Result<View, NotArrived> {
         let mut here = Positions::default();
         let mut passed = BTreeSet::new();
         let mut next: Vec<Position> = after.iter().collect();

@@ -8,7 +8,13 @@ use chrono::{DateTime, Utc};
 use foldstream_consume_loop::{Advance, Commit, Store, StoreError};
 use foldstream_wire::TopicPartition;
 use sqlx::PgConnection;
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// How far a projection is in one partition.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
@@ -21,7 +27,7 @@ pub struct Checkpoint {
     pub appended_at: Option<DateTime<Utc>>,
 }
 
-/// Every projection's checkpoints.
+/// Every projection's checkpoints, of the version readers are shown.
 pub async fn checkpoints(database: &Database) -> Result<Vec<Checkpoint>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/checkpoint/list.sql"))
         .fetch_all(database.pool())
@@ -43,16 +49,29 @@ pub trait Write: Send + Sync + 'static {
 pub struct Fenced {
     database: Database,
     announcer: Announcer,
+    version: i32,
+    /// Offsets passed since it was made, for those who show progress.
+    passed: Arc<AtomicU64>,
 }
 
 impl Fenced {
+    /// Of the version whose tables this database sees.
     #[must_use]
-    pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), announcer: Announcer::start(database) }
+    pub(crate) fn new(database: &Database, version: i32) -> Self {
+        Self { database: database.clone(), announcer: Announcer::start(database), version, passed: Arc::default() }
+    }
+
+    /// Counts what it passes there from now on.
+    pub(crate) fn counted_by(self, passed: &Arc<AtomicU64>) -> Self {
+        Self { passed: passed.clone(), ..self }
     }
 }
 
 impl<C: Write> Store<C> for Fenced {
+    fn version(&self) -> i32 {
+        self.version
+    }
+
     async fn positions(
         &self,
         projection: &'static str,
@@ -98,8 +117,13 @@ impl<C: Write> Store<C> for Fenced {
         dead_letter::insert(&mut transaction, projection, &commit.dead_letters).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
+        self.passed.fetch_add(commit.advances.iter().map(passed).sum(), Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn passed(advance: &Advance) -> u64 {
+    u64::try_from(advance.end - advance.start).unwrap_or(0)
 }
 
 /// Moves every position; false when one does not stand where the batch starts.

@@ -6,6 +6,7 @@
 //! | write what a fold changed, exactly once | `checkpoint.rs`, and each model's `write.rs` |
 //! | answer questions | each model's `read.rs`, statements in `queries/<model>/<verb>.sql` |
 //! | know how far a projection is, and wait for it | [`Applied`] |
+//! | fold again beside the live tables, compare, swap | [`versions`] |
 //!
 //! Tables are made by `migrations/`, which are never edited once released.
 
@@ -17,8 +18,9 @@ mod database;
 mod dead_letter;
 pub mod locations;
 pub mod people;
+pub mod versions;
 
-pub use applied::{Applied, Late};
+pub use applied::{Applied, Late, View};
 pub use checkpoint::{Checkpoint, Fenced, Write, checkpoints};
 pub use config::Config;
 pub use database::{Database, DatabaseError};

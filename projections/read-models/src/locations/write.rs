@@ -10,7 +10,12 @@
 //! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
 //! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
-use crate::{Write, copy::CopyRows, dead_letter};
+use crate::{
+    Write,
+    copy::CopyRows,
+    dead_letter,
+    versions::{ReadModel, Table},
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -39,6 +44,26 @@ pub struct LocationChanges {
     pub erased: BTreeMap<String, i32>,
     /// Person id to index into `history`. In key order, so that transactions take row locks in the same order.
     pub current: BTreeMap<String, usize>,
+}
+
+impl ReadModel for LocationChanges {
+    const TABLES: &'static [Table] = &[
+        Table {
+            name: "location_history",
+            rows: include_str!("../../queries/locations/rows_history.sql"),
+            only_appended: true,
+        },
+        Table {
+            name: "current_location",
+            rows: include_str!("../../queries/locations/rows_current.sql"),
+            only_appended: false,
+        },
+        Table {
+            name: "erased_person",
+            rows: include_str!("../../queries/locations/rows_erased.sql"),
+            only_appended: false,
+        },
+    ];
 }
 
 impl Write for LocationChanges {

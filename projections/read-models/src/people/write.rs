@@ -1,6 +1,9 @@
 //! Writes what a batch changed about people: one upsert, and the removal of those who were erased.
 
-use crate::{Write, dead_letter};
+use crate::{
+    Write, dead_letter,
+    versions::{ReadModel, Table},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -23,6 +26,11 @@ pub struct PersonRow {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeopleChanges {
     pub people: BTreeMap<String, Option<PersonRow>>,
+}
+
+impl ReadModel for PeopleChanges {
+    const TABLES: &'static [Table] =
+        &[Table { name: "person", rows: include_str!("../../queries/people/rows.sql"), only_appended: false }];
 }
 
 impl Write for PeopleChanges {
