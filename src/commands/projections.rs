@@ -55,7 +55,7 @@ pub(crate) struct Numbered {
     named: Named,
     /// Which version, as `projections status` shows it
     #[arg(value_name = "VERSION", value_parser = clap::value_parser!(i32).range(1..))]
-    version: i32,
+    number: i32,
 }
 
 impl Named {

@@ -12,3 +12,4 @@ mod exactly_once;
 mod harness;
 mod poison;
 mod reading;
+mod rebuild;

@@ -212,8 +212,9 @@ impl Reader {
             (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)), GivenUp::default());
         let connect = |source| ReaderError::Connect { source };
         let client = config.consumer("foldstream-replay", "foldstream-replay-never-joined");
-        // Nobody ever joins, so there is nothing to hand to the receiver.
-        let hooks = Hooks::new(sender.clone(), Vec::new());
+        // Nobody ever joins, so there is nothing to hand to the receiver; a sender of its events that outlived the thread
+        // would keep it waiting for more.
+        let hooks = Hooks::new(mpsc::channel(1).0, Vec::new());
         let consumer: Arc<BaseConsumer<Hooks>> = Arc::new(client.create_with_context(hooks).map_err(connect)?);
         let reading = BoundedThread {
             consumer: consumer.clone(),

@@ -22,14 +22,14 @@ struct Done {
 pub(super) async fn activate(numbered: &Numbered, arguments: &Arguments) -> Result<()> {
     let projection = numbered.named.known()?.flow.service;
     let database = Database::connect(&arguments.database)?;
-    let before = versions::activate(&database, projection, numbered.version, PATIENCE).await?;
-    print(numbered, Done { projection, version: numbered.version, done: "active", before: Some(before.version) })
+    let before = versions::activate(&database, projection, numbered.number, PATIENCE).await?;
+    print(numbered, Done { projection, version: numbered.number, done: "active", before: Some(before.version) })
 }
 
 pub(super) async fn discard(numbered: &Numbered, arguments: &Arguments) -> Result<()> {
     let known = numbered.named.known()?;
     let database = Database::connect(&arguments.database)?;
-    let dropped = (known.discard)(&database, numbered.version).await?;
+    let dropped = (known.discard)(&database, numbered.number).await?;
     print(numbered, Done { projection: known.flow.service, version: dropped.version, done: "dropped", before: None })
 }
 
