@@ -6,6 +6,7 @@
 mod commands;
 mod environment;
 mod output;
+mod projections;
 mod services;
 
 use anyhow::{Context, Result};
@@ -44,7 +45,7 @@ enum Command {
     /// Our schemas and the registry
     #[command(subcommand)]
     Schemas(commands::schemas::Action),
-    /// How far the projections are
+    /// How far the projections are, and folding one again beside the live tables
     #[command(subcommand)]
     Projections(commands::projections::Action),
     /// How far the processors are

@@ -13,7 +13,7 @@
 use crate::lookups::Lookups;
 use foldstream_events::{Flow, Position, Positions, Topic};
 use foldstream_read_models::{
-    Applied, Checkpoint, Database, DatabaseError, Late,
+    Applied, Database, DatabaseError, Late, View,
     dead_letters::{Held, held},
 };
 use foldstream_wire::BrowserError;
@@ -69,14 +69,14 @@ impl Arrival {
         foldstream_events::TOPICS.iter().map(|topic| topic.name).filter(|topic| self.leads(topic, projection)).collect()
     }
 
-    /// Waits until a projection has folded everything these positions led to; gives how far it is. Of several positions
-    /// in a partition the last one counts.
+    /// Waits until a projection has folded everything these positions led to; gives how far it is, and its tables. Of
+    /// several positions in a partition the last one counts.
     pub(crate) async fn wait(
         &self,
         projection: &'static str,
         after: &Positions,
         deadline: Instant,
-    ) -> Result<Arc<Vec<Checkpoint>>, NotArrived> {
+    ) -> Result<View, NotArrived> {
         let mut here = Positions::default();
         let mut passed = BTreeSet::new();
         let mut next: Vec<Position> = after.iter().collect();

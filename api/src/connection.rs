@@ -50,7 +50,7 @@ pub(crate) async fn list(State(api): State<Api>, PathId(id): PathId, uri: Uri) -
     let freshness = Freshness::read(&mut parameters, &api, READS_BOTH);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let database = &api.parts.database;
+    let database = &standing.database;
     known(database, &id).await?;
     let proximity = Proximity {
         person_id: &id,

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 const MAX_VIOLATIONS: usize = 100;
 
+pub(crate) const TIME_RULE: &str =
+    "a time is ISO 8601, as in 2026-01-01T12:00:00Z, in the years 1 to 9999; without an offset it is UTC";
+
 /// Everything that is wrong with a body.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -108,11 +111,7 @@ impl<'a> Fields<'a> {
     /// A time, to the microsecond.
     pub(crate) fn time(&self, name: &str) -> Result<DateTime<Utc>, Violation> {
         let (field, value) = self.field(name, "a time")?;
-        value.as_str().and_then(time).ok_or_else(|| {
-            let rule =
-                "a time is ISO 8601, as in 2026-01-01T12:00:00Z, in the years 1 to 9999; without an offset it is UTC";
-            Violation::new(field, text_of(value), rule)
-        })
+        value.as_str().and_then(time).ok_or_else(|| Violation::new(field, text_of(value), TIME_RULE))
     }
 }
 
@@ -123,7 +122,8 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
+/// A time, to the microsecond; [`TIME_RULE`] says which texts are one.
+pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     let with_offset = DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc));
     let without = || {
         ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::{http::HeaderValue, response::Response};
 use foldstream_events::{LOCATIONS, PERSON_PROFILES, Position, Positions, Topic, Violation};
-use foldstream_read_models::{Checkpoint, Late};
+use foldstream_read_models::{Checkpoint, Database, Late, View};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -63,10 +63,11 @@ pub(crate) struct Freshness {
     wait: Duration,
 }
 
-/// How far the read models of an answer are.
+/// How far the read models of an answer are, and the tables that are so far.
 #[derive(Debug)]
 pub(crate) struct Standing {
     found: Vec<(&'static ReadModel, Arc<Vec<Checkpoint>>)>,
+    pub(crate) database: Database,
 }
 
 impl Freshness {
@@ -84,15 +85,25 @@ impl Freshness {
         // Asked for now, so that it is there when the answer is made.
         self.reads.iter().for_each(|model| api.log_ends.look(model.topic));
         let deadline = Instant::now() + self.wait;
-        let mut found = Vec::with_capacity(self.reads.len());
-        for model in self.reads {
-            let checkpoints = match api.arrival.wait(model.projection, &self.after, deadline).await {
-                Ok(checkpoints) => checkpoints,
-                Err(not_arrived) => return Err(problem(not_arrived, &self.after)),
+        loop {
+            let mut found: Vec<(&'static ReadModel, View)> = Vec::with_capacity(self.reads.len());
+            for model in self.reads {
+                match api.arrival.wait(model.projection, &self.after, deadline).await {
+                    Ok(view) => found.push((*model, view)),
+                    Err(not_arrived) => return Err(problem(not_arrived, &self.after)),
+                }
+            }
+            let Some(database) = found.last().map(|(_, view)| view.database.clone()) else {
+                return Err(Problem::Internal {
+                    cause: Arc::new(std::io::Error::other("an answer stands on nothing")),
+                });
             };
-            found.push((*model, checkpoints));
+            // Readers were shown other tables in the midst of it: what was waited for may not be in those.
+            if found.iter().all(|(_, view)| view.database.sees_the_same(&database)) {
+                let found = found.into_iter().map(|(model, view)| (model, view.checkpoints)).collect();
+                return Ok(Standing { found, database });
+            }
         }
-        Ok(Standing { found })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP API: tables -> people.
 //!
-//! Reads: the tables of the read models (`person`, `location_history`); `person-outcomes`, for those who wait for a
+//! Reads: the tables of the read models (`person`, `location_history`, `current_location`); `person-outcomes`, for those who wait for a
 //! decision; any topic, for `GET /messages`.
 //! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
@@ -52,7 +52,7 @@ use std::sync::Arc;
 /// The edges of this service. `GET /messages` looks at any topic without depending on one.
 pub const FLOW: Flow = Flow {
     service: "api",
-    reads: &["person", "location_history", "person-outcomes"],
+    reads: &["person", "location_history", "current_location", "person-outcomes"],
     writes: &["person-commands", "locations"],
     keeps_keys: false,
 };

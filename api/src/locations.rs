@@ -1,6 +1,7 @@
-//! Locations read: `/api/locations`, `/api/locations/{id}`, `/api/persons/{id}/locations`.
+//! Locations read: `/api/locations`, `/api/locations/current`, `/api/locations/{id}`, `/api/persons/{id}/locations`.
 //!
-//! Everybody's newest first, a person's own oldest first; pages by (time, id). How they are written: `reports.rs`.
+//! Everybody's newest first, a person's own oldest first; pages by (time, id). Where everybody is, or was at a time: one
+//! location each, pages by person. How they are written: `reports.rs`.
 
 use crate::{
     freshness::{AFTER, Freshness, FreshnessParameters, READS_BOTH, READS_HISTORY, WAIT_MS},
@@ -21,6 +22,8 @@ use foldstream_events::Violation;
 use foldstream_read_models::locations::{self, Location, Page, PageEnd, Paging, Window};
 use uuid::Uuid;
 
+const AS_OF: &str = "as_of";
+
 /// Locations of everybody, newest first
 #[utoipa::path(get, path = "/api/locations", tag = "locations", params(PageParameters, FreshnessParameters),
     responses((status = 200, description = "A page of locations", body = Vec<LocationResource>)))]
@@ -30,8 +33,40 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     let freshness = Freshness::read(&mut parameters, &api, READS_HISTORY);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let found = locations::list(&api.parts.database, Paging { after: page.after, limit: page.limit }).await?;
+    let found = locations::list(&standing.database, Paging { after: page.after, limit: page.limit }).await?;
     Ok(standing.tell(&api, paged(&page, found)?).await)
+}
+
+/// Where each person is, or was at a time
+///
+/// One location a person, in the order of the persons' ids: the latest reported, or, with `as_of`, the latest of those
+/// that are not later than that. Whoever had none by then is left out. It is the time of the report that counts, not of
+/// its arrival, so a late report changes what an earlier time answers.
+#[utoipa::path(get, path = "/api/locations/current", tag = "locations",
+    params(
+        ("as_of" = Option<String>, Query, description = "A time, ISO 8601; now when not given",
+            example = "2026-01-01T12:00:00Z"),
+        PageParameters, FreshnessParameters),
+    responses((status = 200, description = "A page of locations", body = Vec<LocationResource>)))]
+pub(crate) async fn list_current(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[AS_OF, LIMIT, CURSOR, AFTER, WAIT_MS]);
+    let as_of = parameters.time(AS_OF);
+    let page: PageRequest<String> = PageRequest::read(&mut parameters, 1..=1000, 100);
+    let freshness = Freshness::read(&mut parameters, &api, READS_HISTORY);
+    parameters.finish()?;
+    let standing = freshness.reached(&api).await?;
+    let after = page.after.as_deref();
+    let mut found = locations::list_current(&standing.database, as_of, after, page.limit + 1).await?;
+    // The one row more only tells that there is another page.
+    let more = found.len() > page.limit as usize;
+    found.truncate(page.limit as usize);
+    let end = found.last().filter(|_| more).map(|location| location.person_id.clone());
+    let content: Vec<LocationResource> = found.into_iter().map(LocationResource::from).collect();
+    let mut response = json(StatusCode::OK, &content)?;
+    if let Some(link) = end.and_then(|end| page.link(&end)) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(standing.tell(&api, response).await)
 }
 
 /// Locations of a person, oldest first
@@ -49,7 +84,7 @@ pub(crate) async fn list_of_person(State(api): State<Api>, PathId(id): PathId, u
     let freshness = Freshness::read(&mut parameters, &api, READS_BOTH);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let database = &api.parts.database;
+    let database = &standing.database;
     known(database, &id).await?;
     let paging = Paging { after: page.after, limit: page.limit };
     let found = locations::list_of_person(database, &id, window, paging).await?;
@@ -72,7 +107,7 @@ pub(crate) async fn find(
     let freshness = Freshness::read(&mut parameters, &api, READS_HISTORY);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let found = locations::find(&api.parts.database, event_id).await?;
+    let found = locations::find(&standing.database, event_id).await?;
     let location = found
         .ok_or_else(|| Problem::NotFound(Violation::new("id", &id, "must be the id of a location that is known")))?;
     Ok(standing.tell(&api, tagged(&headers, event_id, &LocationResource::from(location))?).await)

@@ -28,7 +28,7 @@ use utoipa::{
     ),
     paths(
         persons::list, persons::create, persons::find, persons::change, persons::erase, commands::outcome, locations::list_of_person, connection::list,
-        locations::list, reports::create, locations::find,
+        locations::list, locations::list_current, reports::create, locations::find,
         messages::list, dead_letters::list,
         health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
     ),

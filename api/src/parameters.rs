@@ -4,12 +4,15 @@
 //! the request with everything that was noted. A name the route does not know is refused too: a mistyped filter must
 //! not answer with everything. Nothing may be asked of a dependency before `finish`.
 
-use crate::problem::Problem;
+use crate::{
+    fields::{TIME_RULE, time},
+    problem::Problem,
+};
 use axum::{
     extract::{FromRequestParts, Path},
     http::{Uri, request},
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use foldstream_events::{Violation, checked_id};
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 use url::form_urlencoded;
@@ -104,6 +107,13 @@ impl Parameters {
         let text = self.text(name)?;
         let checked = day(text)
             .ok_or_else(|| Violation::new(name, text, format!("{name} is a day that exists, written YYYY-MM-DD")));
+        self.check(checked)
+    }
+
+    /// A moment, as in a body.
+    pub(crate) fn time(&mut self, name: &str) -> Option<DateTime<Utc>> {
+        let text = self.text(name)?;
+        let checked = time(text).ok_or_else(|| Violation::new(name, text, TIME_RULE));
         self.check(checked)
     }
 

@@ -59,7 +59,7 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     let freshness = Freshness::read(&mut parameters, &api, READS_PEOPLE);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let mut found = people::list(&api.parts.database, page.after.as_deref(), page.limit + 1).await?;
+    let mut found = people::list(&standing.database, page.after.as_deref(), page.limit + 1).await?;
     // The one row more only tells that there is another page.
     let more = found.len() > page.limit as usize;
     found.truncate(page.limit as usize);
@@ -87,7 +87,7 @@ pub(crate) async fn find(
     let freshness = Freshness::read(&mut parameters, &api, READS_PEOPLE);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let person = known(&api.parts.database, &id).await?;
+    let person = known(&standing.database, &id).await?;
     let event_id = person.event_id;
     Ok(standing.tell(&api, tagged(&headers, event_id, &PersonResource::from(person))?).await)
 }
@@ -144,10 +144,10 @@ pub(crate) async fn change(
         return answer.pending(&asked, &id);
     }
     let after = Positions::from_iter([answer.command.clone()]);
-    if api.arrival.wait(PEOPLE.projection, &after, asked.deadline).await.is_err() {
+    let Ok(view) = api.arrival.wait(PEOPLE.projection, &after, asked.deadline).await else {
         return answer.pending(&asked, &id);
-    }
-    let person = known(&api.parts.database, &id).await?;
+    };
+    let person = known(&view.database, &id).await?;
     Ok(answer.placed(json(StatusCode::OK, &PersonResource::from(person))?))
 }
 

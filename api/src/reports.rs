@@ -23,7 +23,7 @@ use foldstream_events::{
     LocationReported, LocationsEvent, Position, Positions, Violation, checked_accuracy, checked_id, checked_latitude,
     checked_longitude, new_event_id,
 };
-use foldstream_read_models::people;
+use foldstream_read_models::{View, people};
 use foldstream_wire::{PartitionRange, WriteError, Writer};
 use futures::{StreamExt, stream};
 use serde::Serialize;
@@ -151,10 +151,13 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
         first.entry(&report.person_id).or_insert(index);
     }
     let ids: Vec<&str> = first.keys().copied().collect();
-    let mut unknown = people::unknown(&api.parts.database, &ids).await?;
-    if !unknown.is_empty() && has_caught_up(api).await {
+    let shown = api.parts.applied.now(PEOPLE.projection).await?;
+    let mut unknown = people::unknown(&shown.database, &ids).await?;
+    if !unknown.is_empty()
+        && let Some(caught_up) = caught_up(api).await
+    {
         // Registered a moment ago, perhaps: nobody is called unknown by a read model that is behind.
-        unknown = people::unknown(&api.parts.database, &ids).await?;
+        unknown = people::unknown(&caught_up.database, &ids).await?;
     }
     let mut findings = Findings::default();
     for id in &unknown {
@@ -165,17 +168,17 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
     findings.none()
 }
 
-/// Waits until the people who are on the log now are in the read model, and says whether that took any waiting.
-async fn has_caught_up(api: &Api) -> bool {
+/// Waits until the people who are on the log now are in the read model; none when that takes too long.
+async fn caught_up(api: &Api) -> Option<View> {
     let deadline = Instant::now() + Duration::from_millis(DEFAULT_WAIT_MS);
-    let Ok(Ok(ranges)) = timeout_at(deadline, api.parts.browser.ranges(PEOPLE.topic.name)).await else { return false };
+    let Ok(Ok(ranges)) = timeout_at(deadline, api.parts.browser.ranges(PEOPLE.topic.name)).await else { return None };
     let last = |range: PartitionRange| Position {
         topic: PEOPLE.topic.name.to_owned(),
         partition: range.partition,
         offset: range.end - 1,
     };
     let positions: Positions = ranges.into_iter().filter(|range| range.end > range.low).map(last).collect();
-    api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.is_ok()
+    api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.ok()
 }
 
 /// Appends in the order of the reports and says how far each partition came.

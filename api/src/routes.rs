@@ -33,6 +33,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/persons/{id}/locations", get(locations::list_of_person))
         .route("/api/persons/{id}/connection", get(connection::list))
         .route("/api/locations", get(locations::list).post(reports::create))
+        .route("/api/locations/current", get(locations::list_current))
         .route("/api/locations/{id}", get(locations::find))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/messages", get(messages::list))

@@ -1,78 +1,76 @@
-//! `foldstream projections`: how far each projection is.
+//! `foldstream projections`: how far each is, and folding one again beside the tables that are read.
 
-use crate::{Arguments, output::Output};
+mod progress;
+mod rebuild;
+mod status;
+mod swap;
+
+use crate::{
+    Arguments,
+    output::Output,
+    projections::{self, Known, PROJECTIONS},
+};
 use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
-use foldstream_read_models::{Checkpoint, Database, checkpoints};
-use foldstream_wire::{Browser, BrowserError};
-use serde::Serialize;
-use std::collections::HashMap;
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
-    /// Position, end of the log and lag of every partition
+    /// Every version of each projection: position, end of the log, lag and rate of every partition
     Status(Output),
+    /// Fold everything again into a new version beside the live one, compare both, and have it folded from then on
+    ///
+    /// Killed or stopped, it goes on where it was when it is run again. Readers are not shown the new version until it is
+    /// activated.
+    Rebuild(RebuildOptions),
+    /// Fold everything again and compare the rows with those that are read; one at a time for each projection
+    ///
+    /// Exits with an error that names the first differing keys where they are not the same.
+    Verify(Named),
+    /// Show readers another version; the same with the older version goes back
+    Activate(Numbered),
+    /// Remove a version that readers are not shown
+    Drop(Numbered),
 }
 
-#[derive(Debug, Serialize)]
-struct Status {
-    projection: String,
-    topic: String,
-    partition: i32,
-    next_offset: i64,
-    end_offset: i64,
-    lag_records: i64,
-    /// Seconds since the newest folded record was appended, where records are waiting; else 0.
-    lag_seconds: i64,
-    appended_at: Option<DateTime<Utc>>,
+#[derive(clap::Args, Debug)]
+pub(crate) struct Named {
+    /// Which projection
+    #[arg(value_name = "NAME", value_parser = projections::names())]
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct RebuildOptions {
+    #[command(flatten)]
+    named: Named,
+    /// The new version is meant to differ: hand it over whatever the comparison finds
+    #[arg(long)]
+    expect_changes: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Numbered {
+    #[command(flatten)]
+    named: Named,
+    /// Which version, as `projections status` shows it
+    #[arg(value_name = "VERSION", value_parser = clap::value_parser!(i32).range(1..))]
+    number: i32,
+}
+
+impl Named {
+    fn known(&self) -> Result<&'static Known> {
+        let found = PROJECTIONS.iter().find(|known| known.flow.service == self.name);
+        found.with_context(|| format!("{} is no projection", self.name))
+    }
 }
 
 pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
-    let Action::Status(output) = action;
-    let database = Database::connect(&arguments.database)?;
-    let checkpoints = checkpoints(&database).await.context("cannot read the positions: is the database migrated?")?;
-    let ends = ends(&Browser::new(&arguments.wire), &checkpoints).await?;
-    let now = Utc::now();
-    let all: Vec<Status> = checkpoints.into_iter().map(|checkpoint| status(checkpoint, &ends, now)).collect();
-    let rows = all.iter().map(|status| {
-        vec![
-            status.projection.clone(),
-            format!("{}:{}", status.topic, status.partition),
-            status.next_offset.to_string(),
-            status.end_offset.to_string(),
-            status.lag_records.to_string(),
-            status.lag_seconds.to_string(),
-        ]
-    });
-    let headings = ["projection", "partition", "next offset", "end", "lag (records)", "lag (seconds)"];
-    output.print(&all, &headings, rows.collect())
-}
-
-type Ends = HashMap<(String, i32), i64>;
-
-async fn ends(browser: &Browser, checkpoints: &[Checkpoint]) -> Result<Ends, BrowserError> {
-    let mut ends = Ends::new();
-    for checkpoint in checkpoints {
-        if !ends.contains_key(&(checkpoint.topic.clone(), checkpoint.partition)) {
-            let ranges = browser.ranges(&checkpoint.topic).await?;
-            ends.extend(ranges.into_iter().map(|range| ((checkpoint.topic.clone(), range.partition), range.end)));
-        }
-    }
-    Ok(ends)
-}
-
-fn status(checkpoint: Checkpoint, ends: &Ends, now: DateTime<Utc>) -> Status {
-    let end_offset = ends.get(&(checkpoint.topic.clone(), checkpoint.partition)).copied().unwrap_or(0);
-    let lag_records = (end_offset - checkpoint.next_offset).max(0);
-    let age = checkpoint.appended_at.map_or(0, |appended_at| (now - appended_at).num_seconds().max(0));
-    Status {
-        projection: checkpoint.projection,
-        topic: checkpoint.topic,
-        partition: checkpoint.partition,
-        next_offset: checkpoint.next_offset,
-        end_offset,
-        lag_records,
-        lag_seconds: if lag_records == 0 { 0 } else { age },
-        appended_at: checkpoint.appended_at,
+    match action {
+        Action::Status(output) => status::run(*output, arguments).await,
+        Action::Rebuild(options) => rebuild::rebuild(options, arguments).await,
+        Action::Verify(named) => rebuild::verify(named, arguments).await,
+        Action::Activate(numbered) => swap::activate(numbered, arguments).await,
+        Action::Drop(numbered) => swap::discard(numbered, arguments).await,
     }
 }

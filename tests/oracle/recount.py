@@ -27,11 +27,12 @@ def decode_type(message):
 def poison(connection, topic):
     """Positions that a projection put aside, or that wait behind one: they are in no table, and must be listed here."""
     rows = connection.execute(
-        """select partition, "offset" from dead_letter where topic = %(topic)s and not settled
+        """select partition, "offset" from dead_letter
+        where topic = %(topic)s and not settled and position('/' in projection) = 0
         union all
         select letter.partition, parked."offset"
         from parked_record as parked join dead_letter as letter on letter.id = parked.dead_letter_id
-        where letter.topic = %(topic)s""",
+        where letter.topic = %(topic)s and position('/' in letter.projection) = 0""",
         {"topic": topic},
     ).fetchall()
     assert len(rows) == len(set(rows)), "a record is put aside twice"

@@ -31,5 +31,6 @@ mod parked;
 mod poison;
 mod proxy;
 mod reading;
+mod rebuild;
 mod timers;
 mod zombies;

@@ -110,6 +110,8 @@ async fn bad_parameters_are_refused_with_their_names() {
         ("/api/persons/%ff".to_owned(), &["id"]),
         (format!("/api/persons/{}", "x".repeat(129)), &["id"]),
         ("/api/locations?cursor=AAAA".to_owned(), &["cursor"]),
+        ("/api/locations/current?as_of=yesterday".to_owned(), &["as_of"]),
+        ("/api/locations/current?as_of=2026-02-30T00:00:00Z&limit=0".to_owned(), &["as_of", "limit"]),
         ("/api/locations/17".to_owned(), &["id"]),
         (format!("/api/locations/{ID}?after=orders:0:0"), &["after"]),
         ("/api/persons/p1/locations?start_date=2026-02-30".to_owned(), &["start_date"]),

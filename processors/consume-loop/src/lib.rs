@@ -19,8 +19,8 @@ mod waiting;
 
 pub use decider::{Decider, Decision, TimerFired, run_decider};
 pub use projection::{
-    Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, Settlement, Step, Store, StoreError,
-    StoredRecord, run_projection,
+    Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, ReplayError, Settlement, Step, Store,
+    StoreError, StoredRecord, replay, run_projection,
 };
 pub use sessions::Service;
 

@@ -40,20 +40,33 @@
 //! Parked records are stored without their headers: no fold looks at them, and a record that becomes a dead letter has
 //! them read again from the topic, like every dead letter.
 //!
+//! # Versions, and folding again
+//!
+//! A projection may be folded into several stores at once, its versions. Each has rows and positions of its own and so a
+//! loop, a fence and a consumer group of its own; none knows of the others ([`Store::version`]). [`replay`] folds what is
+//! there already, from the store's positions up to given ends, by the same session over a reader that is in no group:
+//! there is one meaning of a batch, whoever asks for it.
+//!
 //! Not here: SQL (see `foldstream-read-models`), and what an event means (each projection's `apply.rs`).
 
 mod folding;
 mod parking;
 mod redriving;
 mod refolding;
+mod replaying;
 mod session;
 
+pub use replaying::{ReplayError, replay};
 pub use session::run_projection;
 
 use crate::DeadLetter;
 use foldstream_events::{Flow, TopicEvent};
 use foldstream_wire::{Recorded, TopicPartition};
-use std::error::Error;
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
 
 /// A fold of topics into tables.
 pub trait Projection: Send + Sync + 'static {
@@ -179,6 +192,11 @@ pub enum Outcome {
 
 /// Where rows and positions live together.
 pub trait Store<C>: Send + Sync + 'static {
+    /// Which version of the projection it holds; each version has a consumer group of its own.
+    fn version(&self) -> i32 {
+        FIRST_VERSION
+    }
+
     /// Where each partition starts; a partition never seen starts at 0.
     fn positions(
         &self,
@@ -214,6 +232,20 @@ pub trait Store<C>: Send + Sync + 'static {
         projection: &'static str,
         settlement: &Settlement<'_, C>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The version that is there from the beginning.
+const FIRST_VERSION: i32 = 1;
+
+/// The name of a version of a projection: the first bears the projection's own.
+fn name_of_version(projection: &'static str, version: i32) -> &'static str {
+    static NAMES: Mutex<BTreeMap<(&str, i32), &'static str>> = Mutex::new(BTreeMap::new());
+    if version == FIRST_VERSION {
+        return projection;
+    }
+    // Kept as long as the process: names label groups and metrics, and there are a handful of versions.
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry((projection, version)).or_insert_with(|| Box::leak(format!("{projection}-v{version}").into_boxed_str()))
 }
 
 /// Why a store did not do what it was asked.

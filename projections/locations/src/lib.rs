@@ -5,9 +5,9 @@
 
 mod apply;
 
-use foldstream_consume_loop::{Service, run_projection};
+use foldstream_consume_loop::Service;
 use foldstream_events::Flow;
-use foldstream_read_models::{Database, Fenced};
+use foldstream_read_models::{Database, versions::fold_versions};
 
 pub use apply::Locations;
 
@@ -19,5 +19,5 @@ pub const FLOW: Flow = Flow {
 };
 
 pub async fn run(service: Service, database: &Database) {
-    run_projection::<Locations, _>(service, Fenced::new(database)).await;
+    fold_versions::<Locations>(service, database).await;
 }

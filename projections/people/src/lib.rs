@@ -4,9 +4,9 @@
 
 mod apply;
 
-use foldstream_consume_loop::{Service, run_projection};
+use foldstream_consume_loop::Service;
 use foldstream_events::Flow;
-use foldstream_read_models::{Database, Fenced};
+use foldstream_read_models::{Database, versions::fold_versions};
 
 pub use apply::People;
 
@@ -14,5 +14,5 @@ pub const FLOW: Flow =
     Flow { service: "people-projection", reads: &["person-profiles"], writes: &["person"], keeps_keys: true };
 
 pub async fn run(service: Service, database: &Database) {
-    run_projection::<People, _>(service, Fenced::new(database)).await;
+    fold_versions::<People>(service, database).await;
 }

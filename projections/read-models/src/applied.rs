@@ -4,8 +4,16 @@
 //! NOTIFY inside the folding transactions would serialise all their commits. One task per reading process listens,
 //! reads all checkpoints once and wakes every waiter; it also looks every 500 ms, so a lost wake-up costs half a
 //! second and never an answer. A thousand waiters cost the database what one costs.
+//!
+//! Which version of each projection readers are shown comes in the same look as where it stands, and a [`View`] holds
+//! both: whoever waited for a position reads the tables that have reached it. When another version is made active, the
+//! next look opens a pool on its tables; the old pool closes when the last view of it is dropped.
 
-use crate::{Checkpoint, Database, DatabaseError, checkpoint::checkpoints};
+use crate::{
+    Checkpoint, Database, DatabaseError,
+    database::{PUBLIC, Purpose},
+};
+use chrono::{DateTime, Utc};
 use foldstream_events::Positions;
 use sqlx::postgres::PgListener;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -15,9 +23,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-const CHANNEL: &str = "foldstream_applied";
+pub(crate) const CHANNEL: &str = "foldstream_applied";
 const COALESCE: Duration = Duration::from_millis(20);
-const RECHECK: Duration = Duration::from_millis(500);
+pub(crate) const RECHECK: Duration = Duration::from_millis(500);
 
 /// Says on the channel that a projection moved; cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,7 +69,22 @@ pub struct Applied {
     latest: watch::Receiver<Latest>,
 }
 
-type Latest = Option<Result<Arc<Vec<Checkpoint>>, Arc<DatabaseError>>>;
+type Latest = Option<Result<Shown, Arc<DatabaseError>>>;
+
+/// What readers are shown since the last look.
+#[derive(Debug, Clone)]
+struct Shown {
+    database: Database,
+    checkpoints: Arc<Vec<Checkpoint>>,
+}
+
+/// Where a projection stands, and the tables that stand there.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The active version of every projection: what it holds is at least as new as the checkpoints.
+    pub database: Database,
+    pub checkpoints: Arc<Vec<Checkpoint>>,
+}
 
 /// Why a wait ended without the positions.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +108,7 @@ impl Applied {
     }
 
     /// Where this projection stands.
-    pub async fn now(&self, projection: &str) -> Result<Arc<Vec<Checkpoint>>, Late> {
+    pub async fn now(&self, projection: &str) -> Result<View, Late> {
         let mut latest = self.latest.clone();
         // The first look may still be under way.
         let found = timeout(RECHECK * 4, latest.wait_for(Option::is_some)).await;
@@ -94,15 +117,10 @@ impl Applied {
     }
 
     /// Waits until the projection has folded every one of these positions, at the latest until the deadline.
-    pub async fn wait_for(
-        &self,
-        projection: &str,
-        positions: &Positions,
-        deadline: Instant,
-    ) -> Result<Arc<Vec<Checkpoint>>, Late> {
+    pub async fn wait_for(&self, projection: &str, positions: &Positions, deadline: Instant) -> Result<View, Late> {
         let mut latest = self.latest.clone();
         let has_come = |found: &Latest| match found {
-            Some(Ok(all)) => reached(all, projection, positions),
+            Some(Ok(shown)) => reached(&shown.checkpoints, projection, positions),
             _ => false,
         };
         let found = timeout_at(deadline, latest.wait_for(has_come)).await.map(|found| found.map(|found| found.clone()));
@@ -110,17 +128,18 @@ impl Applied {
             Ok(Ok(found)) => of_projection(found, projection),
             // Time is up, or the watch ended with the process.
             _ => match of_projection(self.latest.borrow().clone(), projection) {
-                Ok(checkpoints) => Err(Late::Behind { checkpoints }),
+                Ok(view) => Err(Late::Behind { checkpoints: view.checkpoints }),
                 Err(late) => Err(late),
             },
         }
     }
 }
 
-fn of_projection(latest: Latest, projection: &str) -> Result<Arc<Vec<Checkpoint>>, Late> {
+fn of_projection(latest: Latest, projection: &str) -> Result<View, Late> {
     match latest {
-        Some(Ok(all)) => {
-            Ok(Arc::new(all.iter().filter(|checkpoint| checkpoint.projection == projection).cloned().collect()))
+        Some(Ok(Shown { database, checkpoints })) => {
+            let of_it = checkpoints.iter().filter(|checkpoint| checkpoint.projection == projection);
+            Ok(View { database, checkpoints: Arc::new(of_it.cloned().collect()) })
         }
         Some(Err(error)) => Err(Late::Unknown(error)),
         None => Err(Late::Behind { checkpoints: Arc::default() }),
@@ -139,14 +158,61 @@ fn reached(checkpoints: &[Checkpoint], projection: &str, positions: &Positions) 
     })
 }
 
+/// A row of a look: a partition of an active version, or no partition where it has folded nothing yet.
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    projection: String,
+    schema_name: String,
+    topic: Option<String>,
+    partition: Option<i32>,
+    next_offset: Option<i64>,
+    appended_at: Option<DateTime<Utc>>,
+}
+
+/// One look: where every active version stands. `shown` is the pool readers have now, which stays as long as the active
+/// versions do.
+async fn look(database: &Database, shown: &Database) -> Result<Shown, DatabaseError> {
+    let rows: Vec<Row> = sqlx::query_as(include_str!("../queries/version/shown.sql"))
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("version/shown", error))?;
+    let schemas: BTreeSet<String> =
+        rows.iter().map(|row| row.schema_name.clone()).filter(|schema| schema != PUBLIC).collect();
+    let schemas: Vec<String> = schemas.into_iter().collect();
+    let database = match shown.hiding() == schemas.as_slice() {
+        true => shown.clone(),
+        false => {
+            tracing::info!(schemas = schemas.join(","), "readers are shown other versions");
+            database.within(&schemas, Purpose::Reading)
+        }
+    };
+    Ok(Shown { database, checkpoints: Arc::new(rows.into_iter().filter_map(Row::checkpoint).collect()) })
+}
+
+impl Row {
+    fn checkpoint(self) -> Option<Checkpoint> {
+        Some(Checkpoint {
+            projection: self.projection,
+            topic: self.topic?,
+            partition: self.partition?,
+            next_offset: self.next_offset?,
+            appended_at: self.appended_at,
+        })
+    }
+}
+
 async fn keep_watch(database: Database, sender: watch::Sender<Latest>) {
     let mut listener = None;
+    let mut shown = database.clone();
     loop {
         // Listening starts before looking, so nothing falls between the two.
         if listener.is_none() {
             listener = listen(&database).await;
         }
-        let found = checkpoints(&database).await.map(Arc::new).map_err(Arc::new);
+        let found = look(&database, &shown).await.map_err(Arc::new);
+        if let Ok(found) = &found {
+            shown = found.database.clone();
+        }
         sender.send_replace(Some(found));
         let started = Instant::now();
         match &mut listener {

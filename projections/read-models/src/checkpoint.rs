@@ -8,7 +8,13 @@ use chrono::{DateTime, Utc};
 use foldstream_consume_loop::{Advance, Asked, Commit, ParkedRecord, Settlement, Store, StoreError};
 use foldstream_wire::TopicPartition;
 use sqlx::PgConnection;
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// How far a projection is in one partition.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
@@ -21,7 +27,7 @@ pub struct Checkpoint {
     pub appended_at: Option<DateTime<Utc>>,
 }
 
-/// Every projection's checkpoints.
+/// Every projection's checkpoints, of the version readers are shown.
 pub async fn checkpoints(database: &Database) -> Result<Vec<Checkpoint>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/checkpoint/list.sql"))
         .fetch_all(database.pool())
@@ -36,6 +42,11 @@ pub trait Write: Send + Sync + 'static {
         projection: &'static str,
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Keys of whom nothing may be kept any more, dead letters included.
+    fn erased(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// The store of a projection: its tables and its positions in one database.
@@ -43,16 +54,37 @@ pub trait Write: Send + Sync + 'static {
 pub struct Fenced {
     database: Database,
     announcer: Announcer,
+    version: i32,
+    /// Offsets passed since it was made, for those who show progress.
+    passed: Arc<AtomicU64>,
 }
 
 impl Fenced {
+    /// Of the version whose tables this database sees.
     #[must_use]
-    pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), announcer: Announcer::start(database) }
+    pub(crate) fn new(database: &Database, version: i32) -> Self {
+        Self { database: database.clone(), announcer: Announcer::start(database), version, passed: Arc::default() }
+    }
+
+    /// Counts what it passes there from now on.
+    pub(crate) fn counted_by(self, passed: &Arc<AtomicU64>) -> Self {
+        Self { passed: passed.clone(), ..self }
+    }
+
+    /// Under which name it keeps its dead letters: those of all versions lie in one table.
+    fn owner_of_letters(&self, projection: &'static str) -> String {
+        match self.database.hiding().first() {
+            None => projection.to_owned(),
+            Some(schema) => format!("{projection}/{schema}"),
+        }
     }
 }
 
 impl<C: Write> Store<C> for Fenced {
+    fn version(&self) -> i32 {
+        self.version
+    }
+
     async fn positions(
         &self,
         projection: &'static str,
@@ -97,17 +129,20 @@ impl<C: Write> Store<C> for Fenced {
         // An erasure among the changes takes what waits along: so that is queued before, but for what is queued behind
         // the dead letters of this batch.
         let (new, stored): (Vec<&ParkedRecord>, Vec<_>) = commit.parked.iter().partition(|record| record.behind_new);
-        parked::release(&mut transaction, projection, &commit.released).await.map_err(for_store)?;
-        let mut queued = parked::insert(&mut transaction, projection, &stored).await.map_err(for_store)?;
+        let owner = self.owner_of_letters(projection);
+        parked::release(&mut transaction, &owner, &commit.released).await.map_err(for_store)?;
+        let mut queued = parked::insert(&mut transaction, &owner, &stored).await.map_err(for_store)?;
         commit.changes.write(projection, &mut transaction).await.map_err(for_store)?;
-        dead_letter::insert(&mut transaction, projection, &commit.dead_letters).await.map_err(for_store)?;
-        queued &= parked::insert(&mut transaction, projection, &new).await.map_err(for_store)?;
+        dead_letter::erase(&mut transaction, &owner, &commit.changes.erased()).await.map_err(for_store)?;
+        dead_letter::insert(&mut transaction, &owner, &commit.dead_letters).await.map_err(for_store)?;
+        queued &= parked::insert(&mut transaction, &owner, &new).await.map_err(for_store)?;
         if !queued {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Unparked { projection });
         }
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
+        self.passed.fetch_add(commit.advances.iter().map(passed).sum(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -116,7 +151,7 @@ impl<C: Write> Store<C> for Fenced {
         projection: &'static str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Vec<u8>)>, StoreError> {
-        parked::keys(self.database.pool(), projection, partitions).await.map_err(for_store)
+        parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)
     }
 
     async fn asked(
@@ -126,7 +161,9 @@ impl<C: Write> Store<C> for Fenced {
         most_records: usize,
     ) -> Result<Option<Asked>, StoreError> {
         let mut connection = self.database.pool().acquire().await.map_err(for_store)?;
-        parked::asked(&mut connection, projection, partitions, most_records).await.map_err(for_store)
+        parked::asked(&mut connection, &self.owner_of_letters(projection), partitions, most_records)
+            .await
+            .map_err(for_store)
     }
 
     async fn settle(&self, projection: &'static str, settlement: &Settlement<'_, C>) -> Result<(), StoreError> {
@@ -140,10 +177,16 @@ impl<C: Write> Store<C> for Fenced {
             return Err(StoreError::Unparked { projection });
         }
         settlement.changes.write(projection, &mut transaction).await.map_err(for_store)?;
+        let owner = self.owner_of_letters(projection);
+        dead_letter::erase(&mut transaction, &owner, &settlement.changes.erased()).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
         Ok(())
     }
+}
+
+fn passed(advance: &Advance) -> u64 {
+    u64::try_from(advance.end - advance.start).unwrap_or(0)
 }
 
 /// Moves every position; false when one does not stand where the batch starts.

@@ -17,7 +17,7 @@ pub struct Config {
     )]
     pub database_url: DatabaseUrl,
 
-    /// Most connections a process holds
+    /// Most connections a process holds for reading; each version of a projection that it folds takes three more
     #[arg(
         long = "database-connections",
         env = "FOLDSTREAM_DATABASE_CONNECTIONS",

@@ -6,12 +6,35 @@ use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
-/// Handle on the pool; cheap to clone.
+/// Where the migrations make tables: the first version of every projection, and all that is no version's.
+pub(crate) const PUBLIC: &str = "public";
+
+/// A process holds as many connections at most for each version it folds: one writes, one announces.
+const FOLDING_CONNECTIONS: u32 = 3;
+/// A load writes with several connections at once.
+const LOADING_CONNECTIONS: u32 = 8;
+
+/// Handle on a pool whose statements see the tables of certain schemas; cheap to clone. The connections are closed when
+/// the last handle is gone.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: PgPool,
+    options: PgConnectOptions,
+    most_connections: u32,
+    /// Those whose tables hide the ones in `public`.
+    schemas: Arc<[String]>,
+}
+
+/// What a pool beside the process's own is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Reading,
+    Folding,
+    /// Statements that take long, and transactions that need not be on disk when they are answered: a load that loses its
+    /// last ones goes on before them.
+    Loading,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +82,43 @@ impl Database {
             // Statements here are short; compiling one costs more than running it.
             ("jit", "off"),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(config.database_connections)
-            .acquire_timeout(Duration::from_secs(3))
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+        let pool = pool(&options, config.database_connections);
+        Ok(Self { pool, options, most_connections: config.database_connections, schemas: Arc::default() })
+    }
+
+    /// A pool of its own on the same database, whose statements see the tables of these schemas.
+    pub(crate) fn within(&self, schemas: &[String], purpose: Purpose) -> Self {
+        let mut path = schemas.to_vec();
+        path.retain(|schema| schema != PUBLIC);
+        let schemas = path.clone().into();
+        // Functions, PostGIS and what is no version's.
+        path.push(PUBLIC.to_owned());
+        let options = self.options.clone().options([("search_path", path.join(","))]);
+        let (most_connections, options) = match purpose {
+            Purpose::Reading => (self.most_connections, options),
+            Purpose::Folding => (FOLDING_CONNECTIONS, options),
+            Purpose::Loading => {
+                let slowly = [
+                    ("statement_timeout", "0"),
+                    ("synchronous_commit", "off"),
+                    ("maintenance_work_mem", "256MB"),
+                    ("work_mem", "64MB"),
+                ];
+                (LOADING_CONNECTIONS, options.options(slowly))
+            }
+        };
+        Self { pool: pool(&options, most_connections), options, most_connections, schemas }
+    }
+
+    /// Whether both see the tables of the same schemas.
+    #[must_use]
+    pub fn sees_the_same(&self, other: &Self) -> bool {
+        self.schemas == other.schemas
+    }
+
+    /// The schemas whose tables hide the ones in `public`.
+    pub(crate) fn hiding(&self) -> &[String] {
+        &self.schemas
     }
 
     /// Makes the tables. Safe to run by several processes at once.
@@ -79,6 +134,13 @@ impl Database {
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn pool(options: &PgConnectOptions, most_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(most_connections)
+        .acquire_timeout(Duration::from_secs(3))
+        .connect_lazy_with(options.clone())
 }
 
 /// What a failure means for a fold.

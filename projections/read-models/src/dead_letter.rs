@@ -48,6 +48,9 @@ pub(crate) async fn insert(
 /// Removes what is kept of records with these keys, what waits behind them and what is asked about them: whom they were
 /// about was erased.
 pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys: &[&str]) -> Result<(), sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
     let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
     sqlx::query(include_str!("../queries/dead-letter/erase.sql"))
         .bind(projection)

@@ -105,6 +105,8 @@ impl Health {
             components.push(ComponentStatus { name: name.to_owned(), required, status, since: Utc::now() });
             components.len() - 1
         });
+        // One that was retired may begin again.
+        components[index].required |= required;
         Component { health: self.clone(), index }
     }
 
@@ -115,6 +117,20 @@ impl Health {
 }
 
 impl Component {
+    /// Another component of the same process that readiness depends on.
+    #[must_use]
+    pub fn sibling(&self, name: &str) -> Self {
+        self.health.component(name)
+    }
+
+    /// Its work is over for good: it is still shown, and readiness depends on it no longer.
+    pub fn retire(&self) {
+        self.set(Status::Stopped);
+        if let Some(component) = self.health.lock().get_mut(self.index) {
+            component.required = false;
+        }
+    }
+
     /// Reports how the component is. Saying the same again changes nothing, `since` included.
     pub fn set(&self, status: Status) {
         let mut components = self.health.lock();
@@ -168,6 +184,20 @@ mod tests {
         assert!(health.is_ready(), "asking again leaves the status as it was");
         again.set(Status::Stopped);
         assert_eq!(health.snapshot()[0].status, Status::Stopped);
+    }
+
+    #[test]
+    fn one_that_is_retired_is_shown_and_missed_by_nobody_until_it_begins_again() {
+        let health = Health::new();
+        let projection = health.component("locations-projection");
+        projection.set(Status::Ready);
+        let version = projection.sibling("locations-projection v2");
+        assert!(!health.is_ready(), "the new one has not said it is ready");
+        version.retire();
+        assert!(health.is_ready());
+        assert_eq!(health.snapshot()[1].status, Status::Stopped);
+        let _again = projection.sibling("locations-projection v2");
+        assert!(!health.is_ready());
     }
 
     #[test]

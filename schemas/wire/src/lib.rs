@@ -2,7 +2,7 @@
 //!
 //! | to do | use |
 //! |---|---|
-//! | fold the records of topics, as a member of a group | [`Reader`] |
+//! | fold the records of topics, as a member of a group or up to an end | [`Reader`] |
 //! | append events | [`Writer`]; in Kafka transactions [`TransactionalWriter`] |
 //! | look at records without joining a group | [`Browser`]; at what is appended from now on [`Tail`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |

@@ -19,11 +19,13 @@
 //! Not here: decoding, folding, and any opinion on what an offset means.
 
 pub(crate) mod batch;
+mod bounded;
 mod polling;
 
 pub use batch::{Batch, PartitionEnd, RawRecord};
 
 use crate::Config;
+use bounded::{BoundedThread, GivenUp};
 use foldstream_events::Positions;
 use polling::{Hooks, PollThread};
 use rdkafka::{
@@ -34,13 +36,16 @@ use rdkafka::{
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
+};
 
 /// The consumer group of a service.
 pub(crate) fn group_of(service: &str) -> String {
@@ -151,6 +156,8 @@ pub struct Reader {
     is_asked: bool,
     consumer: Arc<BaseConsumer<Hooks>>,
     stop: Arc<AtomicBool>,
+    /// Of a bounded reader: the partitions that were paused. None for a member of a group.
+    given_up: Option<GivenUp>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -194,10 +201,39 @@ impl Reader {
             .name(format!("{}-reader", options.service))
             .spawn(move || polling.run())
             .map_err(|error| connect(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { events, asked, is_asked: false, consumer, stop, thread: Some(thread) })
+        Ok(Self { events, asked, is_asked: false, consumer, stop, given_up: None, thread: Some(thread) })
     }
 
-    /// The next event; none after a failure. May be given up and called again.
+    /// Reads these partitions up to their ends and then ends, as no member of any group: see `bounded.rs`. Pausing a
+    /// partition ends it early. Must be called within a tokio runtime.
+    pub fn bounded(config: &Config, ends: Vec<PartitionEnd>, max_records: usize) -> Result<Self, ReaderError> {
+        let (sender, events) = mpsc::channel(1);
+        let (asked, stop, given_up) =
+            (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)), GivenUp::default());
+        let connect = |source| ReaderError::Connect { source };
+        let client = config.consumer("foldstream-replay", "foldstream-replay-never-joined");
+        // Nobody ever joins, so there is nothing to hand to the receiver; a sender of its events that outlived the thread
+        // would keep it waiting for more.
+        let hooks = Hooks::new(mpsc::channel(1).0, Vec::new());
+        let consumer: Arc<BaseConsumer<Hooks>> = Arc::new(client.create_with_context(hooks).map_err(connect)?);
+        let reading = BoundedThread {
+            consumer: consumer.clone(),
+            events: sender,
+            asked: asked.clone(),
+            stop: stop.clone(),
+            given_up: given_up.clone(),
+            runtime: Handle::current(),
+            max_records,
+            ends,
+        };
+        let thread = std::thread::Builder::new()
+            .name("replay-reader".to_owned())
+            .spawn(move || reading.run())
+            .map_err(|error| connect(KafkaError::ClientCreation(error.to_string())))?;
+        Ok(Self { events, asked, is_asked: false, consumer, stop, given_up: Some(given_up), thread: Some(thread) })
+    }
+
+    /// The next event; none after a failure, and after the last batch of a bounded reader. May be given up and called again.
     pub async fn next(&mut self) -> Option<ReaderEvent> {
         if !self.is_asked {
             self.asked.add_permits(1);
@@ -234,6 +270,9 @@ impl Reader {
 
     /// Stops fetching a partition until it is assigned anew.
     pub fn pause(&self, partition: TopicPartition) -> Result<(), ReaderError> {
+        if let Some(given_up) = &self.given_up {
+            given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
+        }
         let mut list = TopicPartitionList::new();
         list.add_partition(partition.topic, partition.partition);
         self.consumer.pause(&list).map_err(|source| ReaderError::Fatal { source })
@@ -247,7 +286,9 @@ impl Reader {
             // Fails for duplicates only.
             let _ = list.add_partition_offset(partition.topic, partition.partition, Offset::Offset(offset));
         }
-        if list.count() > 0
+        // A bounded reader is in no group.
+        if self.given_up.is_none()
+            && list.count() > 0
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {
             tracing::debug!(error.message = %error, "the progress hint was not taken");

@@ -3,6 +3,7 @@
 use super::{
     Commit, ParkedRecord, Projection, Step, Store, StoreError,
     folding::{Before, Folded, Parked, fold},
+    name_of_version,
     parking::{Behind, KeyChange, ParkedKeys},
 };
 use crate::{
@@ -30,16 +31,17 @@ const HINT_EVERY: Duration = Duration::from_secs(1);
 const GAUGES: Gauges =
     Gauges { label: "projection", records: names::PROJECTION_LAG_RECORDS, seconds: names::PROJECTION_LAG_SECONDS };
 
-/// Folds until shutdown.
+/// Folds until shutdown, as a member of the group of this version of the projection.
 pub async fn run_projection<P, S>(service: Service, store: S)
 where
     P: Projection,
     S: Store<P::Changes>,
 {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, P::FLOW.service, standing.clone(), service.clone()));
+    let name = name_of_version(P::FLOW.service, store.version());
+    let lag = tokio::spawn(measure(&GAUGES, name, standing.clone(), service.clone()));
     let store = Arc::new(store);
-    hold(P::FLOW.service, &service, || session::<P, S>(&service, &store, &standing)).await;
+    hold(name, &service, || session::<P, S>(&service, &store, &standing)).await;
     lag.abort();
 }
 
@@ -49,12 +51,26 @@ where
     S: Store<P::Changes>,
 {
     let options = ReaderOptions {
-        service: P::FLOW.service,
+        service: name_of_version(P::FLOW.service, store.version()),
         topics: P::Event::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::Balanced,
     };
-    let mut reader = Reader::start(&service.wire, &options)?;
+    let reader = Reader::start(&service.wire, &options)?;
+    fold_from::<P, S>(service, store, standing, reader).await
+}
+
+/// Folds what a reader gives, to its end or the first thing that cannot be settled here.
+pub(super) async fn fold_from<P, S>(
+    service: &Service,
+    store: &Arc<S>,
+    standing: &Standing,
+    mut reader: Reader,
+) -> Result<(), SessionError>
+where
+    P: Projection,
+    S: Store<P::Changes>,
+{
     let mut session = Session::<P, S> {
         service,
         store: store.clone(),

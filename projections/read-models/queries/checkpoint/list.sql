@@ -1,3 +1,5 @@
+-- Of the versions readers are shown.
 select projection, topic, partition, next_offset, appended_at
-from projection_position
+from version_positions()
+where is_active and topic is not null
 order by projection, topic, partition

@@ -84,6 +84,25 @@ pub async fn list(database: &Database, paging: Paging) -> Result<Page<Location>,
         .map_err(|error| DatabaseError::query("locations/list", error))
 }
 
+/// Where each person is, or was at that time, in the order of their ids, those after `after`.
+pub async fn list_current(
+    database: &Database,
+    as_of: Option<DateTime<Utc>>,
+    after: Option<&str>,
+    rows: u32,
+) -> Result<Vec<Location>, DatabaseError> {
+    let query = match as_of {
+        None => {
+            sqlx::query_as(include_str!("../../queries/locations/list_current.sql")).bind(after).bind(i64::from(rows))
+        }
+        Some(as_of) => sqlx::query_as(include_str!("../../queries/locations/list_as_of.sql"))
+            .bind(after)
+            .bind(i64::from(rows))
+            .bind(as_of),
+    };
+    query.fetch_all(database.pool()).await.map_err(|error| DatabaseError::query("locations/list_current", error))
+}
+
 /// The locations of a person within the window, oldest first.
 pub async fn list_of_person(
     database: &Database,

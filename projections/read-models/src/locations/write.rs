@@ -10,7 +10,11 @@
 //! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
 //! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
-use crate::{Write, copy::CopyRows, dead_letter};
+use crate::{
+    Write,
+    copy::CopyRows,
+    versions::{ReadModel, Table},
+};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -41,7 +45,31 @@ pub struct LocationChanges {
     pub current: BTreeMap<String, usize>,
 }
 
+impl ReadModel for LocationChanges {
+    const TABLES: &'static [Table] = &[
+        Table {
+            name: "location_history",
+            rows: include_str!("../../queries/locations/rows_history.sql"),
+            only_appended: true,
+        },
+        Table {
+            name: "current_location",
+            rows: include_str!("../../queries/locations/rows_current.sql"),
+            only_appended: false,
+        },
+        Table {
+            name: "erased_person",
+            rows: include_str!("../../queries/locations/rows_erased.sql"),
+            only_appended: false,
+        },
+    ];
+}
+
 impl Write for LocationChanges {
+    fn erased(&self) -> Vec<&str> {
+        self.erased.keys().map(String::as_str).collect()
+    }
+
     async fn write(&self, projection: &'static str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if !self.erased.is_empty() {
             self.erase(projection, connection).await?;
@@ -79,7 +107,7 @@ impl LocationChanges {
             .bind(partitions.into_iter().collect::<Vec<_>>())
             .execute(&mut *connection)
             .await?;
-        let people: Vec<&str> = self.erased.keys().map(String::as_str).collect();
+        let people = Write::erased(self);
         for statement in [
             include_str!("../../queries/locations/mark_erased.sql"),
             include_str!("../../queries/locations/erase_history.sql"),
@@ -87,7 +115,7 @@ impl LocationChanges {
         ] {
             sqlx::query(statement).bind(&people).execute(&mut *connection).await?;
         }
-        dead_letter::erase(connection, projection, &people).await
+        Ok(())
     }
 }
 

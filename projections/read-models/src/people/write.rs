@@ -1,6 +1,9 @@
 //! Writes what a batch changed about people: one upsert, and the removal of those who were erased.
 
-use crate::{Write, dead_letter};
+use crate::{
+    Write,
+    versions::{ReadModel, Table},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -25,12 +28,19 @@ pub struct PeopleChanges {
     pub people: BTreeMap<String, Option<PersonRow>>,
 }
 
+impl ReadModel for PeopleChanges {
+    const TABLES: &'static [Table] =
+        &[Table { name: "person", rows: include_str!("../../queries/people/rows.sql"), only_appended: false }];
+}
+
 impl Write for PeopleChanges {
-    async fn write(&self, projection: &'static str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let erased: Vec<&str> =
-            self.people.iter().filter(|(_, row)| row.is_none()).map(|(person_id, _)| person_id.as_str()).collect();
+    fn erased(&self) -> Vec<&str> {
+        self.people.iter().filter(|(_, row)| row.is_none()).map(|(person_id, _)| person_id.as_str()).collect()
+    }
+
+    async fn write(&self, _: &'static str, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let erased = self.erased();
         if !erased.is_empty() {
-            dead_letter::erase(connection, projection, &erased).await?;
             sqlx::query(include_str!("../../queries/people/delete.sql")).bind(erased).execute(&mut *connection).await?;
         }
         let rows: Vec<(&str, &PersonRow)> =

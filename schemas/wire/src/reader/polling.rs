@@ -249,7 +249,7 @@ impl PollThread {
 }
 
 /// Sorts the errors of a poll: those that heal alone, and those after which the consumer is of no use.
-fn check(error: KafkaError) -> Result<(), ReaderError> {
+pub(super) fn check(error: KafkaError) -> Result<(), ReaderError> {
     match error {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
             Err(ReaderError::OffsetGone { source: error })

@@ -1,0 +1,96 @@
+//! `foldstream projections rebuild` and `verify`: the same replay, into a version to keep or one to compare and drop.
+
+use super::{Named, RebuildOptions, progress};
+use crate::{Arguments, commands::run::asked_to_stop, output::Output, projections::Tools};
+use anyhow::{Result, bail};
+use foldstream_consume_loop::Service;
+use foldstream_read_models::{
+    Database,
+    versions::{Progress, Rebuilt},
+};
+use foldstream_telemetry::health::Health;
+use foldstream_wire::{Browser, Registry};
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn rebuild(options: &RebuildOptions, arguments: &Arguments) -> Result<()> {
+    let known = options.named.known()?;
+    let (service, database, progress) = prepare(arguments, known.flow.service).await?;
+    let tools = Tools { service: &service, database: &database, progress: &progress };
+    let rebuilt = progress::shown(&progress, (known.rebuild)(tools, options.expect_changes)).await?;
+    print(&rebuilt, options.named.output)?;
+    let version = rebuilt.version.unwrap_or_default();
+    if !rebuilt.equal && !options.expect_changes {
+        bail!(
+            "version {version} differs from the live one, so nobody folds it on: {}; --expect-changes hands it over all \
+             the same, `foldstream projections drop` removes it",
+            first_differences(&rebuilt)
+        );
+    }
+    tracing::info!(
+        "version {version} is folded by `foldstream run {name}` from now on; `foldstream projections activate {name} \
+         {version}` shows it to readers",
+        name = known.flow.service
+    );
+    Ok(())
+}
+
+pub(super) async fn verify(named: &Named, arguments: &Arguments) -> Result<()> {
+    let known = named.known()?;
+    let (service, database, progress) = prepare(arguments, known.flow.service).await?;
+    let tools = Tools { service: &service, database: &database, progress: &progress };
+    let verified = progress::shown(&progress, (known.verify)(tools)).await?;
+    print(&verified, named.output)?;
+    if !verified.equal {
+        bail!("the live rows are not what the topics say: {}", first_differences(&verified));
+    }
+    Ok(())
+}
+
+async fn prepare(arguments: &Arguments, name: &'static str) -> Result<(Service, Database, Progress)> {
+    let database = Database::connect(&arguments.database)?;
+    database.migrate().await?;
+    let shutdown = CancellationToken::new();
+    let service = Service {
+        wire: arguments.wire.clone(),
+        registry: Registry::new(&arguments.wire)?,
+        browser: Browser::new(&arguments.wire),
+        // Nobody asks this process whether it is ready.
+        component: Health::new().component(name),
+        shutdown: shutdown.clone(),
+    };
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        shutdown.cancel();
+    });
+    Ok((service, database, Progress::default()))
+}
+
+fn print(rebuilt: &Rebuilt, output: Output) -> Result<()> {
+    let rows = rebuilt.tables.iter().map(|table| {
+        vec![
+            table.table.to_owned(),
+            table.live_rows.to_string(),
+            table.replayed_rows.to_string(),
+            table.live_hash.clone(),
+            table.replayed_hash.clone(),
+            table.differing_rows.to_string(),
+        ]
+    });
+    let headings = ["table", "live rows", "replayed rows", "live hash", "replayed hash", "differing"];
+    output.print(rebuilt, &headings, rows.collect())?;
+    tracing::info!(
+        "{} records replayed in {:.1} s, {:.0}/s",
+        rebuilt.records,
+        rebuilt.load_seconds,
+        rebuilt.records_per_second
+    );
+    Ok(())
+}
+
+fn first_differences(rebuilt: &Rebuilt) -> String {
+    let of_table = rebuilt.tables.iter().filter(|table| table.differing_rows > 0).map(|table| {
+        let named: Vec<String> = table.differences.iter().map(ToString::to_string).collect();
+        format!("{} differs in {} rows: {}", table.table, table.differing_rows, named.join(", "))
+    });
+    of_table.collect::<Vec<_>>().join("; ")
+}

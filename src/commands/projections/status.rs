@@ -1,0 +1,132 @@
+//! `foldstream projections status`: every version of every projection, partition by partition.
+//!
+//! The rate is that of a moment: positions are read twice, and what was passed between is divided by the time.
+
+use crate::{Arguments, output::Output};
+use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
+use foldstream_read_models::{
+    Database,
+    versions::{VersionPosition, version_positions},
+};
+use foldstream_wire::{Browser, BrowserError};
+use serde::Serialize;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// Long enough for a few transactions of a fold under load.
+const RATE_OVER: Duration = Duration::from_millis(300);
+
+#[derive(Debug, Serialize)]
+struct Status {
+    projection: String,
+    version: i32,
+    /// Whether readers are shown it.
+    active: bool,
+    state: String,
+    schema: String,
+    topic: String,
+    partition: i32,
+    next_offset: i64,
+    end_offset: i64,
+    lag_records: i64,
+    /// Seconds since the newest folded record was appended, where records are waiting; else 0.
+    lag_seconds: i64,
+    records_per_second: f64,
+    appended_at: Option<DateTime<Utc>>,
+}
+
+type Key = (String, i32, String, i32);
+type Ends = HashMap<(String, i32), i64>;
+
+pub(super) async fn run(output: Output, arguments: &Arguments) -> Result<()> {
+    let database = Database::connect(&arguments.database)?;
+    let unreadable = "cannot read the positions: is the database migrated?";
+    let before: HashMap<Key, i64> =
+        version_positions(&database).await.context(unreadable)?.iter().filter_map(standing).collect();
+    let started = Instant::now();
+    tokio::time::sleep(RATE_OVER).await;
+    let positions = version_positions(&database).await.context(unreadable)?;
+    let took = started.elapsed().as_secs_f64();
+    let ends = ends(&Browser::new(&arguments.wire), &positions).await?;
+    let now = Utc::now();
+    let all: Vec<Status> = positions
+        .into_iter()
+        .filter_map(|position| {
+            let (key, next_offset) = standing(&position)?;
+            let passed = next_offset - before.get(&key).copied().unwrap_or(next_offset);
+            #[expect(clippy::cast_precision_loss, reason = "a rate is shown to people")]
+            let rate = passed as f64 / took;
+            Some(Status { records_per_second: rate, ..status(position, &ends, now)? })
+        })
+        .collect();
+    let rows = all.iter().map(|status| {
+        vec![
+            status.projection.clone(),
+            format!("{}{}", status.version, if status.active { " (active)" } else { "" }),
+            status.state.clone(),
+            format!("{}:{}", status.topic, status.partition),
+            status.next_offset.to_string(),
+            status.end_offset.to_string(),
+            status.lag_records.to_string(),
+            status.lag_seconds.to_string(),
+            format!("{:.0}", status.records_per_second),
+        ]
+    });
+    let headings = [
+        "projection",
+        "version",
+        "state",
+        "partition",
+        "next offset",
+        "end",
+        "lag (records)",
+        "lag (seconds)",
+        "records/s",
+    ];
+    output.print(&all, &headings, rows.collect())
+}
+
+/// Which partition of which version, and where it stands; none where nothing was folded yet.
+fn standing(position: &VersionPosition) -> Option<(Key, i64)> {
+    let version = &position.version;
+    let key = (version.projection.clone(), version.version, position.topic.clone()?, position.partition?);
+    Some((key, position.next_offset?))
+}
+
+async fn ends(browser: &Browser, positions: &[VersionPosition]) -> Result<Ends, BrowserError> {
+    let mut ends = Ends::new();
+    for (topic, partition) in
+        positions.iter().filter_map(|position| Some((position.topic.clone()?, position.partition?)))
+    {
+        if !ends.contains_key(&(topic.clone(), partition)) {
+            let ranges = browser.ranges(&topic).await?;
+            ends.extend(ranges.into_iter().map(|range| ((topic.clone(), range.partition), range.end)));
+        }
+    }
+    Ok(ends)
+}
+
+fn status(position: VersionPosition, ends: &Ends, now: DateTime<Utc>) -> Option<Status> {
+    let (topic, partition, next_offset) = (position.topic?, position.partition?, position.next_offset?);
+    let end_offset = ends.get(&(topic.clone(), partition)).copied().unwrap_or(0);
+    let lag_records = (end_offset - next_offset).max(0);
+    let age = position.appended_at.map_or(0, |appended_at| (now - appended_at).num_seconds().max(0));
+    Some(Status {
+        projection: position.version.projection,
+        version: position.version.version,
+        active: position.version.is_active,
+        state: position.version.state,
+        schema: position.version.schema_name,
+        topic,
+        partition,
+        next_offset,
+        end_offset,
+        lag_records,
+        lag_seconds: if lag_records == 0 { 0 } else { age },
+        records_per_second: 0.0,
+        appended_at: position.appended_at,
+    })
+}
