@@ -1,8 +1,8 @@
 //! A projection is folded again beside the live tables while they are read and written, killed in the middle, compared,
 //! swapped under the readers, swapped back, and dropped.
 //!
-//! All the while one client reads about a hundred times a second: it must never meet an error, never see fewer rows than
-//! it saw before, and always find what it has just written.
+//! All the while clients read, together about a hundred times a second: none may ever meet an error or see fewer rows than
+//! it saw before, and each must find what it has just written.
 
 use crate::harness::{World, until};
 use reqwest::blocking::Client;
@@ -18,6 +18,7 @@ const LOCATIONS: &str = "locations-projection";
 const PEOPLE: &str = "people-projection";
 const HISTORY: i64 = 160_000;
 const MORE: i64 = 200_000;
+const READERS: usize = 3;
 
 #[test]
 fn a_projection_is_rebuilt_and_swapped_under_readers() {
@@ -29,28 +30,36 @@ fn a_projection_is_rebuilt_and_swapped_under_readers() {
     // At rest, and nothing altered.
     assert_eq!(run(&world, "verify", LOCATIONS, &[])["equal"], true);
 
-    let (stop, stopped) = mpsc::channel();
     let reading = thread::scope(|scope| {
-        // Dropped with this closure: a failure here ends the reader too.
-        let stop = stop;
         let world = &world;
-        let reader = scope.spawn(move || read_until(world, stopped));
-        let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "40", "--limit", &MORE.to_string()]);
-        killed_and_resumed(world);
+        // Dropped with this closure: a failure here ends the readers too.
+        let (stops, readers): (Vec<_>, Vec<_>) = (0..READERS)
+            .map(|_| {
+                let (stop, stopped) = mpsc::channel::<()>();
+                (stop, scope.spawn(move || read_until(world, &stopped)))
+            })
+            .unzip();
+        let started = Instant::now();
+        let replay = world.spawn("replay", &["replay", "aircraft", "--speed", "40", "--limit", &MORE.to_string()]);
+        println!("{}", killed_and_resumed(world));
         stays_current(world, 2);
-        replay.kill_9();
+        // Ended well: a transaction it left open would hold back what readers write for ten seconds.
+        replay.terminate();
         swaps_and_goes_back(world);
         rebuilds_people_too(world);
-        stop.send(()).unwrap();
-        reader.join().unwrap()
+        let took = started.elapsed();
+        drop(stops);
+        (readers.into_iter().map(|reader| reader.join().unwrap()).collect::<Vec<_>>(), took)
     });
-    assert!(reading.reads > 500, "{reading:?}");
-    println!("{reading:?}");
+    let (readers, took) = reading;
+    let reads: u64 = readers.iter().map(|reader| reader.reads).sum();
+    println!("{:.0} reads/s without an error or a step back: {readers:?}", reads as f64 / took.as_secs_f64());
+    assert!(readers.iter().all(|reader| reader.reads > 100), "{readers:?}");
     services.terminate();
 }
 
 /// The rebuild is killed while it loads, and run again: it goes on where it was, and comes to the same rows.
-fn killed_and_resumed(world: &World) {
+fn killed_and_resumed(world: &World) -> String {
     let mut rebuild = world.spawn("rebuild", &["projections", "rebuild", LOCATIONS]);
     let loaded = until("the rebuild is under way", Duration::from_secs(60), || {
         assert!(!rebuild.has_ended(), "{}", rebuild.log_tail());
@@ -70,7 +79,8 @@ fn killed_and_resumed(world: &World) {
     for table in rebuilt["tables"].as_array().unwrap() {
         assert_eq!((&table["live_hash"], &table["live_rows"]), (&table["replayed_hash"], &table["replayed_rows"]));
     }
-    println!("killed with {loaded} rows, then {} records/s; {}", rebuilt["records_per_second"], bare_copy(world));
+    let measured =
+        format!("killed with {loaded} rows, then {} records/s; {}", rebuilt["records_per_second"], bare_copy(world));
     // The same tables: the same indexes, and the same settings.
     let shape = |schema: &str| {
         world.sql(&format!(
@@ -80,6 +90,7 @@ fn killed_and_resumed(world: &World) {
         ))
     };
     assert_eq!(shape("locations_v2"), shape("public"));
+    measured
 }
 
 /// Both versions come to the end of the log, each by itself.
@@ -126,22 +137,23 @@ fn swaps_and_goes_back(world: &World) {
     run(world, "activate", LOCATIONS, &["2"]);
     assert_eq!(latitude(), right);
 
-    // A rebuild of what was altered by hand differs, and says so; the version it was built from does not.
     run(world, "drop", LOCATIONS, &["1"]);
     assert_eq!(count(world, "public.location_history"), 0);
     let unknown = world.fails(&["projections", "activate", LOCATIONS, "1"]);
     assert!(unknown.contains("no version 1; there are 2"), "{unknown}");
-    until("the pool on the old tables is closed", Duration::from_secs(20), || {
-        let groups = status(world);
-        let old: Vec<_> = groups.iter().filter(|row| row["projection"] == LOCATIONS && row["version"] == 1).collect();
-        if old.is_empty() { Ok(()) } else { Err(format!("{old:?}")) }
-    });
+    assert!(status(world).iter().all(|row| row["projection"] != LOCATIONS || row["version"] == 2));
 }
 
 /// A second projection moves too, and an answer that stands on both finds both.
 fn rebuilds_people_too(world: &World) {
-    let rebuilt = run(world, "rebuild", PEOPLE, &[]);
-    assert_eq!((&rebuilt["equal"], &rebuilt["version"]), (&json!(true), &json!(2)));
+    // What is not equal is named, and not handed over unless that is meant.
+    let altered = world.sql("update public.person set first_name = 'Altered' where person_id = (select min(person_id) from person) returning person_id");
+    let altered = altered.lines().next().unwrap();
+    let said = world.fails(&["projections", "rebuild", PEOPLE]);
+    assert!(said.contains(&format!("{altered} is not the same")), "{said}");
+    assert!(world.fails(&["projections", "activate", PEOPLE, "2"]).contains("is not loaded yet"));
+    let rebuilt = run(world, "rebuild", PEOPLE, &["--expect-changes"]);
+    assert_eq!((&rebuilt["equal"], &rebuilt["version"]), (&json!(false), &json!(2)));
     until("the service folds it", Duration::from_secs(30), || {
         let activated = world.output(&["projections", "activate", PEOPLE, "2"]);
         if activated.status.success() { Ok(()) } else { Err(crate::harness::text(&activated.stderr)) }
@@ -165,8 +177,8 @@ struct Reading {
     slowest_ms: u128,
 }
 
-/// Reads about a hundred times a second until it is told to stop. Every 25th time it writes, and reads what it wrote.
-fn read_until(world: &World, stopped: mpsc::Receiver<()>) -> Reading {
+/// Reads again and again until it is told to stop. Every 25th time it writes, and reads what it wrote.
+fn read_until(world: &World, stopped: &mpsc::Receiver<()>) -> Reading {
     let client = Client::new();
     let url = |path: &str| format!("http://{}{path}", world.http);
     // Somebody of its own, so that it knows what must be there.
@@ -192,7 +204,7 @@ fn read_until(world: &World, stopped: mpsc::Receiver<()>) -> Reading {
     let (mut seen, mut seen_of_first) = (0, 0);
     while stopped.recv_timeout(Duration::from_millis(8)) == Err(RecvTimeoutError::Timeout) {
         let started = Instant::now();
-        if reading.reads % 25 == 0 && reading.writes < 900 {
+        if reading.reads.is_multiple_of(25) && reading.writes < 900 {
             let location =
                 json!({"person_id": id, "latitude": 1, "longitude": 2, "creation_time": "2026-01-02T03:04:05Z"});
             let answer = client.post(url("/api/locations")).json(&location).send().unwrap();

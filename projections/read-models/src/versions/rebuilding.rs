@@ -14,6 +14,7 @@ use crate::{Database, DatabaseError, Fenced, database::Purpose};
 use foldstream_consume_loop::{Projection, ReplayError, Service, Store, StoreError, replay};
 use foldstream_wire::{PartitionEnd, TopicPartition};
 use serde::Serialize;
+use sqlx::PgExecutor;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -132,7 +133,7 @@ where
     let scratch = Version { schema_name: schema_of(projection, "scratch"), ..live.clone() };
     // One that was killed may have left it behind.
     drop_tables::<P::Changes>(database, &scratch).await?;
-    create_tables::<P::Changes>(database, &scratch.schema_name).await?;
+    create_tables::<P::Changes>(database.pool(), &scratch.schema_name).await?;
     let verified = Replaying::new(service, database, live, &scratch, progress).run::<P>().await;
     drop_tables::<P::Changes>(database, &scratch).await?;
     verified
@@ -156,25 +157,28 @@ where
         state: LOADING.to_owned(),
         is_active: false,
     };
-    // The row first: of two that begin at once, one is refused before it makes anything.
+    // Together, so that whoever finds the row finds the tables; of two that begin at once, one is refused.
+    let failed = |error| DatabaseError::query("version/insert", error);
+    let mut transaction = database.pool().begin().await.map_err(failed)?;
     sqlx::query(include_str!("../../queries/version/insert.sql"))
         .bind(projection)
         .bind(number)
         .bind(&version.schema_name)
-        .execute(database.pool())
+        .execute(&mut *transaction)
         .await
-        .map_err(|error| DatabaseError::query("version/insert", error))?;
-    create_tables::<P::Changes>(database, &version.schema_name).await?;
+        .map_err(failed)?;
+    create_tables::<P::Changes>(&mut *transaction, &version.schema_name).await?;
+    transaction.commit().await.map_err(failed)?;
     Ok(version)
 }
 
-async fn create_tables<M: ReadModel>(database: &Database, schema_name: &str) -> Result<(), DatabaseError> {
+async fn create_tables<M: ReadModel>(database: impl PgExecutor<'_>, schema_name: &str) -> Result<(), DatabaseError> {
     let appended: Vec<&str> = M::TABLES.iter().filter(|table| table.only_appended).map(|table| table.name).collect();
     sqlx::query(include_str!("../../queries/version/create_tables.sql"))
         .bind(schema_name)
         .bind(M::table_names())
         .bind(appended)
-        .execute(database.pool())
+        .execute(database)
         .await
         .map(drop)
         .map_err(|error| DatabaseError::query("version/create_tables", error))

@@ -59,8 +59,7 @@ impl BoundedThread {
         let mut batch = Batch::default();
         while !open.is_empty() && !self.stop.load(Ordering::Relaxed) && !self.events.is_closed() {
             self.take(&mut open, &mut batch)?;
-            let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            open.retain(|partition, _| !given_up.contains(partition));
+            self.leave_out_given_up(&mut open);
             let is_full = batch.len() >= self.max_records || batch.size() >= MAX_BATCH_BYTES;
             if (is_full || open.is_empty()) && !batch.is_empty() {
                 self.hand_over(std::mem::take(&mut batch));
@@ -88,6 +87,13 @@ impl BoundedThread {
         }
         self.consumer.assign(&assignment).map_err(|source| ReaderError::Fatal { source })?;
         Ok(open)
+    }
+
+    fn leave_out_given_up(&self, open: &mut HashMap<TopicPartition, i64>) {
+        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if !given_up.is_empty() {
+            open.retain(|partition, _| !given_up.contains(partition));
+        }
     }
 
     fn take(&self, open: &mut HashMap<TopicPartition, i64>, batch: &mut Batch) -> Result<(), ReaderError> {
