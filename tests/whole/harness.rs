@@ -34,6 +34,10 @@ impl World {
     /// The executable, set to this world.
     pub(crate) fn foldstream(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_foldstream"));
+        // What is set for the tests, or by the caller for another stack, is no setting of this one.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FOLDSTREAM_")) {
+            command.env_remove(name);
+        }
         command
             .args(arguments)
             .env("FOLDSTREAM_KAFKA_BROKERS", self.stack.bootstrap())
