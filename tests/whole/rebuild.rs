@@ -26,6 +26,7 @@ fn a_projection_is_rebuilt_and_swapped_under_readers() {
     let services = world.run_all();
     world.succeeds(&["replay", "aircraft", "--speed", "max", "--limit", &HISTORY.to_string()]);
     world.until_caught_up();
+    erase_somebody(&world);
     people_were_where_the_history_says(&world);
     // At rest, and nothing altered.
     assert_eq!(run(&world, "verify", LOCATIONS, &[])["equal"], true);
@@ -58,6 +59,19 @@ fn a_projection_is_rebuilt_and_swapped_under_readers() {
     services.terminate();
 }
 
+/// Whoever is erased has no rows in a version that is made later, either.
+fn erase_somebody(world: &World) {
+    let id = world.json("/api/persons?limit=2")[1]["id"].as_str().unwrap().to_owned();
+    let rows = || world.sql(&format!("select count(*) from location_history where person_id = '{id}'"));
+    assert_ne!(rows(), "0");
+    let answer = Client::new().delete(format!("http://{}/api/persons/{id}", world.http)).send().unwrap();
+    assert_eq!(answer.status().as_u16(), 204);
+    until("the locations are erased", Duration::from_secs(20), || match rows() {
+        none if none == "0" => Ok(()),
+        some => Err(some),
+    });
+}
+
 /// The rebuild is killed while it loads, and run again: it goes on where it was, and comes to the same rows.
 fn killed_and_resumed(world: &World) -> String {
     let mut rebuild = world.spawn("rebuild", &["projections", "rebuild", LOCATIONS]);
@@ -81,6 +95,7 @@ fn killed_and_resumed(world: &World) -> String {
     }
     let measured =
         format!("killed with {loaded} rows, then {} records/s; {}", rebuilt["records_per_second"], bare_copy(world));
+    assert_eq!(world.sql("select count(*) from locations_v2.erased_person"), "1");
     // The same tables: the same indexes, and the same settings.
     let shape = |schema: &str| {
         world.sql(&format!(
