@@ -3,6 +3,7 @@
 //! A new projection is a line in [`PROJECTIONS`].
 
 use clap::builder::PossibleValuesParser;
+use foldstream_activity_projection::Activity;
 use foldstream_consume_loop::{Projection, Service};
 use foldstream_events::Flow;
 use foldstream_locations_projection::Locations;
@@ -13,7 +14,7 @@ use foldstream_read_models::{
 };
 use std::{future::Future, pin::Pin};
 
-pub(crate) const PROJECTIONS: &[Known] = &[known::<People>(), known::<Locations>()];
+pub(crate) const PROJECTIONS: &[Known] = &[known::<People>(), known::<Locations>(), known::<Activity>()];
 
 /// A projection: its edges, and what is done with its tables.
 pub(crate) struct Known {

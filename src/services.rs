@@ -67,6 +67,15 @@ pub(crate) const SERVICES: &[Service] = &[
         },
     },
     Service {
+        flow: foldstream_activity_projection::FLOW,
+        run: |runtime, component| {
+            Box::pin(async move {
+                foldstream_activity_projection::run(runtime.for_loop(component), &runtime.database).await;
+                Ok(())
+            })
+        },
+    },
+    Service {
         flow: foldstream_api::FLOW,
         run: |runtime, _| {
             Box::pin(async move {

@@ -131,3 +131,21 @@ fn sources() -> Vec<PathBuf> {
     assert!(files.len() > 20, "only {} files found", files.len());
     files
 }
+
+/// The example of the README is the product's own: what it shows of a file stands there.
+#[test]
+fn the_readme_shows_what_is_there() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let section = readme.split("## Add a read model").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut shown = 0;
+    // In front of each block stands the link to its file.
+    let parts: Vec<&str> = section.split("```").collect();
+    for pair in parts.chunks_exact(2) {
+        let file = pair[0].rsplit("](").next().unwrap().split(')').next().unwrap();
+        let (_, block) = pair[1].split_once('\n').unwrap();
+        let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(text.contains(block), "README.md shows what {file} does not say:\n{block}");
+        shown += 1;
+    }
+    assert_eq!(shown, 4);
+}

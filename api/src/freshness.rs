@@ -47,11 +47,13 @@ pub(crate) struct ReadModel {
 }
 
 pub(crate) static PEOPLE: ReadModel = ReadModel { projection: "people-projection", topic: &PERSON_PROFILES };
+pub(crate) static ACTIVITY: ReadModel = ReadModel { projection: "activity-projection", topic: &LOCATIONS };
 pub(crate) static HISTORY: ReadModel = ReadModel { projection: "locations-projection", topic: &LOCATIONS };
 
 /// What an answer stands on.
 pub(crate) type Reads = &'static [&'static ReadModel];
 pub(crate) const READS_PEOPLE: Reads = &[&PEOPLE];
+pub(crate) const READS_ACTIVITY: Reads = &[&ACTIVITY];
 pub(crate) const READS_HISTORY: Reads = &[&HISTORY];
 pub(crate) const READS_BOTH: Reads = &[&PEOPLE, &HISTORY];
 

@@ -1,6 +1,6 @@
 //! The HTTP API: tables -> people.
 //!
-//! Reads: the tables of the read models (`person`, `location_history`, `current_location`); `person-outcomes`, for those who wait for a
+//! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`); `person-outcomes`, for those who wait for a
 //! decision; any topic, for `GET /messages`.
 //! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
@@ -9,6 +9,7 @@
 //! `routes.rs` is the whole list of what is served. No SQL and no Kafka here: see `foldstream-read-models` and
 //! `foldstream-wire`.
 
+mod activity;
 mod arrival;
 mod body;
 mod commands;
@@ -52,7 +53,7 @@ use std::sync::Arc;
 /// The edges of this service. `GET /messages` looks at any topic without depending on one.
 pub const FLOW: Flow = Flow {
     service: "api",
-    reads: &["person", "location_history", "current_location", "person-outcomes"],
+    reads: &["person", "activity", "location_history", "current_location", "person-outcomes"],
     writes: &["person-commands", "locations"],
     keeps_keys: false,
 };

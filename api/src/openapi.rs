@@ -3,7 +3,7 @@
 //! Added: the problems a kind of route can answer with, and the headers of every read.
 
 use crate::{
-    commands, connection, dead_letters, docs, health, locations, messages, persons,
+    activity, commands, connection, dead_letters, docs, health, locations, messages, persons,
     problem::{DeadLetterFound, FieldError, ProblemDocument},
     reports,
 };
@@ -28,7 +28,7 @@ use utoipa::{
     ),
     paths(
         persons::list, persons::create, persons::find, persons::change, persons::erase, commands::outcome, locations::list_of_person, connection::list,
-        locations::list, locations::list_current, reports::create, locations::find,
+        activity::list, locations::list, locations::list_current, reports::create, locations::find,
         messages::list, dead_letters::list,
         health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
     ),

@@ -3,7 +3,7 @@
 //! A route that is not documented, or documented and not here, fails a test (`openapi.rs`).
 
 use crate::{
-    Parts, arrival::Arrival, commands, connection, dead_letters, docs, health, lag::LogEnds, locations,
+    Parts, activity, arrival::Arrival, commands, connection, dead_letters, docs, health, lag::LogEnds, locations,
     lookups::Lookups, messages, observe::observe, persons, problem::Problem, reports,
 };
 use axum::{Router, middleware::from_fn, routing::get};
@@ -35,6 +35,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/locations", get(locations::list).post(reports::create))
         .route("/api/locations/current", get(locations::list_current))
         .route("/api/locations/{id}", get(locations::find))
+        .route("/api/activity", get(activity::list))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/messages", get(messages::list))
         .route("/health", get(health::health))

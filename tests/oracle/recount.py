@@ -6,6 +6,7 @@ compares them row by row. Prints the counts; fails with the first differences.
 DISCARDED are positions (topic:partition:offset) of records that somebody discarded: they are nowhere but on the topic.
 """
 
+import collections
 import sys
 
 import psycopg
@@ -24,23 +25,23 @@ def decode_type(message):
     return dict(message.headers())["ce_type"].decode()
 
 
-def poison(connection, topic):
+def poison(connection, projection, topic):
     """Positions that a projection put aside, or that wait behind one: they are in no table, and must be listed here."""
     rows = connection.execute(
         """select partition, "offset" from dead_letter
-        where topic = %(topic)s and not settled and position('/' in projection) = 0
+        where projection = %(projection)s and topic = %(topic)s and not settled
         union all
         select letter.partition, parked."offset"
         from parked_record as parked join dead_letter as letter on letter.id = parked.dead_letter_id
-        where letter.topic = %(topic)s and position('/' in letter.projection) = 0""",
-        {"topic": topic},
+        where letter.projection = %(projection)s and letter.topic = %(topic)s""",
+        {"projection": projection, "topic": topic},
     ).fetchall()
     assert len(rows) == len(set(rows)), "a record is put aside twice"
     return set(rows) | {(int(partition), int(offset)) for name, partition, offset in discarded if name == topic}
 
 
 with psycopg.connect(database_url) as connection:
-    put_aside = poison(connection, "locations")
+    put_aside = poison(connection, "locations-projection", "locations")
     erased = {message.key() for message in read("people") if decode_type(message).endswith("PersonErased")}
     history, current = [], {}
     for message in read("locations"):
@@ -70,7 +71,7 @@ with psycopg.connect(database_url) as connection:
     table = connection.execute(f"select {columns} from current_location {order}").fetchall()
     compare("current_location", sorted(current.values()), table)
 
-    put_aside = poison(connection, "person-profiles")
+    put_aside = poison(connection, "people-projection", "person-profiles")
     people = {}
     for message in read("person-profiles"):
         if (message.partition(), message.offset()) in put_aside:
@@ -93,6 +94,15 @@ with psycopg.connect(database_url) as connection:
         from person"""
     ).fetchall()
     compare("person", sorted(people.values()), sorted(table))
+
+    if connection.execute("select from projection_position where projection = 'activity-projection'").fetchone() is not None:
+        put_aside = poison(connection, "activity-projection", "locations")
+        hours = collections.Counter()
+        for message in read("locations"):
+            if (message.partition(), message.offset()) not in put_aside:
+                hours[decode(message)["occurred_at"].replace(minute=0, second=0, microsecond=0)] += 1
+        table = connection.execute("select hour, reports from activity order by hour").fetchall()
+        compare("activity", sorted(hours.items()), table)
 
     sequences = [decode(message)["next_sequence"] for message in read("source-progress")]
     print(f"source-progress: {len(sequences)} records")

@@ -204,7 +204,7 @@ impl<'a> Stage<'a> {
 
 fn start_instance(world: &World, proxy: &Proxy, number: usize) -> Running {
     let name = format!("instance-{number}");
-    let services = ["people-processor", "people-projection", "locations-projection"];
+    let services = ["people-processor", "people-projection", "locations-projection", "activity-projection"];
     start(world, proxy, &name, &[&["run"], &services[..], &["--instance", &name]].concat())
 }
 

@@ -115,7 +115,8 @@ fn killed_while_deciding_every_command_has_one_outcome() {
     let seed: u64 = std::env::var("FOLDSTREAM_TEST_SEED").map_or(19_061_843, |seed| seed.parse().unwrap());
     println!("FOLDSTREAM_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let front = world.spawn("front", &["run", "api", "people-projection", "locations-projection"]);
+    let front =
+        world.spawn("front", &["run", "api", "people-projection", "locations-projection", "activity-projection"]);
     until("the API answers", Duration::from_secs(60), || {
         world.get("/health").map(drop).map_err(|error| error.to_string())
     });

@@ -94,7 +94,7 @@ fn a_full_disk_of_the_log_loses_nothing() {
 #[test]
 fn partitions_are_shared_and_handed_over() {
     let world = World::start("rebalances");
-    let services = ["people-processor", "people-projection", "locations-projection"];
+    let services = ["people-processor", "people-projection", "locations-projection", "activity-projection"];
     let start = |name: &str| world.spawn(name, &[&["run"], &services[..], &["--instance", name]].concat());
     let first = start("first");
     first.until_log_says("partitions assigned", Duration::from_secs(60));

@@ -1,7 +1,7 @@
 //! Dead letters in sequence: behind a record that cannot be used its key waits, in order, and nobody else does; once it
 //! is folded again or dropped, the tables are those of the whole log.
 
-use crate::harness::{World, until};
+use crate::harness::{WITHOUT_ACTIVITY, World, until};
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 use std::{
@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(30);
 #[test]
 fn a_key_waits_behind_its_dead_letter_and_all_others_are_live() {
     let world = World::start("parked");
-    let mut services = world.run_all();
+    let mut services = world.run_without_activity();
     world.succeeds(&["replay", "aircraft", "--limit", "3000"]);
     world.until_caught_up();
     let key = world.sql("select person_id from location_history group by 1 order by count(*) desc, 1 limit 1");
@@ -29,7 +29,7 @@ fn a_key_waits_behind_its_dead_letter_and_all_others_are_live() {
     let parked = waiting_in_order(&world, 6000);
     // Whoever takes over knows what is parked.
     services.kill_9();
-    services = world.run_all();
+    services = world.run_without_activity();
     world.succeeds(&["replay", "aircraft", "--limit", "9000"]);
     world.until_caught_up();
     let parked_later = waiting_in_order(&world, 9000);
@@ -67,7 +67,7 @@ fn a_key_waits_behind_its_dead_letter_and_all_others_are_live() {
 #[test]
 fn killed_while_dead_letters_are_folded_again_every_row_is_there_once() {
     let world = World::start("redrive");
-    let mut services = world.run_all();
+    let mut services = world.run_without_activity();
     world.sql("alter table location_history add constraint refused check (source_offset % 40 <> 7)");
     world.succeeds(&["replay", "aircraft", "--limit", "20000"]);
     world.until_caught_up();
@@ -92,7 +92,7 @@ fn killed_while_dead_letters_are_folded_again_every_row_is_there_once() {
         if left > 0 {
             killed.insert(left);
         }
-        services = world.spawn("foldstream", &["run", "all"]);
+        services = world.spawn("foldstream", &[&["run"], &WITHOUT_ACTIVITY[..]].concat());
     }
     println!("killed with {killed:?} of {letters} dead letters left");
     assert!(!killed.is_empty(), "every kill came too late");
@@ -105,7 +105,7 @@ fn killed_while_dead_letters_are_folded_again_every_row_is_there_once() {
 #[test]
 fn erasing_a_person_takes_what_is_parked_along() {
     let world = World::start("parked-erased");
-    let services = world.run_all();
+    let services = world.run_without_activity();
     let client = Client::new();
     let url = |path: &str| format!("http://{}{path}", world.http);
     let person = json!({"first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines"});

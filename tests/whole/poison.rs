@@ -6,7 +6,7 @@ use std::{fs, process::Command, time::Duration};
 #[test]
 fn a_bad_record_is_put_aside_and_the_next_one_is_visible() {
     let world = World::start("poison");
-    let services = world.run_all();
+    let services = world.run_without_activity();
     world.succeeds(&["replay", "aircraft", "--limit", "3000"]);
     world.until_caught_up();
 
@@ -69,7 +69,7 @@ fn a_bad_record_is_put_aside_and_the_next_one_is_visible() {
 #[test]
 fn one_value_the_database_refuses_does_not_hold_up_the_others() {
     let world = World::start("refused");
-    let services = world.run_all();
+    let services = world.run_without_activity();
     // Stands for any constraint that an event may meet.
     world.sql("alter table location_history add constraint refused check (source_offset not in (0, 777))");
     world.succeeds(&["replay", "aircraft", "--limit", "30000"]);
@@ -89,7 +89,7 @@ fn one_value_the_database_refuses_does_not_hold_up_the_others() {
 #[test]
 fn a_database_that_is_away_is_waited_for() {
     let world = World::start("database-away");
-    let services = world.run_all();
+    let services = world.run_without_activity();
     // The registry of this stack lives in the same database, so what needs a schema must have it by then.
     let mut replay = world.spawn("replay", &["replay", "aircraft", "--limit", "200000"]);
     until("the fold is under way", Duration::from_secs(60), || {

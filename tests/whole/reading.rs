@@ -11,6 +11,7 @@ fn a_client_reads_what_it_wrote() {
     let services = world.run_all();
     reads_its_writes(&world);
     lists_page_by_page(&world);
+    counts_by_the_hour(&world);
     looks_into_topics(&world);
     documents_itself(&world);
     leaves_no_consumer_group(&world, services);
@@ -72,6 +73,19 @@ fn lists_page_by_page(world: &World) {
     assert_eq!(pages, expected.div_ceil(700));
 }
 
+fn counts_by_the_hour(world: &World) {
+    let hours = world.json("/api/activity?hours=1000");
+    let told =
+        hours.as_array().unwrap().iter().map(|hour| format!("{}|{}", hour["hour"].as_str().unwrap(), hour["reports"]));
+    let told: Vec<String> = told.collect();
+    let counted = world.sql(
+        "select to_char(date_trunc('hour', occurred_at, 'UTC') at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+                count(*) from location_history group by 1 order by 1 desc",
+    );
+    assert_eq!(told.join("\n"), counted);
+    assert!(told.len() > 1, "{told:?}");
+}
+
 fn looks_into_topics(world: &World) {
     let page = world.json("/messages?topic=locations&limit=100");
     assert_eq!(page["complete"], true);
@@ -104,8 +118,8 @@ fn documents_itself(world: &World) {
 fn leaves_no_consumer_group(world: &World, services: Running) {
     until("the projections' groups are the only ones", Duration::from_secs(10), || {
         let groups = world.oracle("groups.py", &[]);
-        let only =
-            groups.trim() == "foldstream-locations-projection foldstream-people-processor foldstream-people-projection";
+        let only = groups.trim()
+            == "foldstream-activity-projection foldstream-locations-projection foldstream-people-processor foldstream-people-projection";
         if only { Ok(()) } else { Err(groups) }
     });
     services.terminate();

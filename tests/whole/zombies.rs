@@ -51,7 +51,8 @@ fn a_frozen_projection_that_wakes_up_is_refused() {
 #[test]
 fn a_frozen_decider_that_wakes_up_is_refused() {
     let world = World::start("zombie-decider");
-    let front = world.spawn("front", &["run", "api", "people-projection", "locations-projection"]);
+    let front =
+        world.spawn("front", &["run", "api", "people-projection", "locations-projection", "activity-projection"]);
     let start = |instance: &str| world.spawn(instance, &["run", "people-processor", "--instance", instance]);
     let zombie = start("zombie");
     zombie.until_log_says("state restored", Duration::from_secs(60));

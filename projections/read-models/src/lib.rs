@@ -11,6 +11,7 @@
 //!
 //! Tables are made by `migrations/`, which are never edited once released.
 
+pub mod activity;
 mod applied;
 mod checkpoint;
 mod config;

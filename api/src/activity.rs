@@ -1,0 +1,47 @@
+//! What was going on when: `/api/activity`.
+
+use crate::{
+    freshness::{AFTER, Freshness, FreshnessParameters, READS_ACTIVITY, WAIT_MS},
+    parameters::Parameters,
+    problem::Problem,
+    resources::{json, time},
+    routes::Api,
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use foldstream_read_models::activity;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const HOURS: &str = "hours";
+
+/// An hour in which something was reported.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Activity)]
+pub(crate) struct ActivityResource {
+    /// When it began, UTC
+    #[schema(format = DateTime, example = "2026-01-01T12:00:00Z")]
+    hour: String,
+    /// How many locations were reported for it
+    reports: i64,
+}
+
+/// How many locations were reported for each hour, newest first
+#[utoipa::path(get, path = "/api/activity", tag = "locations",
+    params(("hours" = Option<u32>, Query, description = "How many hours at most", minimum = 1, maximum = 1000),
+        FreshnessParameters),
+    responses((status = 200, description = "Hours in which something was reported", body = Vec<ActivityResource>)))]
+pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[HOURS, AFTER, WAIT_MS]);
+    let hours = parameters.number(HOURS, 1..=1000, 24);
+    let freshness = Freshness::read(&mut parameters, &api, READS_ACTIVITY);
+    parameters.finish()?;
+    let standing = freshness.reached(&api).await?;
+    let found = activity::list(&standing.database, hours).await?;
+    let resource = |(hour, reports)| ActivityResource { hour: time(hour), reports };
+    let content: Vec<ActivityResource> = found.into_iter().map(resource).collect();
+    Ok(standing.tell(&api, json(StatusCode::OK, &content)?).await)
+}

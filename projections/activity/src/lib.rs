@@ -1,0 +1,36 @@
+//! When something was going on.
+//!
+//! Reads: `locations`. Writes: `activity`. Keyed by: the hour. On poison: dead letter, and its key waits.
+
+use chrono::{DurationRound, TimeDelta};
+use foldstream_consume_loop::{Projection, Service, Step};
+use foldstream_events::{Flow, LocationsEvent};
+use foldstream_read_models::{Database, activity::ActivityChanges, versions::fold_versions};
+use foldstream_wire::Recorded;
+
+pub const FLOW: Flow =
+    Flow { service: "activity-projection", reads: &["locations"], writes: &["activity"], keeps_keys: false };
+
+pub async fn run(service: Service, database: &Database) {
+    fold_versions::<Activity>(service, database).await;
+}
+
+#[derive(Debug)]
+pub struct Activity;
+
+impl Projection for Activity {
+    type Event = LocationsEvent;
+    type Changes = ActivityChanges;
+    const FLOW: Flow = FLOW;
+
+    fn apply(changes: &mut ActivityChanges, record: &Recorded<LocationsEvent>) -> Step {
+        let Some(LocationsEvent::LocationReported(report)) = &record.event else {
+            return Step::DeadLetter("a record without a value means nothing on this topic".to_owned());
+        };
+        let Ok(hour) = report.occurred_at.duration_trunc(TimeDelta::hours(1)) else {
+            return Step::DeadLetter(format!("{} lies in no hour that can be counted", report.occurred_at));
+        };
+        *changes.reports.entry(hour).or_default() += 1;
+        Step::Applied
+    }
+}
