@@ -13,6 +13,7 @@ mod latency;
 mod positions;
 mod processor_time;
 mod read_your_writes;
+mod rebuild;
 mod service;
 mod table;
 mod throughput;
@@ -65,6 +66,8 @@ enum Question {
     Latency,
     /// How long the connection query takes
     Connection,
+    /// How fast a projection is rebuilt beside the live tables
+    Rebuild,
     /// How many commands a second are decided, how long an answer takes, how fast state is restored
     Decider,
     /// How long a thousand clients wait for what they wrote
@@ -87,14 +90,18 @@ async fn run(arguments: Arguments) -> Result<()> {
     let asked = |question| arguments.question == Question::All || arguments.question == question;
     table::line(&processor_time::machine()?)?;
     let mut world = tokio::task::spawn_blocking(World::start).await.context("the stack could not be started")??;
-    let history = [Question::Throughput, Question::Connection, Question::Latency].into_iter().any(asked);
+    let history =
+        [Question::Throughput, Question::Connection, Question::Rebuild, Question::Latency].into_iter().any(asked);
     world.prepare(if history { arguments.records } else { 0 }).await?;
     if asked(Question::Throughput) {
         throughput::measure(&world, &arguments).await?;
     }
-    // Before the latency, which adds records.
+    // Before those that add records.
     if asked(Question::Connection) {
         connection::measure(&world, &arguments).await?;
+    }
+    if asked(Question::Rebuild) {
+        rebuild::measure(&world, &arguments).await?;
     }
     if asked(Question::Latency) {
         latency::measure(&world, &arguments).await?;

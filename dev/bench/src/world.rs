@@ -129,13 +129,17 @@ impl World {
         Ok(ranges.into_iter().map(|range| (range.partition, range.end)).collect())
     }
 
-    /// Runs a command of the executable to its end.
     fn run(&self, arguments: &[&str]) -> Result<()> {
+        self.output(arguments).map(drop)
+    }
+
+    /// Runs a command of the executable to its end; gives what it printed.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = self.foldstream(arguments).output().context("cannot start foldstream")?;
         if !output.status.success() {
             bail!("foldstream {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }
-        Ok(())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn foldstream(&self, arguments: &[&str]) -> Command {
