@@ -47,6 +47,13 @@ FAULTS = [
         [*WHOLE, "deciding::killed"],
     ),
     (
+        "parked keys are forgotten when a service starts",
+        "projections/read-models/src/checkpoint.rs",
+        "parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)",
+        "{\n            let _ = (projection, partitions);\n            Ok(Vec::new())\n        }",
+        [*WHOLE, "parked::a_key_waits"],
+    ),
+    (
         "the state of a decider is not written",
         "processors/consume-loop/src/decider/transaction.rs",
         "writer.append_state(&D::save(state), D::FOLD_VERSION)?;",
