@@ -9,14 +9,10 @@ use crate::{
     parameters::{Parameters, PathId},
     persons::known,
     problem::Problem,
-    resources::{ConnectionResource, json},
+    resources::ConnectionResource,
     routes::Api,
 };
-use axum::{
-    extract::State,
-    http::{StatusCode, Uri, header},
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 use foldstream_events::Violation;
 use foldstream_read_models::locations::{self, PageEnd, Paging, Proximity};
 
@@ -59,11 +55,7 @@ pub(crate) async fn list(State(api): State<Api>, PathId(id): PathId, uri: Uri) -
         distance_m,
     };
     let found = locations::connection(database, &proximity, Paging { after: page.after, limit: page.limit }).await?;
-    let content: Vec<ConnectionResource> = found.items.into_iter().map(ConnectionResource::from).collect();
-    let mut response = json(StatusCode::OK, &content)?;
-    if let Some(link) = found.end.and_then(|end| page.link(&end)) {
-        response.headers_mut().insert(header::LINK, link);
-    }
+    let response = page.answer_up_to::<_, ConnectionResource>(found.items, found.end)?;
     Ok(standing.tell(&api, response).await)
 }
 

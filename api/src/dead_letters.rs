@@ -7,14 +7,9 @@ use crate::{
     paging::{CURSOR, LIMIT, PageParameters, PageRequest},
     parameters::Parameters,
     problem::Problem,
-    resources::json,
     routes::Api,
 };
-use axum::{
-    extract::State,
-    http::{StatusCode, Uri, header},
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use foldstream_events::{Topic, Violation};
@@ -95,17 +90,8 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     let page: PageRequest<i64> = PageRequest::read(&mut parameters, 1..=1000, 100);
     let filter = filter(&mut parameters, &api);
     parameters.finish()?;
-    let mut found = dead_letters::list(&api.parts.database, &filter, page.after, page.limit + 1).await?;
-    // The one row more only tells that there is another page.
-    let more = found.len() > page.limit as usize;
-    found.truncate(page.limit as usize);
-    let end = found.last().filter(|_| more).map(|letter| letter.id);
-    let content: Vec<DeadLetterResource> = found.into_iter().map(DeadLetterResource::from).collect();
-    let mut response = json(StatusCode::OK, &content)?;
-    if let Some(link) = end.and_then(|end| page.link(&end)) {
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+    let found = dead_letters::list(&api.parts.database, &filter, page.after, page.rows()).await?;
+    page.answer::<_, DeadLetterResource>(found, |letter| letter.id)
 }
 
 /// Names that are none are refused: a mistyped one would answer that all is well.

@@ -9,17 +9,17 @@ use crate::{
     parameters::{Parameters, PathId},
     persons::known,
     problem::Problem,
-    resources::{LocationResource, json, tagged},
+    resources::{LocationResource, tagged},
     routes::Api,
 };
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, Uri},
     response::Response,
 };
 use chrono::{Days, NaiveDate, NaiveTime};
 use foldstream_events::Violation;
-use foldstream_read_models::locations::{self, Location, Page, PageEnd, Paging, Window};
+use foldstream_read_models::locations::{self, PageEnd, Paging, Window};
 use uuid::Uuid;
 
 const AS_OF: &str = "as_of";
@@ -34,7 +34,7 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = locations::list(&standing.database, Paging { after: page.after, limit: page.limit }).await?;
-    Ok(standing.tell(&api, paged(&page, found)?).await)
+    Ok(standing.tell(&api, page.answer_up_to::<_, LocationResource>(found.items, found.end)?).await)
 }
 
 /// Where each person is, or was at a time
@@ -56,16 +56,8 @@ pub(crate) async fn list_current(State(api): State<Api>, uri: Uri) -> Result<Res
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let after = page.after.as_deref();
-    let mut found = locations::list_current(&standing.database, as_of, after, page.limit + 1).await?;
-    // The one row more only tells that there is another page.
-    let more = found.len() > page.limit as usize;
-    found.truncate(page.limit as usize);
-    let end = found.last().filter(|_| more).map(|location| location.person_id.clone());
-    let content: Vec<LocationResource> = found.into_iter().map(LocationResource::from).collect();
-    let mut response = json(StatusCode::OK, &content)?;
-    if let Some(link) = end.and_then(|end| page.link(&end)) {
-        response.headers_mut().insert(header::LINK, link);
-    }
+    let found = locations::list_current(&standing.database, as_of, after, page.rows()).await?;
+    let response = page.answer::<_, LocationResource>(found, |location| location.person_id.clone())?;
     Ok(standing.tell(&api, response).await)
 }
 
@@ -88,7 +80,7 @@ pub(crate) async fn list_of_person(State(api): State<Api>, PathId(id): PathId, u
     known(database, &id).await?;
     let paging = Paging { after: page.after, limit: page.limit };
     let found = locations::list_of_person(database, &id, window, paging).await?;
-    Ok(standing.tell(&api, paged(&page, found)?).await)
+    Ok(standing.tell(&api, page.answer_up_to::<_, LocationResource>(found.items, found.end)?).await)
 }
 
 /// One location
@@ -124,15 +116,6 @@ pub(crate) fn window(parameters: &mut Parameters) -> Window {
     }
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
     Window { start: start.map(midnight), end: end.and_then(|day| day.checked_add_days(Days::new(1))).map(midnight) }
-}
-
-fn paged(page: &PageRequest<PageEnd>, found: Page<Location>) -> Result<Response, Problem> {
-    let content: Vec<LocationResource> = found.items.into_iter().map(LocationResource::from).collect();
-    let mut response = json(StatusCode::OK, &content)?;
-    if let Some(link) = found.end.and_then(|end| page.link(&end)) {
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
 }
 
 #[cfg(test)]

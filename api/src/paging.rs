@@ -6,8 +6,14 @@
 use crate::{
     cursor::{self, Place},
     parameters::Parameters,
+    problem::Problem,
+    resources::json,
 };
-use axum::http::HeaderValue;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::Serialize;
 use std::ops::RangeInclusive;
 use url::form_urlencoded;
 use utoipa::IntoParams;
@@ -56,9 +62,42 @@ impl<P: Place> PageRequest<P> {
     }
 
     /// The `Link` header of a page that ends at this place.
-    pub(crate) fn link(&self, end: &P) -> Option<HeaderValue> {
+    fn link(&self, end: &P) -> Option<HeaderValue> {
         let link = format!("<{}{}>; rel=\"next\"", self.next, cursor::seal(&self.scope, end));
         HeaderValue::from_str(&link).ok()
+    }
+
+    /// How many rows to look for: the one more only tells that there is another page.
+    pub(crate) fn rows(&self) -> u32 {
+        self.limit + 1
+    }
+
+    /// The answer with the rows that were looked for.
+    pub(crate) fn answer<Row, Resource>(
+        &self,
+        mut found: Vec<Row>,
+        place_of: impl Fn(&Row) -> P,
+    ) -> Result<Response, Problem>
+    where
+        Resource: From<Row> + Serialize,
+    {
+        let more = found.len() > self.limit as usize;
+        found.truncate(self.limit as usize);
+        let end = found.last().filter(|_| more).map(place_of);
+        self.answer_up_to::<Row, Resource>(found, end)
+    }
+
+    /// The answer with these rows; the next page goes on behind `end`, if there is one.
+    pub(crate) fn answer_up_to<Row, Resource>(&self, rows: Vec<Row>, end: Option<P>) -> Result<Response, Problem>
+    where
+        Resource: From<Row> + Serialize,
+    {
+        let content: Vec<Resource> = rows.into_iter().map(Resource::from).collect();
+        let mut response = json(StatusCode::OK, &content)?;
+        if let Some(link) = end.and_then(|end| self.link(&end)) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        Ok(response)
     }
 }
 

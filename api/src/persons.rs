@@ -59,16 +59,8 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     let freshness = Freshness::read(&mut parameters, &api, READS_PEOPLE);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
-    let mut found = people::list(&standing.database, page.after.as_deref(), page.limit + 1).await?;
-    // The one row more only tells that there is another page.
-    let more = found.len() > page.limit as usize;
-    found.truncate(page.limit as usize);
-    let end = found.last().filter(|_| more).map(|person| person.person_id.clone());
-    let content: Vec<PersonResource> = found.into_iter().map(PersonResource::from).collect();
-    let mut response = json(StatusCode::OK, &content)?;
-    if let Some(link) = end.and_then(|end| page.link(&end)) {
-        response.headers_mut().insert(header::LINK, link);
-    }
+    let found = people::list(&standing.database, page.after.as_deref(), page.rows()).await?;
+    let response = page.answer::<_, PersonResource>(found, |person| person.person_id.clone())?;
     Ok(standing.tell(&api, response).await)
 }
 
