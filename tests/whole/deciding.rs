@@ -55,6 +55,16 @@ fn people_are_registered_changed_and_erased() {
     assert_eq!(world.get("/api/outcomes/person-commands:0:999999").unwrap().status().as_u16(), 404);
     assert_eq!(world.get("/api/outcomes/locations:0:0").unwrap().status().as_u16(), 404);
 
+    // Read at the command's position, before anybody knows what is decided: the read waits for that too.
+    for number in 0..20 {
+        let name = format!("A. {number}");
+        let asked = [("prefer", "respond-async")];
+        let pending = client.ask(Method::PATCH, &path, Some(&json!({"first_name": name})), &asked);
+        assert_eq!(pending.status, 202, "{pending:?}");
+        let after = pending.header("foldstream-position");
+        assert_eq!(world.json(&format!("/api/persons{path}?after={after}"))["first_name"], json!(name));
+    }
+
     sets_poison_aside(&world, &client, &id);
     erases(&world, &client, &id);
     println!("{}", world.oracle("decide.py", &[]));
