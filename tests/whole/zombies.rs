@@ -1,9 +1,9 @@
 //! Processes that were frozen past their session and woke up: their commits are refused.
 //!
 //! Frozen with a batch in hand, so that there is something to refuse: a projection while it waits for its database, a
-//! decider in the midst of its transactions. Taken out, the fences fail these tests: without the condition on the
-//! position in `checkpoint/advance.sql` the zombie's rows are there twice; without the membership in `move_offsets` its
-//! outcomes are.
+//! decider in the midst of its transactions. Without the condition on the position in `checkpoint/advance.sql` the first
+//! test fails (`make mutations`). The fence of a decider is the brokers' own and cannot be taken out here; that it is in
+//! the transaction of the facts is what `deciding` notices.
 
 use crate::harness::{World, until};
 use reqwest::blocking::Client;
