@@ -11,7 +11,7 @@ use foldstream_events::{
     PersonState, RegisterPerson, Topic, derived_event_id, events_of,
 };
 use foldstream_telemetry::health::Health;
-use foldstream_wire::{Browser, Config, Recorded, Registry};
+use foldstream_wire::{Browser, Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use serde_json::Value;
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -143,6 +143,9 @@ fn a_timer_fires_once_even_if_nobody_ran_when_it_was_due() {
     LIFETIME_MS.store(1_000, Ordering::Relaxed);
     until_happened(&[(&key, "PersonRegistered")]);
 
+    // A state that another version of the fold has made is none: the states are made anew from what was written. As it
+    // stands there, nobody would ever be woken.
+    append_stale_state(&world, &key);
     // The timer is in the restored state; it fires, and so does that of the one it led to.
     let second = Running::start(&world);
     let child = format!("child-of-{key}");
@@ -166,6 +169,32 @@ fn a_timer_fires_once_even_if_nobody_ran_when_it_was_due() {
     until_happened(&all);
 }
 
+/// Puts a wrong state of another fold version behind the right one.
+fn append_stale_state(world: &World, key: &str) {
+    let wire = config(world);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = TransactionalOptions {
+        source: "mortals",
+        transactional_id: "another-version".to_owned(),
+        record_types: PeopleProcessorStateEvent::RECORD_TYPES.iter().collect(),
+        linger_ms: 0,
+    };
+    let registry = Registry::new(&wire).unwrap();
+    let mut writer = runtime.block_on(TransactionalWriter::connect(&wire, &registry, options)).unwrap();
+    writer.fence().unwrap();
+    writer.begin().unwrap();
+    writer.append_state(&Mortals::save(&Mortals::initial(key)), Mortals::FOLD_VERSION + 1).unwrap();
+    writer.commit().unwrap();
+}
+
+fn config(world: &World) -> Config {
+    Config {
+        brokers: world.stack.bootstrap(),
+        registry_url: world.stack.registry_url().parse().unwrap(),
+        instance: "0".to_owned(),
+    }
+}
+
 /// The decider in a runtime of its own.
 struct Running {
     runtime: tokio::runtime::Runtime,
@@ -176,11 +205,7 @@ struct Running {
 impl Running {
     fn start(world: &World) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let wire = Config {
-            brokers: world.stack.bootstrap(),
-            registry_url: world.stack.registry_url().parse().unwrap(),
-            instance: "0".to_owned(),
-        };
+        let wire = config(world);
         let shutdown = CancellationToken::new();
         let service = Service {
             registry: Registry::new(&wire).unwrap(),

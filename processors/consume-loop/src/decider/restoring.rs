@@ -30,23 +30,30 @@ pub(crate) async fn restore<D: Decider>(
     let changelog = TopicPartition { topic: changelog::<D>().name, partition };
     let version = D::FOLD_VERSION.to_string();
     let mut restored = Restored { next_offset: from, unwritten: BTreeSet::new() };
+    // Keys whose newest record was made by another version of the fold. Older records of it do not matter: they stay on
+    // the changelog until it is compacted.
+    let mut stale: BTreeSet<String> = BTreeSet::new();
     let mut batches = service.browser.read_to_end(changelog, from);
     while let Some(batch) = batches.recv().await {
         let batch = batch?;
-        restored.next_offset = end_of(&batch).unwrap_or(restored.next_offset);
-        let stale = batch.records().any(|record| record.value.is_some() && record.header != Some(&version));
-        if stale {
-            tracing::info!(service = D::FLOW.service, partition, "the fold has changed: states are made anew");
-            states.retain(|other| other != partition);
-            for topic in D::FACTS {
-                refold(service, states, topic, partition, &mut restored.unwritten).await?;
+        restored.next_offset = batch.ends.first().map_or(restored.next_offset, |end| end.next_offset);
+        for record in batch.records() {
+            let Some(key) = record.key.map(String::from_utf8_lossy) else { continue };
+            if record.value.is_some() && record.header != Some(&version) {
+                stale.insert(key.into_owned());
+            } else {
+                stale.remove(key.as_ref());
             }
-            // What else is on the changelog says the same in the old version.
-            restored.next_offset = drain(batches, restored.next_offset).await?;
-            return Ok(restored);
         }
-        for (key, state) in decoded::<D::Changelog>(service, batch, D::FLOW.service).await? {
+        for (key, state) in decoded::<D::Changelog>(service, batch, D::FLOW.service, Some(&version)).await? {
             states.set((partition, key), state.map(D::load));
+        }
+    }
+    if !stale.is_empty() {
+        tracing::info!(service = D::FLOW.service, partition, "the fold has changed: states are made anew");
+        states.retain(|other| other != partition);
+        for topic in D::FACTS {
+            refold(service, states, topic, partition, &mut restored.unwritten).await?;
         }
     }
     Ok(restored)
@@ -65,7 +72,7 @@ async fn refold<D: Decider>(
 ) -> Result<(), SessionError> {
     let mut batches = service.browser.read_to_end(TopicPartition { topic: topic.name, partition }, 0);
     while let Some(batch) = batches.recv().await {
-        for (key, event) in decoded::<D::Output>(service, batch?, D::FLOW.service).await? {
+        for (key, event) in decoded::<D::Output>(service, batch?, D::FLOW.service, None).await? {
             let place = (partition, key.clone());
             let mut state = states.get(&place);
             D::evolve(&mut state, &event.map_or_else(|| Fact::Tombstone { topic, key: key.clone() }, Fact::Event));
@@ -76,11 +83,12 @@ async fn refold<D: Decider>(
     Ok(())
 }
 
-/// What we wrote ourselves must be readable, or nothing may be built on it.
+/// What we wrote ourselves must be readable, or nothing may be built on it. Of states only those of this version are.
 async fn decoded<E: TopicEvent>(
     service: &Service,
     batch: Batch,
     name: &'static str,
+    version: Option<&str>,
 ) -> Result<Vec<(String, Option<E>)>, SessionError> {
     let mut waiting = Waiting::new(name, &service.component, &service.shutdown);
     let schemas = schemas(&service.registry, &batch, &mut waiting).await?;
@@ -92,19 +100,9 @@ async fn decoded<E: TopicEvent>(
             reason: format!("{partition}:{offset}: {reason}"),
         }),
     };
-    entries.into_iter().map(usable).collect()
-}
-
-async fn drain(
-    mut batches: tokio::sync::mpsc::Receiver<Result<Batch, foldstream_wire::BrowserError>>,
-    mut next_offset: i64,
-) -> Result<i64, SessionError> {
-    while let Some(batch) = batches.recv().await {
-        next_offset = end_of(&batch?).unwrap_or(next_offset);
-    }
-    Ok(next_offset)
-}
-
-fn end_of(batch: &Batch) -> Option<i64> {
-    batch.ends.first().map(|end| end.next_offset)
+    let of_version = |entry: &Entry<E>| {
+        let is_tombstone = matches!(&entry.decoded, Decoded::Event(record) if record.event.is_none());
+        version.is_none_or(|version| is_tombstone || entry.header.as_deref() == Some(version))
+    };
+    entries.into_iter().filter(of_version).map(usable).collect()
 }
