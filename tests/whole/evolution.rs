@@ -25,7 +25,8 @@ fn two_versions_of_an_event_are_read_and_folded_side_by_side() {
     assert!(!checked.status.success());
     assert!(
         said.contains(&format!("{SUBJECT}: not registered, and compatible with every registered version (1)")),
-        "{said}"
+        "{said}{}",
+        text(&checked.stderr)
     );
     world.succeeds(&["schemas", "register"]);
     world.succeeds(&["schemas", "check"]);
@@ -84,7 +85,8 @@ fn a_schema_that_must_not_be_registered_is_named_and_refused() {
     ] {
         assert!(
             said.contains(&format!("{SUBJECT}: not registered, and must not be: ")) && said.contains(wanted),
-            "{said}"
+            "{said}{}",
+            text(&checked.stderr)
         );
     }
     let refused = world.fails(&["schemas", "register"]);
