@@ -13,6 +13,9 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
+/// In the help of a command they follow its own flags.
+const SETTINGS: &str = "Settings, shared by all commands";
+
 /// Events in, folds to tables: an event-sourced streaming platform on Apache Kafka.
 ///
 /// Every setting is a flag or an environment variable; the ones shown in brackets are shared by all commands.
@@ -21,13 +24,13 @@ use std::process::ExitCode;
 pub(crate) struct Arguments {
     #[command(flatten)]
     telemetry: foldstream_telemetry::config::Config,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SETTINGS)]
     wire: foldstream_wire::Config,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SETTINGS)]
     database: foldstream_read_models::Config,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SETTINGS)]
     api: foldstream_api::Config,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SETTINGS)]
     replay: foldstream_replay::Config,
     #[command(subcommand)]
     command: Command,
@@ -54,7 +57,14 @@ enum Command {
     /// Records that could not be used, and what waits behind them
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::Action),
-    /// The newest records of a topic, newest first
+    /// Look into a topic: its newest records, those that pass a filter, what is appended to it
+    ///
+    /// Records are decoded by the schema registry and ordered by time over all partitions, exactly: committed ones only,
+    /// up to the moment it is asked, and every one of them. Nothing is changed by looking: no consumer group is joined,
+    /// no offset committed, no topic created.
+    ///
+    /// Filters combine: all of them must hold. The flags have the names and meanings of the query parameters of
+    /// GET /messages.
     Messages(commands::messages::Options),
 }
 
@@ -79,6 +89,11 @@ fn main() -> ExitCode {
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // As with flags that clap refuses.
+        Err(error) if error.is::<commands::messages::Refused>() => {
+            error.to_string().lines().for_each(|refused| eprintln!("foldstream: {refused}"));
+            ExitCode::from(2)
+        }
         Err(error) => {
             eprintln!("foldstream: {error:#}");
             ExitCode::FAILURE
@@ -91,7 +106,7 @@ async fn dispatch(arguments: Arguments, settings: Vec<(String, String)>) -> Resu
     let done = match &arguments.command {
         Command::Run(options) => commands::run::run(options, &arguments, settings).await,
         Command::Replay(options) => commands::replay::run(options, &arguments).await,
-        Command::Topics(action) => commands::topics::run(action, &arguments.wire).await,
+        Command::Topics(action) => commands::topics::run(action, &arguments).await,
         Command::Schemas(action) => commands::schemas::run(action, &arguments.wire).await,
         Command::Projections(action) => commands::projections::run(action, &arguments).await,
         Command::Processors(action) => commands::processors::run(action, &arguments).await,

@@ -43,9 +43,15 @@ fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<()> {
     rows.iter().try_for_each(|row| print(row.iter().map(String::as_str).collect()))
 }
 
-/// One line on standard output. A reader that has gone away (`| head`) is a normal end, not an error.
+/// One line on standard output.
 pub(crate) fn line(text: &str) -> Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    all(&format!("{text}\n"))
+}
+
+/// A text on standard output. A reader that has gone away (`| head`) is a normal end, not an error.
+pub(crate) fn all(text: &str) -> Result<()> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         done => done.context("cannot write to standard output"),
     }

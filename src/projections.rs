@@ -9,7 +9,7 @@ use foldstream_events::Flow;
 use foldstream_locations_projection::Locations;
 use foldstream_people_projection::People;
 use foldstream_read_models::{
-    Database,
+    Database, Provenance,
     versions::{self, Progress, ReadModel, Rebuilt, Version, VersionError},
 };
 use std::{future::Future, pin::Pin};
@@ -19,6 +19,7 @@ pub(crate) const PROJECTIONS: &[Known] = &[known::<People>(), known::<Locations>
 /// A projection: its edges, and what is done with its tables.
 pub(crate) struct Known {
     pub(crate) flow: Flow,
+    pub(crate) provenance: Provenance,
     pub(crate) rebuild: for<'a> fn(Tools<'a>, bool) -> Doing<'a, Rebuilt>,
     pub(crate) verify: for<'a> fn(Tools<'a>) -> Doing<'a, Rebuilt>,
     pub(crate) discard: for<'a> fn(&'a Database, i32) -> Doing<'a, Version>,
@@ -41,6 +42,7 @@ where
 {
     Known {
         flow: P::FLOW,
+        provenance: Provenance::of::<P>(),
         rebuild: |tools, expect_changes| {
             Box::pin(versions::rebuild::<P>(tools.service, tools.database, expect_changes, tools.progress))
         },

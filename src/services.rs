@@ -3,9 +3,11 @@
 //! Each service is supervised: one that ends by itself or panics is started again with a growing pause and shows in
 //! readiness; the others go on.
 
+use crate::projections::PROJECTIONS;
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use foldstream_api::Outcomes;
+use foldstream_browse::{Brokers, Browse};
 use foldstream_consume_loop::Service as LoopService;
 use foldstream_events::Flow;
 use foldstream_read_models::{Applied, Database};
@@ -88,18 +90,28 @@ pub(crate) const SERVICES: &[Service] = &[
                         .map(|service| service.flow)
                         .filter(|flow| *flow != foldstream_api::FLOW)
                         .collect(),
+                    provenances: PROJECTIONS.iter().map(|known| known.provenance).collect(),
                     database: runtime.database,
                     applied: runtime.applied,
                     browser: runtime.browser,
+                    browse: Browse::new(Brokers::new(&runtime.wire.brokers)),
+                    looking: runtime.api.looking.clone(),
+                    edges: edges().collect(),
                     registry: runtime.registry,
                     writer,
                     health: runtime.health,
+                    shutdown: runtime.shutdown.clone(),
                 };
                 Ok(foldstream_api::run(runtime.api, parts, runtime.shutdown).await?)
             })
         },
     },
 ];
+
+/// The edges of everything that reads or writes topics: services, and the command that is a producer.
+pub(crate) fn edges() -> impl Iterator<Item = Flow> {
+    SERVICES.iter().map(|service| service.flow).chain([foldstream_replay::FLOW])
+}
 
 impl Runtime {
     fn for_loop(&self, component: Component) -> LoopService {
@@ -161,7 +173,7 @@ mod tests {
     }
 
     fn flows() -> Vec<Flow> {
-        SERVICES.iter().map(|service| service.flow).chain([foldstream_replay::FLOW]).collect()
+        edges().collect()
     }
 
     fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {

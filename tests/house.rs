@@ -18,6 +18,7 @@ const DEVELOPMENT: &str = "dev";
 const FOUNDATIONS: &[&str] = &["processors/consume-loop", "projections/read-models"];
 /// Third-party crates that only one of ours may use.
 const RESERVED: &[(&str, &str)] = &[
+    ("kafka-protocol", "schemas/browse"),
     ("rdkafka", "schemas/wire"),
     ("serde_avro_fast", "schemas/wire"),
     ("sqlx", "projections/read-models"),

@@ -19,6 +19,10 @@ use utoipa::ToSchema;
 const HOURS: &str = "hours";
 
 /// An hour in which something was reported.
+///
+/// It has no `event`, being made of many. Nor can the log be asked for exactly those: `/messages` knows when a record was
+/// appended, and an hour counts by when somebody was there. A message tells in which hour it counts
+/// (`/messages/{topic}/{partition}/{offset}/effects`).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Activity)]
 pub(crate) struct ActivityResource {

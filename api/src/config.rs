@@ -1,4 +1,4 @@
-//! Where the API listens.
+//! Where the API listens, and how much looking into topics may cost.
 
 use std::net::SocketAddr;
 
@@ -14,4 +14,50 @@ pub struct Config {
         global = true
     )]
     pub http_listen: SocketAddr,
+
+    #[command(flatten)]
+    pub looking: LookingConfig,
+}
+
+/// How much looking into topics may cost.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub struct LookingConfig {
+    /// How long one look into a topic may take, in milliseconds
+    #[arg(long, env = "FOLDSTREAM_PAGE_MS", default_value_t = 2_000, value_name = "MS", global = true)]
+    pub page_ms: u64,
+    /// How many records one look may read
+    #[arg(long, env = "FOLDSTREAM_PAGE_RECORDS", default_value_t = 5_000_000, value_name = "N", global = true)]
+    pub page_records: u64,
+    /// How many bytes one look may read
+    #[arg(long, env = "FOLDSTREAM_PAGE_BYTES", default_value_t = 1_000_000_000, value_name = "N", global = true)]
+    pub page_bytes: u64,
+    /// How many bytes a second the looks of one client may read, on the average of eight seconds
+    #[arg(
+        long,
+        env = "FOLDSTREAM_CLIENT_BYTES_PER_SECOND",
+        default_value_t = 100_000_000,
+        value_name = "N",
+        global = true
+    )]
+    pub client_bytes_per_second: u64,
+    /// How many live tails one client may listen to
+    #[arg(long, env = "FOLDSTREAM_CLIENT_TAILS", default_value_t = 250, value_name = "N", global = true)]
+    pub client_tails: usize,
+    /// The header by which the ingress names the client; the address of the peer when not given
+    #[arg(long, env = "FOLDSTREAM_CLIENT_HEADER", value_name = "NAME", global = true)]
+    pub client_header: Option<String>,
+}
+
+impl Default for LookingConfig {
+    fn default() -> Self {
+        Self {
+            page_ms: 2_000,
+            page_records: 5_000_000,
+            page_bytes: 1_000_000_000,
+            client_bytes_per_second: 100_000_000,
+            client_tails: 250,
+            client_header: None,
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(crate) fn open<P: Place>(scope: &str, cursor: &str) -> Result<P, Violation> 
         Violation::new(
             "cursor",
             cursor,
-            "a cursor is taken unchanged from the Link header of an answer of the same list with the same filters",
+            "a cursor is taken unchanged from an answer of the same list with the same filters",
         )
     })
 }
@@ -76,6 +76,16 @@ impl Place for i64 {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Place for foldstream_browse::Place {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_bytes()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_bytes(bytes)
     }
 }
 

@@ -1,17 +1,19 @@
 //! The HTTP API: tables -> people.
 //!
 //! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`); `person-outcomes`, for those who wait for a
-//! decision; any topic, for `GET /messages`.
+//! decision; any topic, for `GET /messages` and `GET /topics`.
 //! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
 //! dependency is asked; nothing of it is written.
 //!
-//! `routes.rs` is the whole list of what is served. No SQL and no Kafka here: see `foldstream-read-models` and
-//! `foldstream-wire`.
+//! `routes.rs` is the whole list of what is served. No SQL and no Kafka here: see `foldstream-read-models`,
+//! `foldstream-wire` and `foldstream-browse`.
 
 mod activity;
 mod arrival;
 mod body;
+mod clients;
+mod coalesced;
 mod commands;
 mod config;
 mod connection;
@@ -19,6 +21,7 @@ mod cursor;
 mod dead_letters;
 mod dependencies;
 mod docs;
+mod effects;
 mod fields;
 mod freshness;
 mod health;
@@ -32,23 +35,28 @@ mod outcomes;
 mod paging;
 mod parameters;
 mod persons;
+mod place;
 mod problem;
 mod reports;
 mod resources;
 mod routes;
 mod serve;
+mod topics;
 
-pub use config::Config;
+pub use config::{Config, LookingConfig};
 pub use openapi::openapi_json;
 pub use outcomes::Outcomes;
 pub use routes::router;
 pub use serve::{ApiError, run};
+pub use topics::{Declaration, KeptIn, ReaderPosition, TopicDetail, TopicReader, TopicSources, TopicSummary};
 
+use foldstream_browse::Browse;
 use foldstream_events::Flow;
-use foldstream_read_models::{Applied, Database};
+use foldstream_read_models::{Applied, Database, Provenance};
 use foldstream_telemetry::health::Health;
 use foldstream_wire::{Browser, Registry, Writer};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// The edges of this service. `GET /messages` looks at any topic without depending on one.
 pub const FLOW: Flow = Flow {
@@ -64,11 +72,19 @@ pub struct Parts {
     pub database: Database,
     pub applied: Applied,
     pub browser: Browser,
+    pub browse: Browse,
+    pub looking: LookingConfig,
     pub registry: Registry,
     /// Made for the source `api`.
     pub writer: Writer,
     pub outcomes: Outcomes,
     /// The edges of every service, by which positions are followed.
     pub flows: Arc<[Flow]>,
+    /// The projections, which tell what they made of a record.
+    pub provenances: Arc<[Provenance]>,
+    /// Those of everything that reads or writes topics: services, this one too, and commands.
+    pub edges: Arc<[Flow]>,
     pub health: Health,
+    /// Live tails end with it.
+    pub shutdown: CancellationToken,
 }

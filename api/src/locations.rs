@@ -57,7 +57,7 @@ pub(crate) async fn list_current(State(api): State<Api>, uri: Uri) -> Result<Res
     let standing = freshness.reached(&api).await?;
     let after = page.after.as_deref();
     let found = locations::list_current(&standing.database, as_of, after, page.rows()).await?;
-    let response = page.answer::<_, LocationResource>(found, |location| location.person_id.clone())?;
+    let response = page.answer::<_, LocationResource>(found, |location| location.row.person_id.clone())?;
     Ok(standing.tell(&api, response).await)
 }
 

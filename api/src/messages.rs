@@ -1,98 +1,94 @@
-//! `GET /messages`: the newest records of any topic, over all its partitions, decoded.
+//! `/messages`: any topic, looked into.
 //!
 //! Looks at the log itself and not at a read model. No consumer group is joined and no topic is created; a record that
-//! cannot be decoded keeps its place, with the reason and its bytes.
+//! cannot be decoded keeps its place, with the reason and its bytes. What is asked is read by `question.rs`, in words
+//! that the command line shares; what it may cost is kept by `clients.rs`.
 
-use crate::{paging::LIMIT, parameters::Parameters, problem::Problem, resources::json, routes::Api};
-use axum::{
-    extract::State,
-    http::{StatusCode, Uri},
-    response::Response,
-};
-use foldstream_events::{Topic, Violation};
-use foldstream_wire::{BrowserError, Covered, Message, describe};
-use futures::{StreamExt, stream};
-use serde::Serialize;
-use std::{sync::Arc, time::Duration};
-use utoipa::ToSchema;
+pub(crate) mod export;
+pub(crate) mod page;
+pub(crate) mod problem;
+mod question;
+mod render;
+pub(crate) mod single;
+pub(crate) mod stream;
 
-const TOPIC: &str = "topic";
-/// How long the brokers may take to give a page.
-const BUDGET: Duration = Duration::from_secs(2);
-/// How many records are decoded at once; only an unknown schema makes one wait.
-const DECODED_AT_ONCE: usize = 64;
+use utoipa::IntoParams;
 
-/// The newest records of a topic.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Messages {
+/// For the documentation: which records are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct FilterParameters {
+    /// The topic's name
+    #[param(example = "locations")]
     topic: String,
-    /// `timestamp`: the true newest, by append time. `merge`: a topic that is not ours, whose times may be anything;
-    /// within a partition order is by offset.
-    #[schema(example = "timestamp")]
-    order: &'static str,
-    /// Each with topic, partition, offset, position, timestamp, key, headers, value, schema, size, and error when it
-    /// could not be decoded
-    #[schema(value_type = Vec<Object>)]
-    messages: Vec<Message>,
-    /// False only when time was up before the page was proven to be the newest
-    complete: bool,
-    /// What the page holds of each partition: every record from `from` up to, not including, `to`
-    #[schema(value_type = Vec<Object>)]
-    covered: Vec<Covered>,
+    /// Only these partitions, joined by commas
+    #[param(example = "0,3")]
+    partition: Option<String>,
+    /// Only records of this key; only the partition where murmur2 puts it is read, unless `partition` names others
+    #[param(example = "0101de")]
+    key: Option<String>,
+    /// Only records as old as this or younger: a time, a day, milliseconds since 1970, or an age such as `15m`, `2h`, `7d`
+    #[param(example = "15m")]
+    since: Option<String>,
+    /// Only records older than this, written like `since`
+    until: Option<String>,
+    /// Only records of this type: its full name, or the last part of it
+    #[param(example = "LocationReported")]
+    r#type: Option<String>,
+    /// Only records that hold this text: in the key, in a header, or in the value as JSON shows it
+    contains: Option<String>,
+    /// Only records whose value meets this condition: `path=value`, `!=`, `>=`, `<=`, `>`, `<`, or `~` for holds. May be
+    /// given several times; all must hold
+    #[param(example = "latitude>=50.5")]
+    r#where: Option<Vec<String>>,
+    /// `true`: only records whose value cannot be decoded
+    undecodable: Option<bool>,
 }
 
-/// The newest records of a topic, newest first
-#[utoipa::path(get, path = "/messages", tag = "log",
-    params(("topic" = String, Query, description = "The topic's name", example = "locations"),
-        ("limit" = Option<u32>, Query, description = "How many at most; 50 when not given", minimum = 1, maximum = 1000)),
-    responses((status = 200, description = "The newest records", body = Messages)))]
-pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
-    let mut parameters = Parameters::read(&uri, &[TOPIC, LIMIT]);
-    parameters.require(TOPIC, "the topic to look at");
-    let topic = parameters.text(TOPIC).unwrap_or_default().to_owned();
-    if parameters.text(TOPIC).is_some() && !is_topic_name(&topic) {
-        let rule = "the name of a topic has 1 to 249 characters: letters, digits, dot, underscore, hyphen";
-        parameters.refuse(Violation::new(TOPIC, &topic, rule));
-    }
-    let limit: usize = parameters.number(LIMIT, 1..=1000, 50);
-    parameters.finish()?;
-    let page = api.parts.browser.newest(&topic, limit, BUDGET).await.map_err(|error| problem(error, &topic))?;
-    let registry = &api.parts.registry;
-    let decoding: Vec<_> =
-        page.records.into_iter().map(|record| async move { describe(&record, registry).await }).collect();
-    let messages: Vec<Message> = stream::iter(decoding).buffered(DECODED_AT_ONCE).collect().await;
-    let order = if Topic::named(&topic).is_some() { "timestamp" } else { "merge" };
-    json(StatusCode::OK, &Messages { topic, order, messages, complete: page.complete, covered: page.covered })
+/// For the documentation: what a live tail lets through.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct TailParameters {
+    /// The topic's name
+    #[param(example = "locations")]
+    topic: String,
+    /// Only these partitions, joined by commas
+    partition: Option<String>,
+    /// Only records of this key
+    key: Option<String>,
+    /// Only records of this type
+    r#type: Option<String>,
+    /// Only records that hold this text
+    contains: Option<String>,
+    /// Only records whose value meets this condition, as in a page
+    r#where: Option<Vec<String>>,
+    /// `true`: only records whose value cannot be decoded
+    undecodable: Option<bool>,
 }
 
-/// What a broker would accept as a name, so that it need not be asked about others.
-fn is_topic_name(name: &str) -> bool {
-    (1..=249).contains(&name.len())
-        && name != "."
-        && name != ".."
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+/// For the documentation: in which order, and as who.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct OrderParameters {
+    /// `newest` first, or `oldest`
+    #[param(default = "newest")]
+    order: Option<String>,
+    /// `read_committed`, or `read_uncommitted`: also records whose transaction was aborted or is undecided, flagged so
+    #[param(default = "read_committed")]
+    isolation: Option<String>,
 }
 
-fn problem(error: BrowserError, topic: &str) -> Problem {
-    match error {
-        BrowserError::UnknownTopic { .. } => {
-            Problem::NotFound(Violation::new(TOPIC, topic, "must be the name of a topic that exists"))
-        }
-        cause @ BrowserError::Unavailable { .. } => Problem::Unavailable { what: "Kafka", cause: Arc::new(cause) },
-        cause @ BrowserError::Stopped => Problem::Internal { cause: Arc::new(cause) },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_topics() {
-        for bad in ["", ".", "..", "a b", "a/b", "ü", "a\u{0}"] {
-            assert!(!is_topic_name(bad), "{bad}");
-        }
-        assert!(!is_topic_name(&"x".repeat(250)));
-        assert!(is_topic_name("person-profiles"));
-    }
+/// For the documentation: which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct PageParameters {
+    /// How many at most
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before
+    cursor: Option<String>,
 }

@@ -3,9 +3,9 @@
 //! Added: the problems a kind of route can answer with, and the headers of every read.
 
 use crate::{
-    activity, commands, connection, dead_letters, docs, health, locations, messages, persons,
+    activity, commands, connection, dead_letters, docs, effects, health, locations, messages, persons,
     problem::{DeadLetterFound, FieldError, ProblemDocument},
-    reports,
+    reports, topics,
 };
 use std::sync::LazyLock;
 use utoipa::{
@@ -29,7 +29,8 @@ use utoipa::{
     paths(
         persons::list, persons::create, persons::find, persons::change, persons::erase, commands::outcome, locations::list_of_person, connection::list,
         activity::list, locations::list, locations::list_current, reports::create, locations::find,
-        messages::list, dead_letters::list,
+        messages::page::page, messages::stream::stream, messages::export::export, messages::single::find,
+        effects::of_message, topics::list, topics::find, dead_letters::list,
         health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
     ),
     components(schemas(ProblemDocument, FieldError, DeadLetterFound)),
@@ -57,16 +58,17 @@ struct Common;
 impl Modify for Common {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut description.paths.paths {
-            let reads_tables = path.starts_with("/api/");
+            let (reads_tables, looks_in) =
+                (path.starts_with("/api/"), path.starts_with("/messages") || path.starts_with("/topics"));
             for (method, operation) in operations(item) {
-                if !reads_tables && path != "/messages" {
+                if !reads_tables && !looks_in {
                     continue;
                 }
                 let writes = method != HttpMethod::Get;
                 let has_body = matches!(method, HttpMethod::Post | HttpMethod::Patch);
                 let decides = writes && path.starts_with("/api/persons");
                 add(operation, "400", "A parameter or the syntax of the body breaks a rule");
-                if path.contains("{id}") || path == "/messages" {
+                if path.contains('{') || path.starts_with("/messages") {
                     add(operation, "404", "There is no such thing");
                 }
                 if decides {
@@ -79,6 +81,10 @@ impl Modify for Common {
                     add(operation, "413", "The body is longer than 4 MiB");
                     add(operation, "415", "The body is not JSON");
                     add(operation, "422", "A field of the body breaks a rule");
+                }
+                if looks_in {
+                    add(operation, "410", "The records a cursor leads to were removed");
+                    add(operation, "429", "This client has asked for too much: wait a little");
                 }
                 add(operation, "500", "Something went wrong here");
                 add(operation, "503", "A dependency is away, or the read model is not as far as asked: try again");

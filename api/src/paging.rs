@@ -61,10 +61,21 @@ impl<P: Place> PageRequest<P> {
         }
     }
 
+    /// The cursor of the page that goes on behind this place.
+    pub(crate) fn cursor(&self, end: &P) -> String {
+        cursor::seal(&self.scope, end)
+    }
+
     /// The `Link` header of a page that ends at this place.
     fn link(&self, end: &P) -> Option<HeaderValue> {
-        let link = format!("<{}{}>; rel=\"next\"", self.next, cursor::seal(&self.scope, end));
-        HeaderValue::from_str(&link).ok()
+        HeaderValue::from_str(&format!("<{}{}>; rel=\"next\"", self.next, self.cursor(end))).ok()
+    }
+
+    /// Says where the next page is, if there is one.
+    pub(crate) fn link_to(&self, end: Option<&P>, response: &mut Response) {
+        if let Some(link) = end.and_then(|end| self.link(end)) {
+            response.headers_mut().insert(header::LINK, link);
+        }
     }
 
     /// How many rows to look for: the one more only tells that there is another page.
@@ -94,9 +105,7 @@ impl<P: Place> PageRequest<P> {
     {
         let content: Vec<Resource> = rows.into_iter().map(Resource::from).collect();
         let mut response = json(StatusCode::OK, &content)?;
-        if let Some(link) = end.and_then(|end| self.link(&end)) {
-            response.headers_mut().insert(header::LINK, link);
-        }
+        self.link_to(end.as_ref(), &mut response);
         Ok(response)
     }
 }

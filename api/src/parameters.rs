@@ -45,6 +45,11 @@ pub(crate) struct Parameters {
 impl Parameters {
     /// The parameters of a route that knows these names.
     pub(crate) fn read(uri: &Uri, known: &[&str]) -> Self {
+        Self::read_repeating(uri, known, &[])
+    }
+
+    /// The same, where some of the names may be given several times.
+    pub(crate) fn read_repeating(uri: &Uri, known: &[&str], repeating: &[&str]) -> Self {
         let query = uri.query().unwrap_or_default();
         let given: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let mut violations = Vec::new();
@@ -55,7 +60,7 @@ impl Parameters {
                     false => format!("this path takes the parameters {}", known.join(", ")),
                 };
                 violations.push(Violation::new(shortened(name), value, rule));
-            } else if given[..index].iter().any(|(earlier, _)| earlier == name) {
+            } else if !repeating.contains(&name.as_str()) && given[..index].iter().any(|(earlier, _)| earlier == name) {
                 violations.push(Violation::new(name, value, "a parameter is given once"));
             }
         }

@@ -20,7 +20,7 @@ use axum::{
 };
 use chrono::Utc;
 use foldstream_events::{ChangePerson, ErasePerson, Positions, RegisterPerson, Violation, checked_name};
-use foldstream_read_models::{Database, people};
+use foldstream_read_models::{Database, Sourced, people};
 use foldstream_wire::WriteError;
 use serde_json::Value;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = people::list(&standing.database, page.after.as_deref(), page.rows()).await?;
-    let response = page.answer::<_, PersonResource>(found, |person| person.person_id.clone())?;
+    let response = page.answer::<_, PersonResource>(found, |person| person.row.person_id.clone())?;
     Ok(standing.tell(&api, response).await)
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn find(
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let person = known(&standing.database, &id).await?;
-    let event_id = person.event_id;
+    let event_id = person.row.event_id;
     Ok(standing.tell(&api, tagged(&headers, event_id, &PersonResource::from(person))?).await)
 }
 
@@ -172,7 +172,7 @@ pub(crate) async fn erase(
 }
 
 /// The person, who must be known.
-pub(crate) async fn known(database: &Database, id: &str) -> Result<people::Person, Problem> {
+pub(crate) async fn known(database: &Database, id: &str) -> Result<Sourced<people::Person>, Problem> {
     people::find(database, id)
         .await?
         .ok_or_else(|| Problem::NotFound(Violation::new("id", id, "must be the id of a person who is known")))

@@ -8,8 +8,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use foldstream_browse::{BrowseError, asking};
 use foldstream_events::Violation;
 use foldstream_read_models::{DatabaseError, Late};
+use foldstream_wire::BrowserError;
 use serde::Serialize;
 use std::{error::Error, sync::Arc, time::Duration};
 use utoipa::ToSchema;
@@ -43,6 +45,8 @@ pub(crate) enum Problem {
     NotYetApplied { progress: String },
     #[error("{record} is not applied: {}", waits(.record, *.dead_letter, .position, .reason))]
     Parked { record: String, dead_letter: i64, position: String, reason: String },
+    #[error("{what}; ask again in {} s", seconds(.after))]
+    TooMuch { what: String, after: Duration },
     #[error("{what} cannot be reached at the moment")]
     Unavailable { what: &'static str, cause: Cause },
     #[error("{} of {total} events were acknowledged by the log; the others may or may not be in it", total - .not_acknowledged.len())]
@@ -86,10 +90,10 @@ pub(crate) struct ProblemDocument {
 pub(crate) struct DeadLetterFound {
     /// As in `/api/dead-letters`.
     #[schema(example = 17)]
-    id: i64,
+    pub(crate) id: i64,
     #[schema(example = "locations:3:1729")]
-    position: String,
-    reason: String,
+    pub(crate) position: String,
+    pub(crate) reason: String,
 }
 
 /// A value that breaks a rule.
@@ -116,6 +120,7 @@ impl Problem {
             Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMuch { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotYetApplied { .. }
             | Self::Parked { .. }
             | Self::Unavailable { .. }
@@ -137,6 +142,7 @@ impl Problem {
             Self::BodyTooSlow(_) => ("body-too-slow", "The body did not arrive in time"),
             Self::BodyTooLarge { .. } => ("body-too-large", "The body is too large"),
             Self::UnsupportedMediaType { .. } => ("unsupported-media-type", "The body is not JSON"),
+            Self::TooMuch { .. } => ("too-much", "This client has asked for too much"),
             Self::NotYetApplied { .. } => ("not-yet-applied", "The read model is not that far yet"),
             Self::Parked { .. } => ("parked", "The record waits behind one that cannot be used"),
             Self::Unavailable { .. } => ("unavailable", "Something this answer needs is away"),
@@ -202,6 +208,9 @@ impl Problem {
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Self::TooMuch { after, .. } = self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(after)));
+        }
         if let Self::NotAcknowledged { positions, .. } = self
             && !positions.is_empty()
             && let Ok(positions) = HeaderValue::from_str(positions)
@@ -236,11 +245,44 @@ impl From<Late> for Problem {
     }
 }
 
+impl From<BrowseError> for Problem {
+    fn from(error: BrowseError) -> Self {
+        match error {
+            BrowseError::UnknownTopic { topic } => unknown_topic(&topic),
+            BrowseError::UnknownPartition { topic, partition, partitions } => {
+                let rule = format!("{topic} has the partitions 0 to {}", partitions.saturating_sub(1));
+                Self::NotFound(Violation::new(asking::PARTITION, partition, rule))
+            }
+            cause @ BrowseError::Stopped => Self::Internal { cause: Arc::new(cause) },
+            cause => Self::Unavailable { what: "Kafka", cause: Arc::new(cause) },
+        }
+    }
+}
+
+impl From<BrowserError> for Problem {
+    fn from(error: BrowserError) -> Self {
+        match error {
+            BrowserError::UnknownTopic { topic } => unknown_topic(&topic),
+            cause @ BrowserError::Unavailable { .. } => Self::Unavailable { what: "Kafka", cause: Arc::new(cause) },
+            cause @ BrowserError::Stopped => Self::Internal { cause: Arc::new(cause) },
+        }
+    }
+}
+
+fn unknown_topic(topic: &str) -> Problem {
+    Problem::NotFound(Violation::new(asking::TOPIC, topic, "must be the name of a topic that exists"))
+}
+
 fn from_database(error: Arc<DatabaseError>) -> Problem {
     match error.is_unavailable() {
         true => Problem::Unavailable { what: "the database", cause: error },
         false => Problem::Internal { cause: error },
     }
+}
+
+/// Whole ones, and enough.
+fn seconds(after: &Duration) -> u64 {
+    after.as_secs() + 1
 }
 
 fn waits(record: &str, dead_letter: i64, position: &str, reason: &str) -> String {

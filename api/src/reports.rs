@@ -19,12 +19,13 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
+use foldstream_browse::Range;
 use foldstream_events::{
     LocationReported, LocationsEvent, Position, Positions, Violation, checked_accuracy, checked_id, checked_latitude,
     checked_longitude, new_event_id,
 };
 use foldstream_read_models::{View, people};
-use foldstream_wire::{PartitionRange, WriteError, Writer};
+use foldstream_wire::{WriteError, Writer};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -86,7 +87,9 @@ pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -
     let reports = reports(&body)?;
     refuse_unknown(&api, &reports, body.is_array()).await?;
     let positions = append_all(&api.parts.writer, &reports).await?;
-    let mut resources: Vec<LocationResource> = reports.into_iter().map(LocationResource::from).collect();
+    let reported = reports.into_iter().zip(&positions);
+    let mut resources: Vec<LocationResource> =
+        reported.map(|(report, position)| LocationResource::reported(report, position)).collect();
     let mut response = match body.is_array() {
         true => json(StatusCode::CREATED, &resources)?,
         false => {
@@ -99,7 +102,7 @@ pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -
             response
         }
     };
-    if let Ok(positions) = HeaderValue::from_str(&positions.to_string()) {
+    if let Ok(positions) = HeaderValue::from_str(&Positions::from_iter(positions).to_string()) {
         response.headers_mut().insert(POSITION, positions);
     }
     Ok(response)
@@ -171,31 +174,34 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
 /// Waits until the people who are on the log now are in the read model; none when that takes too long.
 async fn caught_up(api: &Api) -> Option<View> {
     let deadline = Instant::now() + Duration::from_millis(DEFAULT_WAIT_MS);
-    let Ok(Ok(ranges)) = timeout_at(deadline, api.parts.browser.ranges(PEOPLE.topic.name)).await else { return None };
-    let last = |range: PartitionRange| Position {
+    let looking = api.parts.browse.brokers().ranges_of(PEOPLE.topic.name);
+    let Ok(Ok(ranges)) = timeout_at(deadline, looking).await else { return None };
+    // Up to the high watermark: a decision can be known before the mark of its transaction stands in every partition.
+    let last = |(partition, range): (i32, Range)| Position {
         topic: PEOPLE.topic.name.to_owned(),
-        partition: range.partition,
-        offset: range.end - 1,
+        partition,
+        offset: range.high_watermark - 1,
     };
-    let positions: Positions = ranges.into_iter().filter(|range| range.end > range.low).map(last).collect();
+    let filled = ranges.into_iter().filter(|(_, range)| range.high_watermark > range.low);
+    let positions: Positions = filled.map(last).collect();
     api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.ok()
 }
 
-/// Appends in the order of the reports and says how far each partition came.
-async fn append_all(writer: &Writer, reports: &[LocationReported]) -> Result<Positions, Problem> {
+/// Appends in the order of the reports and says where each of them lies.
+async fn append_all(writer: &Writer, reports: &[LocationReported]) -> Result<Vec<Position>, Problem> {
     let mut events = reports.iter().cloned().map(LocationsEvent::from);
-    let Some(first) = events.next() else { return Ok(Positions::default()) };
+    let Some(first) = events.next() else { return Ok(Vec::new()) };
     // The first goes alone: where the log is away, nothing more is sent after it. It also looks up the schema, so that
     // each of the rest is handed to the producer when it is first polled, which is in order.
     let position = writer.append(&first).await.map_err(|error| not_written(error, reports.len()))?;
     let rest: Vec<_> = events.map(|event| async move { writer.append(&event).await }).collect();
     let outcomes: Vec<_> = stream::iter(rest).buffered(IN_FLIGHT).collect().await;
-    let mut positions = Positions::from_iter([position]);
+    let mut positions = vec![position];
     let mut not_acknowledged = Vec::new();
     let mut cause: Option<WriteError> = None;
     for (index, outcome) in (1..).zip(outcomes) {
         match outcome {
-            Ok(position) => positions.insert(position),
+            Ok(position) => positions.push(position),
             Err(error) => {
                 not_acknowledged.push(index);
                 cause.get_or_insert(error);
@@ -207,7 +213,7 @@ async fn append_all(writer: &Writer, reports: &[LocationReported]) -> Result<Pos
         Some(cause) => Err(Problem::NotAcknowledged {
             total: reports.len(),
             not_acknowledged,
-            positions: positions.to_string(),
+            positions: Positions::from_iter(positions).to_string(),
             cause: Arc::new(cause),
         }),
     }

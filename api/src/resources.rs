@@ -8,14 +8,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use foldstream_events::{LocationReported, RegisterPerson};
-use foldstream_read_models::{locations::Location, people::Person};
+use foldstream_events::{LocationReported, Position, RegisterPerson, Topic};
+use foldstream_read_models::{Source, Sourced, locations::Location, people::Person};
 use serde::Serialize;
 use std::sync::Arc;
+use url::form_urlencoded::byte_serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::problem::Problem;
+use crate::{
+    freshness::{HISTORY, PEOPLE},
+    place::message_link,
+    problem::Problem,
+};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Person)]
@@ -28,6 +33,10 @@ pub(crate) struct PersonResource {
     pub(crate) last_name: String,
     #[schema(example = "Analytical Engines")]
     pub(crate) company_name: String,
+    /// The message that made it so; absent in a connection, and in the answer to a registration
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/messages/person-profiles/3/17")]
+    pub(crate) event: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,6 +54,10 @@ pub(crate) struct LocationResource {
     /// When the person was there, UTC
     #[schema(format = DateTime, example = "2026-01-01T12:00:00Z")]
     pub(crate) creation_time: String,
+    /// The message that reported it; absent in a connection
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/messages/locations/3/1729")]
+    pub(crate) event: Option<String>,
 }
 
 /// A location of another person that lies near one of the person's own.
@@ -62,7 +75,14 @@ impl From<Person> for PersonResource {
             first_name: person.first_name,
             last_name: person.last_name,
             company_name: person.company_name,
+            event: None,
         }
+    }
+}
+
+impl From<Sourced<Person>> for PersonResource {
+    fn from(person: Sourced<Person>) -> Self {
+        Self { event: Some(link_of(PEOPLE.topic, person.source)), ..person.row.into() }
     }
 }
 
@@ -73,6 +93,7 @@ impl From<RegisterPerson> for PersonResource {
             first_name: command.first_name,
             last_name: command.last_name,
             company_name: command.company_name,
+            event: None,
         }
     }
 }
@@ -85,18 +106,27 @@ impl From<Location> for LocationResource {
             latitude: location.latitude,
             longitude: location.longitude,
             creation_time: time(location.occurred_at),
+            event: None,
         }
     }
 }
 
-impl From<LocationReported> for LocationResource {
-    fn from(event: LocationReported) -> Self {
+impl From<Sourced<Location>> for LocationResource {
+    fn from(location: Sourced<Location>) -> Self {
+        Self { event: Some(link_of(HISTORY.topic, location.source)), ..location.row.into() }
+    }
+}
+
+impl LocationResource {
+    /// As it was just reported, and where it lies.
+    pub(crate) fn reported(event: LocationReported, position: &Position) -> Self {
         Self {
             id: event.event_id,
             person_id: event.person_id,
             latitude: event.latitude,
             longitude: event.longitude,
             creation_time: time(event.occurred_at),
+            event: Some(message_link(position)),
         }
     }
 }
@@ -109,6 +139,24 @@ impl From<(Location, Person)> for ConnectionResource {
 
 pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The address of the message a row came from.
+fn link_of(topic: &Topic, source: Source) -> String {
+    let Source { partition, offset } = source;
+    message_link(&Position { topic: topic.name.to_owned(), partition, offset })
+}
+
+/// Where a row of a table is served; none where no route shows it. A list where there is no route for one row.
+pub(crate) fn link_of_row(table: &str, key: &str) -> Option<String> {
+    let key: String = byte_serialize(key.as_bytes()).collect();
+    match table {
+        "person" => Some(format!("/api/persons/{key}")),
+        "location_history" => Some(format!("/api/locations/{key}")),
+        "current_location" => Some("/api/locations/current".to_owned()),
+        "activity" => Some("/api/activity".to_owned()),
+        _ => None,
+    }
 }
 
 /// An answer in JSON.

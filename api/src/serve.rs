@@ -3,15 +3,20 @@
 //! Build first, then listen: a port that is taken ends the start with one clear sentence. A shutdown stops accepting,
 //! lets requests in progress finish, and cuts what outlasts the deadline. HTTP/1.1; TLS is the ingress's affair.
 
-use crate::{Config, Parts, dependencies, router};
-use axum::Router;
+use crate::{Config, Parts, clients::Peer, dependencies, router};
+use axum::{Extension, Router};
 use foldstream_telemetry::health::Status;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -85,7 +90,9 @@ async fn answer_connection(stream: TcpStream, router: Router, stopped: Cancellat
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let peer = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
+    let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = stopped.cancelled() => {

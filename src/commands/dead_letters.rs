@@ -12,17 +12,22 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use chrono::Utc;
+
+use foldstream_browse::{Brokers, Browse};
 use foldstream_consume_loop::Action as Wish;
 use foldstream_events::Position;
 use foldstream_read_models::{
     Database,
     dead_letters::{Filter, parked_offsets},
 };
-use foldstream_wire::{Browser, Registry, describe};
+use foldstream_wire::{Browser, Registry, Schemas, describe, schema_id};
 use letters::{Id, Letter, Shown, of_projections, of_topic};
+use std::time::Duration;
 
 /// More positions than these are not printed by `show`.
 const MOST_PARKED_SHOWN: u32 = 1000;
+/// How long the schema registry may take to give the schema of the one that is shown.
+const SCHEMA_BUDGET: Duration = Duration::from_secs(5);
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
@@ -91,6 +96,7 @@ impl Filters {
 struct Sources {
     database: Database,
     browser: Browser,
+    browse: Browse,
     registry: Registry,
 }
 
@@ -98,6 +104,7 @@ pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
     let sources = Sources {
         database: Database::connect(&arguments.database)?,
         browser: Browser::new(&arguments.wire),
+        browse: Browse::new(Brokers::new(&arguments.wire.brokers)),
         registry: Registry::new(&arguments.wire)?,
     };
     match action {
@@ -133,7 +140,9 @@ async fn list(options: &List, sources: &Sources) -> Result<()> {
 async fn show(options: &Show, sources: &Sources) -> Result<()> {
     let letter = Letter::find(&options.id, sources).await?;
     let shown = letter.shown(Utc::now());
-    let message = describe(letter.record(), &sources.registry).await;
+    let schemas = Schemas::new(sources.registry.clone());
+    schemas.look_up(letter.record().value.as_deref().and_then(schema_id), SCHEMA_BUDGET).await;
+    let message = describe(letter.record(), &schemas);
     let parked = match options.id {
         Id::Stored(id) => parked_offsets(&sources.database, id, MOST_PARKED_SHOWN).await?,
         Id::OnTopic(_) => Vec::new(),

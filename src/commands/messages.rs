@@ -1,48 +1,67 @@
-//! `foldstream messages`: the twin of `GET /messages`.
+//! `foldstream messages`: the twin of `GET /messages`, `/messages/stream` and `/messages/{topic}/{partition}/{offset}`.
+//!
+//! What is asked is read by the same code as there (`asking.rs`), so both refuse alike. Records go to standard output,
+//! everything said about them to standard error.
 
-use crate::output::{Format, Output, line};
+mod asking;
+mod follow;
+mod full;
+mod near;
+mod page;
+mod print;
+mod single;
+mod sources;
+mod table;
+
+pub(crate) use asking::Refused;
+
 use anyhow::Result;
-use foldstream_wire::{Browser, Config, Message, Registry, describe};
-use std::time::Duration;
+use foldstream_wire::Config;
+use print::Printer;
+use sources::Sources;
 
-const BUDGET: Duration = Duration::from_secs(10);
+const USAGE: &str = "foldstream messages --topic <TOPIC> [OPTIONS]
+       foldstream messages <TOPIC:PARTITION:OFFSET> [OPTIONS]";
+
+const EXAMPLES: &str = "\
+Examples:
+  foldstream messages -t locations
+      the newest 50 records of a topic, newest first
+  foldstream messages -t locations -f
+      the newest 50, oldest first, then what is appended from now on
+  foldstream messages -t locations --since 15m --where 'latitude>43.5' --where 'latitude<43.8' -n 5
+      reports from around Toulouse: values that meet every condition; times are ages, days or instants
+  foldstream messages -t person-commands --type RegisterPerson --contains 'Air France'
+      commands of one type that hold a text
+  foldstream messages -t people --key 0101de --order oldest
+      what happened to one person, from the beginning
+  foldstream messages -t person-commands --undecodable
+      records that nobody can decode, with the reason
+  foldstream messages locations:3:1729
+      one record in full, or what became of it
+  foldstream messages -t locations -n 1000 --output json | jq -r .value.person_id | sort | uniq -c
+      a record a line, for programs; --output value prints the values alone";
 
 #[derive(clap::Args, Debug)]
+#[command(override_usage = USAGE, after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The topic to look into
-    #[arg(long, short)]
-    topic: String,
-    /// How many records
-    #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
     #[command(flatten)]
-    output: Output,
+    asked: asking::Asked,
+    #[command(flatten)]
+    printed: print::Printed,
 }
 
 pub(crate) async fn run(options: &Options, config: &Config) -> Result<()> {
-    let (browser, registry) = (Browser::new(config), Registry::new(config)?);
-    let page = browser.newest(&options.topic, usize::from(options.limit), BUDGET).await?;
-    let mut messages = Vec::with_capacity(page.records.len());
-    for record in &page.records {
-        messages.push(describe(record, &registry).await);
+    let question = options.asked.read(chrono::Utc::now())?;
+    let mut printer = Printer::new(&options.printed);
+    let sources = Sources::new(config)?;
+    match question {
+        asking::Question::Single { position, isolation } => {
+            single::show(&position, isolation, &sources, &printer).await
+        }
+        asking::Question::Pages { question, timeout } => page::list(question, timeout, &sources, &mut printer).await,
+        asking::Question::Follow { question, timeout } => {
+            follow::follow(question, timeout, &sources, &mut printer).await
+        }
     }
-    if options.output.output == Format::Json {
-        // A message a line, so that the output can be read while it comes.
-        return messages.iter().try_for_each(|message| line(&serde_json::to_string(message)?));
-    }
-    let rows = messages.iter().map(row).collect();
-    options.output.print(&messages, &["time", "position", "key", "value"], rows)?;
-    if !page.complete {
-        tracing::warn!("time ran out: newer records than these may be missing");
-    }
-    Ok(())
-}
-
-fn row(message: &Message) -> Vec<String> {
-    let value = match (&message.error, &message.value) {
-        (Some(error), _) => format!("! {}", error.reason),
-        (None, serde_json::Value::Null) => "(tombstone)".to_owned(),
-        (None, value) => value.to_string(),
-    };
-    vec![message.timestamp.clone(), message.position.clone(), message.key.clone().unwrap_or_default(), value]
 }

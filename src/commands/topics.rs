@@ -1,8 +1,18 @@
-//! `foldstream topics`: makes the cluster agree with the declared topics, or says where it does not.
+//! `foldstream topics`: makes the cluster agree with the declared topics, says where it does not, and shows what there
+//! is.
 
-use crate::output::{Output, line};
+mod show;
+
+use crate::{
+    Arguments,
+    output::{Format, Output, line},
+    services::edges,
+};
 use anyhow::{Result, bail};
-use foldstream_wire::{Cluster, Config};
+use foldstream_api::TopicSources;
+use foldstream_browse::Brokers;
+use foldstream_read_models::Database;
+use foldstream_wire::{Cluster, Config, Registry};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
@@ -10,39 +20,67 @@ pub(crate) enum Action {
     Apply(Output),
     /// List every difference; fails when there is one
     Check(Output),
+    /// Every topic there is, and those that are declared and missing
+    List(Output),
+    /// Everything about a topic: partitions, settings, groups and readers with their lag, what was appended lately
+    Show(Named),
 }
 
-pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
-    let cluster = Cluster::connect(config)?;
+#[derive(clap::Args, Debug)]
+pub(crate) struct Named {
+    /// Which topic
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
     match action {
-        Action::Apply(output) => {
-            let done = cluster.apply().await?;
-            let rows = done.iter().map(|done| vec![done.clone()]).collect();
-            output.print(&done, &["done"], rows)?;
-            let left = cluster.check().await?;
-            if let Some(first) = left.first() {
-                bail!("{first}, which cannot be changed in place ({} differences are left)", left.len());
-            }
-            Ok(())
-        }
-        Action::Check(output) => {
-            let differences = cluster.check().await?;
-            if differences.is_empty() && output.output == crate::output::Format::Table {
-                return line("every topic is as declared");
-            }
-            let rows = differences.iter().map(|difference| {
-                vec![
-                    difference.topic.clone(),
-                    difference.property.clone(),
-                    difference.declared.clone(),
-                    difference.found.clone(),
-                ]
-            });
-            output.print(&differences, &["topic", "property", "declared", "found"], rows.collect())?;
-            if !differences.is_empty() {
-                bail!("{} differences: `foldstream topics apply` corrects settings", differences.len());
-            }
-            Ok(())
-        }
+        Action::Apply(output) => apply(*output, &arguments.wire).await,
+        Action::Check(output) => check(*output, &arguments.wire).await,
+        Action::List(output) => show::list(*output, &sources(arguments)?).await,
+        Action::Show(Named { name, output }) => show::show(name, *output, &sources(arguments)?).await,
     }
+}
+
+async fn apply(output: Output, config: &Config) -> Result<()> {
+    let cluster = Cluster::connect(config)?;
+    let done = cluster.apply().await?;
+    let rows = done.iter().map(|done| vec![done.clone()]).collect();
+    output.print(&done, &["done"], rows)?;
+    let left = cluster.check().await?;
+    if let Some(first) = left.first() {
+        bail!("{first}, which cannot be changed in place ({} differences are left)", left.len());
+    }
+    Ok(())
+}
+
+async fn check(output: Output, config: &Config) -> Result<()> {
+    let differences = Cluster::connect(config)?.check().await?;
+    if differences.is_empty() && output.output == Format::Table {
+        return line("every topic is as declared");
+    }
+    let rows = differences.iter().map(|difference| {
+        vec![
+            difference.topic.clone(),
+            difference.property.clone(),
+            difference.declared.clone(),
+            difference.found.clone(),
+        ]
+    });
+    output.print(&differences, &["topic", "property", "declared", "found"], rows.collect())?;
+    if !differences.is_empty() {
+        bail!("{} differences: `foldstream topics apply` corrects settings", differences.len());
+    }
+    Ok(())
+}
+
+fn sources(arguments: &Arguments) -> Result<TopicSources> {
+    Ok(TopicSources {
+        brokers: Brokers::new(&arguments.wire.brokers),
+        registry: Registry::new(&arguments.wire)?,
+        database: Database::connect(&arguments.database)?,
+        edges: edges().collect(),
+    })
 }

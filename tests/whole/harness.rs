@@ -178,6 +178,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Another program, whose log is in this file.
+    pub(crate) fn of(child: Child, log: PathBuf) -> Self {
+        Self { child, log }
+    }
+
     /// SIGKILL: no handler runs, nothing is flushed.
     pub(crate) fn kill_9(&mut self) {
         self.child.kill().unwrap();

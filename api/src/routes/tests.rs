@@ -2,12 +2,13 @@
 //! needs one must say so in time.
 
 use super::*;
-use crate::Outcomes;
+use crate::{LookingConfig, Outcomes};
 use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response},
 };
 use clap::{Args, Command};
+use foldstream_browse::{Brokers, Browse};
 use foldstream_events::Flow;
 use foldstream_read_models::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
@@ -33,6 +34,8 @@ fn parts() -> Parts {
         applied: Applied::start(&database, CancellationToken::new()),
         database,
         browser: Browser::new(&wire),
+        browse: Browse::new(Brokers::new(&wire.brokers)),
+        looking: LookingConfig::default(),
         writer: Writer::connect(&wire, &registry, "api").unwrap(),
         outcomes: Outcomes::follow(&wire, &registry),
         flows: Arc::new([
@@ -50,8 +53,11 @@ fn parts() -> Parts {
                 keeps_keys: true,
             },
         ]),
+        provenances: Arc::new([]),
+        edges: Arc::new([]),
         registry,
         health: Health::new(),
+        shutdown: CancellationToken::new(),
     }
 }
 
@@ -125,9 +131,15 @@ async fn bad_parameters_are_refused_with_their_names() {
         ("/api/dead-letters?limit=0&cursor=made-up".to_owned(), &["limit", "cursor"]),
         ("/api/dead-letters?projection=locations&topic=orders".to_owned(), &["projection", "topic"]),
         ("/api/dead-letters?after=locations:0:0".to_owned(), &["after"]),
+        ("/topics?limit=5".to_owned(), &["limit"]),
+        ("/topics/a%20b".to_owned(), &["topic"]),
+        ("/topics/locations?topic=people".to_owned(), &["topic"]),
         ("/messages".to_owned(), &["topic"]),
         ("/messages?topic=a%20b&limit=0".to_owned(), &["topic", "limit"]),
         ("/messages?topic=locations&limit=1001".to_owned(), &["limit"]),
+        ("/messages/a%20b/x/-1/effects".to_owned(), &["topic", "partition", "offset"]),
+        ("/messages/locations/0/0/effects?limit=1".to_owned(), &["limit"]),
+        ("/messages/%ff/0/0/effects".to_owned(), &["topic"]),
     ] {
         refused(Method::GET, &uri, "", 400, fields).await;
     }
@@ -175,7 +187,7 @@ async fn a_large_body_another_type_and_another_route() {
 
 #[tokio::test]
 async fn while_everything_is_away_reads_say_so() {
-    for uri in ["/api/persons", "/api/persons/p1?after=person-profiles:0:0&wait_ms=0"] {
+    for uri in ["/api/persons", "/api/persons/p1?after=person-profiles:0:0&wait_ms=0", "/topics", "/topics/locations"] {
         let response = ask(Method::GET, uri, "").await;
         assert_eq!(response.headers()["retry-after"], "1", "{uri}");
         assert_eq!(problem(response).await["status"], 503);

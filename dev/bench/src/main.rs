@@ -10,6 +10,7 @@ mod consumer_performance;
 mod decider;
 mod figures;
 mod latency;
+mod looking;
 mod positions;
 mod processor_time;
 mod read_your_writes;
@@ -53,6 +54,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 120, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     warm_up: u32,
 
+    /// Looking: how many records each of the twelve partitions holds
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(20_000..=10_000_000))]
+    partition_records: u64,
+
     /// Connection: how often each pair of distance and window is asked
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     questions: u32,
@@ -72,6 +77,8 @@ enum Question {
     Decider,
     /// How long a thousand clients wait for what they wrote
     ReadYourWrites,
+    /// How long a look into a topic takes, and what two hundred live tails cost
+    Looking,
     All,
 }
 
@@ -111,6 +118,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     if asked(Question::ReadYourWrites) {
         read_your_writes::measure(&world, &arguments).await?;
+    }
+    if asked(Question::Looking) {
+        looking::measure(&world, &arguments).await?;
     }
     Ok(())
 }

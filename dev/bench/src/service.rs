@@ -78,12 +78,14 @@ impl Service {
     /// One of the histograms on its `/metrics`, over all labels.
     pub(crate) fn histogram(&self, name: &str) -> Result<Histogram> {
         let answer = http::get(self.metrics, "/metrics").context("foldstream does not show its metrics")?;
-        let total = |suffix: &str| {
-            let samples = answer.body.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(suffix));
-            // Labels, a blank, the value.
-            samples.filter_map(|sample| sample.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-        };
+        let total = |suffix: &str| total(&answer.body, &format!("{name}{suffix}"));
         Ok(Histogram { count: total("_count"), sum: total("_sum") })
+    }
+
+    /// The sum of the samples that begin like this.
+    pub(crate) fn counter(&self, begins: &str) -> Result<f64> {
+        let answer = http::get(self.metrics, "/metrics").context("foldstream does not show its metrics")?;
+        Ok(total(&answer.body, begins))
     }
 
     /// Asks it to finish what it is doing and end.
@@ -105,4 +107,10 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn total(metrics: &str, begins: &str) -> f64 {
+    let samples = metrics.lines().filter_map(|line| line.strip_prefix(begins));
+    // Labels, a blank, the value.
+    samples.filter_map(|sample| sample.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }

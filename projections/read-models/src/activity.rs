@@ -4,10 +4,10 @@
 //! smallest read model there is, and the example of the README: its statements are short enough to stand here.
 
 use crate::{
-    Database, DatabaseError, Write,
+    Database, DatabaseError, Fate, RowOf, Write,
     versions::{ReadModel, Table},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -23,6 +23,13 @@ impl ReadModel for ActivityChanges {
         rows: "select hour::text as key, hashtextextended(reports::text, 0) as hash from activity order by hour",
         only_appended: false,
     }];
+
+    /// A sum keeps what it was made of: what was folded is counted.
+    async fn rows_of(&self, _: &Database) -> Result<Option<Vec<RowOf>>, DatabaseError> {
+        let key = |hour: &DateTime<Utc>| hour.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let row = |hour| RowOf { table: "activity", key: key(hour), fate: Fate::Current };
+        Ok(Some(self.reports.keys().map(row).collect()))
+    }
 }
 
 impl Write for ActivityChanges {

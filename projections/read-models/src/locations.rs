@@ -1,5 +1,6 @@
 //! The read models `location_history` and `current_location`: who was where, and who is.
 
+mod made;
 mod read;
 mod write;
 

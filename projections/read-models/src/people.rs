@@ -1,5 +1,6 @@
 //! The read model `person`: who there is.
 
+mod made;
 mod read;
 mod write;
 

@@ -46,11 +46,12 @@ pub use rebuilding::{Progress, Rebuilt, VersionError, rebuild, verify};
 pub use swapping::{activate, discard};
 
 use crate::{
-    Database, DatabaseError, Write,
+    Database, DatabaseError, RowOf, Write,
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use std::future::Future;
 
 /// Changes that know in which tables they end up.
 pub trait ReadModel: Write {
@@ -60,6 +61,12 @@ pub trait ReadModel: Write {
     /// The names of its tables.
     fn table_names() -> Vec<&'static str> {
         Self::TABLES.iter().map(|table| table.name).collect()
+    }
+
+    /// Which rows these changes, of one record, are, and what became of them since; none where it is not told. Rows are
+    /// found by an index, never by the place of their record.
+    fn rows_of(&self, _database: &Database) -> impl Future<Output = Result<Option<Vec<RowOf>>, DatabaseError>> + Send {
+        async { Ok(None) }
     }
 }
 

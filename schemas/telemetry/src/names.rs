@@ -53,6 +53,14 @@ macro_rules! metrics {
 }
 
 metrics! {
+    // Looking into topics.
+    Counter BROWSE_REQUESTS_TOTAL = "foldstream_browse_requests_total" {request} Count
+        "Requests to brokers made for looking into topics, by the request's name in the Kafka protocol.";
+    Gauge BROWSE_TAILS = "foldstream_browse_tails" {} Count
+        "Live tails that are open.";
+    Counter BROWSE_GAPS_TOTAL = "foldstream_browse_gaps_total" {} Count
+        "How often a reader of a live tail was too slow, or away too long, and was told of a gap.";
+
     // Projections: topics -> tables.
     Gauge PROJECTION_LAG_RECORDS = "foldstream_projection_lag_records" {projection, topic, partition} Count
         "Records between the projection's next offset and the partition's stable end.";

@@ -7,7 +7,7 @@ use crate::{
     Batch, Config, DecodeError, Registry, RegistryError, TopicPartition,
     client_log::Plain,
     decode, decode_key,
-    newest::NewestPage,
+    murmur2::partition_of,
     reader::{Committed, group_of},
     to_end::read_to_end,
     unframe,
@@ -30,10 +30,10 @@ use std::{
 use tokio::sync::mpsc;
 
 /// How long the brokers may take to answer one request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_CLIENTS: usize = 4;
 /// How many records a search reads at once.
-const SEARCH_RECORDS: i64 = 500;
+pub(crate) const SEARCH_RECORDS: i64 = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BrowserError {
@@ -117,7 +117,7 @@ struct Inner {
 
 /// What a client of the pool sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum View {
+pub(crate) enum View {
     /// Committed records.
     Committed,
     /// Everything that is in the log.
@@ -163,15 +163,6 @@ impl Browser {
     pub async fn ranges(&self, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
         let topic = topic.to_owned();
         self.ask(View::Committed, move |consumer| ranges(consumer, &topic)).await
-    }
-
-    /// The newest `limit` committed records over all partitions, newest first.
-    pub async fn newest(&self, topic: &str, limit: usize, budget: Duration) -> Result<NewestPage, BrowserError> {
-        let topic = topic.to_owned();
-        self.ask(View::Committed, move |consumer| {
-            crate::newest::newest(consumer, &topic, limit, Instant::now() + budget)
-        })
-        .await
     }
 
     /// The records at these offsets of a partition, those that are still there.
@@ -297,7 +288,7 @@ impl Browser {
     }
 
     /// Runs a question on a blocking thread with a client of the pool.
-    async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         view: View,
         question: impl FnOnce(&BaseConsumer<Plain>) -> Result<T, BrowserError> + Send + 'static,
@@ -329,7 +320,7 @@ pub(crate) fn create(config: &ClientConfig) -> Result<BaseConsumer<Plain>, Brows
 }
 
 /// Where a partition begins and ends, as the client sees it.
-fn watermarks(client: &BaseConsumer<Plain>, partition: TopicPartition) -> Result<(i64, i64), BrowserError> {
+pub(crate) fn watermarks(client: &BaseConsumer<Plain>, partition: TopicPartition) -> Result<(i64, i64), BrowserError> {
     client
         .fetch_watermarks(partition.topic, partition.partition, REQUEST_TIMEOUT)
         .map_err(|source| BrowserError::Unavailable { doing: "asking for offsets", source: Some(source) })
@@ -342,33 +333,6 @@ fn committed(client: &BaseConsumer<Plain>, topic: &Topic) -> Result<Vec<Committe
     let found = client.committed_offsets(asked, REQUEST_TIMEOUT).map_err(unavailable)?;
     let of = |partition| Ok(Committed::of(&found, topic.name, partition).map_err(unavailable)?.unwrap_or_default());
     (0..topic.partitions).map(of).collect()
-}
-
-/// The partition the Java client's default partitioner sends this key to.
-fn partition_of(key: &[u8], partitions: usize) -> i32 {
-    let positive = murmur2(key) & 0x7fff_ffff;
-    i32::try_from(positive as usize % partitions.max(1)).unwrap_or(0)
-}
-
-/// MurmurHash2, 32 bits, with the seed and the byte order of the Java client (`Utils.murmur2`).
-fn murmur2(data: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    const SEED: u32 = 0x9747_b28c;
-    let mut hash = SEED ^ u32::try_from(data.len()).unwrap_or(u32::MAX);
-    let mut words = data.chunks_exact(4);
-    for word in words.by_ref() {
-        let mut k = word.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte)).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        hash ^= rest.iter().rev().fold(0u32, |k, byte| k << 8 | u32::from(*byte));
-        hash = hash.wrapping_mul(M);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(M);
-    hash ^ hash >> 15
 }
 
 /// Partitions with their first offset and the end that the client's isolation level sees.
@@ -485,25 +449,5 @@ fn fetched(message: &BorrowedMessage<'_>) -> FetchedRecord {
         headers: message.headers().map_or_else(Vec::new, |headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The vectors of the Java client's own test (`UtilsTest.testMurmur2`).
-    #[test]
-    fn murmur2_agrees_with_the_java_client() {
-        for (text, hash) in [
-            ("21", -973_932_308),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
-            ("abc", 479_470_107),
-        ] {
-            assert_eq!(murmur2(text.as_bytes()), u32::from_ne_bytes(i32::to_ne_bytes(hash)), "{text}");
-        }
     }
 }

@@ -9,6 +9,7 @@ use rdkafka::{
 };
 use serde::Serialize;
 use std::{
+    collections::HashMap,
     fmt,
     time::{Duration, Instant},
 };
@@ -56,10 +57,61 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// What the brokers say of an existing topic.
-struct Found {
-    partitions: i32,
+/// What the brokers say of an existing topic, whoever asked them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTopic {
+    pub partitions: i32,
     /// The smallest and the largest replica count of its partitions.
+    pub replicas: (i32, i32),
+    /// Its settings by name, defaults included.
+    pub settings: HashMap<String, String>,
+}
+
+/// Every way in which a topic is not as declared.
+#[must_use]
+pub fn differences(topic: &Topic, found: Option<&FoundTopic>) -> Vec<Difference> {
+    let difference = |property: &str, declared: String, found: String| Difference {
+        topic: topic.name.to_owned(),
+        property: property.to_owned(),
+        declared,
+        found,
+        fatal: true,
+    };
+    let Some(found) = found else {
+        return vec![difference("existence", "present".to_owned(), "missing".to_owned())];
+    };
+    let mut differences = Vec::new();
+    if found.partitions != topic.partitions {
+        differences.push(difference("partitions", topic.partitions.to_string(), found.partitions.to_string()));
+    }
+    let (fewest, most) = found.replicas;
+    if (fewest, most) != (REPLICATION_FACTOR, REPLICATION_FACTOR) {
+        let found = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+        differences.push(difference("replication factor", REPLICATION_FACTOR.to_string(), found));
+    }
+    differences.extend(wrong_settings(topic, &found.settings));
+    differences
+}
+
+fn wrong_settings(topic: &Topic, found: &HashMap<String, String>) -> Vec<Difference> {
+    let value = |name: &str| found.get(name).cloned().unwrap_or_default();
+    topic
+        .settings()
+        .into_iter()
+        .filter(|(name, declared)| value(name) != *declared)
+        .map(|(name, declared)| Difference {
+            topic: topic.name.to_owned(),
+            property: name.to_owned(),
+            declared,
+            found: value(name),
+            fatal: name == "cleanup.policy",
+        })
+        .collect()
+}
+
+/// How many partitions an existing topic has, and how many replicas those.
+struct Spread {
+    partitions: i32,
     replicas: (i32, i32),
 }
 
@@ -83,7 +135,7 @@ impl Cluster {
                 done.push(format!("created {} with {} partitions", topic.name, topic.partitions));
                 continue;
             }
-            let wrong = self.wrong_settings(topic).await?;
+            let wrong = wrong_settings(topic, &self.settings(topic).await?);
             if !wrong.is_empty() {
                 self.alter(topic).await?;
                 done.extend(wrong.into_iter().map(|difference| {
@@ -98,26 +150,13 @@ impl Cluster {
     pub async fn check(&self) -> Result<Vec<Difference>, ClusterError> {
         let mut differences = Vec::new();
         for topic in TOPICS {
-            let difference = |property: &str, declared: String, found: String| Difference {
-                topic: topic.name.to_owned(),
-                property: property.to_owned(),
-                declared,
-                found,
-                fatal: true,
+            let found = match self.find(topic).await? {
+                Some(Spread { partitions, replicas }) => {
+                    Some(FoundTopic { partitions, replicas, settings: self.settings(topic).await? })
+                }
+                None => None,
             };
-            let Some(found) = self.find(topic).await? else {
-                differences.push(difference("existence", "present".to_owned(), "missing".to_owned()));
-                continue;
-            };
-            if found.partitions != topic.partitions {
-                differences.push(difference("partitions", topic.partitions.to_string(), found.partitions.to_string()));
-            }
-            let (fewest, most) = found.replicas;
-            if (fewest, most) != (REPLICATION_FACTOR, REPLICATION_FACTOR) {
-                let found = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
-                differences.push(difference("replication factor", REPLICATION_FACTOR.to_string(), found));
-            }
-            differences.extend(self.wrong_settings(topic).await?);
+            differences.extend(self::differences(topic, found.as_ref()));
         }
         Ok(differences)
     }
@@ -133,7 +172,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn find(&self, topic: &Topic) -> Result<Option<Found>, ClusterError> {
+    async fn find(&self, topic: &Topic) -> Result<Option<Spread>, ClusterError> {
         let (admin, name) = (self.admin.clone(), topic.name);
         let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(name), TIMEOUT))
             .await
@@ -146,38 +185,23 @@ impl Cluster {
             .map(|found| {
                 let replicas = || found.partitions().iter().map(|partition| partition.replicas().len());
                 let count = |number: Option<usize>| number.and_then(|number| i32::try_from(number).ok()).unwrap_or(0);
-                Found {
+                Spread {
                     partitions: count(Some(found.partitions().len())),
                     replicas: (count(replicas().min()), count(replicas().max())),
                 }
             }))
     }
 
-    async fn wrong_settings(&self, topic: &Topic) -> Result<Vec<Difference>, ClusterError> {
+    /// The settings of an existing topic by name, defaults included.
+    async fn settings(&self, topic: &Topic) -> Result<HashMap<String, String>, ClusterError> {
         let found = self
             .admin
             .describe_configs([&ResourceSpecifier::Topic(topic.name)], &options())
             .await
             .map_err(|source| self.unavailable("asking for topic settings", source))?;
-        let found = match found.into_iter().next() {
-            Some(Ok(found)) => found,
-            Some(Err(code)) => return Err(refused("describe", topic, code)),
-            None => return Ok(Vec::new()),
-        };
-        let found = found.entry_map();
-        let value = |name: &str| found.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
-        Ok(topic
-            .settings()
-            .into_iter()
-            .filter(|(name, declared)| value(name) != *declared)
-            .map(|(name, declared)| Difference {
-                topic: topic.name.to_owned(),
-                property: name.to_owned(),
-                declared,
-                found: value(name),
-                fatal: name == "cleanup.policy",
-            })
-            .collect())
+        let found = found.into_iter().next().ok_or_else(|| refused("describe", topic, RDKafkaErrorCode::NoEnt))?;
+        let found = found.map_err(|code| refused("describe", topic, code))?;
+        Ok(found.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
     }
 
     async fn create(&self, topic: &Topic) -> Result<(), ClusterError> {

@@ -10,6 +10,8 @@ pub const CAUSE: &str = "cause";
 /// Where a record that was appended once more was first.
 pub const REDRIVE_OF: &str = "redrive_of";
 pub(crate) const TRACEPARENT: &str = "traceparent";
+/// Which service wrote it.
+pub(crate) const SOURCE: &str = "ce_source";
 const CONTENT_TYPE: &str = "application/avro";
 
 /// The version of the fold that a state was made by.
@@ -45,7 +47,7 @@ pub(crate) fn headers_of<E: TopicEvent>(event: &E, source: &str, cause: &Cause) 
     headers = header(headers, "ce_specversion", "1.0");
     headers = header(headers, "ce_id", id);
     headers = header(headers, "ce_type", event.record_type().full_name);
-    headers = header(headers, "ce_source", &format!("/foldstream/{source}"));
+    headers = header(headers, SOURCE, &format!("/foldstream/{source}"));
     headers = header(headers, "ce_time", &time);
     headers = header(headers, "content-type", CONTENT_TYPE);
     with_cause(headers, cause)
@@ -53,7 +55,7 @@ pub(crate) fn headers_of<E: TopicEvent>(event: &E, source: &str, cause: &Cause) 
 
 /// The headers of a tombstone: there is no event they could describe.
 pub(crate) fn headers_of_tombstone(source: &str, cause: &Cause) -> OwnedHeaders {
-    let headers = header(OwnedHeaders::new_with_capacity(3), "ce_source", &format!("/foldstream/{source}"));
+    let headers = header(OwnedHeaders::new_with_capacity(3), SOURCE, &format!("/foldstream/{source}"));
     with_cause(headers, cause)
 }
 

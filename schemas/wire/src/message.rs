@@ -3,11 +3,9 @@
 //! A record that cannot be decoded keeps its place, with the reason and its bytes in base64.
 
 use crate::{
-    Registry, RegistryError,
-    avro_json::to_json,
     browser::FetchedRecord,
     codec::unframe,
-    registry::{Registered, WriterSchema},
+    schemas::{Known, Schemas},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat};
@@ -37,6 +35,9 @@ pub struct Message {
     pub size: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<MessageError>,
+    /// What became of its transaction, where that is no matter of course: `aborted` or `undecided`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<&'static str>,
 }
 
 /// The writer schema.
@@ -55,8 +56,9 @@ pub struct MessageError {
     pub value_base64: String,
 }
 
-/// Decodes a record for reading; never fails, the reason goes into the message.
-pub async fn describe(record: &FetchedRecord, registry: &Registry) -> Message {
+/// Decodes a record for reading, by a schema that was looked up before; never fails, the reason goes into the message.
+#[must_use]
+pub fn describe(record: &FetchedRecord, schemas: &Schemas) -> Message {
     let (key, key_encoding) = match record.key.as_deref() {
         Some(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => (Some(text.to_owned()), None),
@@ -80,9 +82,10 @@ pub async fn describe(record: &FetchedRecord, registry: &Registry) -> Message {
         schema: None,
         size: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
         error: None,
+        transaction: None,
     };
     if let Some(bytes) = &record.value {
-        match value_of(&record.topic, bytes, registry).await {
+        match value_of(&record.topic, bytes, schemas) {
             Ok((value, schema)) => {
                 message.value = value;
                 message.schema = Some(schema);
@@ -96,15 +99,16 @@ pub async fn describe(record: &FetchedRecord, registry: &Registry) -> Message {
     message
 }
 
-async fn value_of(
+fn value_of(
     topic: &str,
     bytes: &[u8],
-    registry: &Registry,
+    schemas: &Schemas,
 ) -> Result<(Value, MessageSchema), (String, Option<MessageSchema>)> {
     let (id, datum) = unframe(bytes).map_err(|error| (error.to_string(), None))?;
-    let writer = registry.schema(id).await.map_err(|error| (with_cause(&error), None))?;
-    let schema = MessageSchema::new(topic, &writer, registry.registered(id).await.unwrap_or_default());
-    match to_json(datum, &writer.nodes) {
+    let known = schemas.get(id).ok_or_else(|| (format!("schema id {id} was not looked up"), None))?;
+    let known = known.map_err(|reason| (reason.to_string(), None))?;
+    let schema = MessageSchema::new(topic, &known);
+    match known.writer.to_json(datum) {
         Ok(value) => Ok((value, schema)),
         Err(reason) => Err((format!("the value is not what schema {id} says: {reason}"), Some(schema))),
     }
@@ -112,18 +116,11 @@ async fn value_of(
 
 impl MessageSchema {
     /// Of all subjects an id may be registered under, the one of this topic.
-    fn new(topic: &str, writer: &WriterSchema, mut registered: Vec<Registered>) -> Self {
+    fn new(topic: &str, known: &Known) -> Self {
+        let (writer, registered) = (&known.writer, &known.registered);
         let ours = format!("{topic}-{}", writer.full_name);
-        let place = registered.iter().position(|place| place.subject == ours).unwrap_or(0);
-        let place = (place < registered.len()).then(|| registered.swap_remove(place));
-        let (subject, version) = place.map(|place| (place.subject, place.version)).unzip();
+        let place = registered.iter().find(|place| place.subject == ours).or_else(|| registered.first());
+        let (subject, version) = place.map(|place| (place.subject.clone(), place.version)).unzip();
         Self { id: writer.id, subject, version, name: writer.full_name.clone() }
-    }
-}
-
-fn with_cause(error: &RegistryError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

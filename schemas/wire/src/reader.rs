@@ -48,7 +48,8 @@ use tokio::{
 };
 
 /// The consumer group of a service.
-pub(crate) fn group_of(service: &str) -> String {
+#[must_use]
+pub fn group_of(service: &str) -> String {
     format!("foldstream-{service}")
 }
 

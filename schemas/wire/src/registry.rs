@@ -10,6 +10,7 @@
 //! 404 for ever.
 
 mod checking;
+mod writer_schema;
 
 use crate::Config;
 use foldstream_events::{RecordType, record_types};
@@ -20,6 +21,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+pub use writer_schema::WriterSchema;
 
 /// Every version can read and be read by every other one.
 const COMPATIBILITY: &str = "FULL_TRANSITIVE";
@@ -48,18 +51,6 @@ impl RegistryError {
             Self::UnknownId { .. } | Self::Unusable { .. } | Self::NotRegistered { .. } => false,
         }
     }
-}
-
-/// The schema a record was written with.
-#[derive(Debug)]
-pub struct WriterSchema {
-    pub id: u32,
-    /// Namespace and name of the record; empty when the schema is no named type.
-    pub full_name: String,
-    /// The schema as text.
-    pub text: String,
-    pub(crate) schema: serde_avro_fast::Schema,
-    pub(crate) nodes: serde_avro_fast::schema::SchemaMut,
 }
 
 /// Under which subject and version a schema is registered.
@@ -195,19 +186,6 @@ impl Registry {
             .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned))
             .unwrap_or(text);
         Err(RegistryError::Refused { call: call.to_owned(), status: status.as_u16(), message })
-    }
-}
-
-impl WriterSchema {
-    pub(crate) fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
-        let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
-        let nodes: serde_avro_fast::schema::SchemaMut = text.parse().map_err(|error| unusable(&error))?;
-        let schema = nodes.clone().freeze().map_err(|error| unusable(&error))?;
-        let full_name = match nodes.nodes().first().map(|node| &node.type_) {
-            Some(serde_avro_fast::schema::RegularType::Record(record)) => record.name.fully_qualified_name().to_owned(),
-            _ => String::new(),
-        };
-        Ok(Self { id, full_name, text, schema, nodes })
     }
 }
 

@@ -3,12 +3,13 @@
 use super::Sources;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
+use foldstream_browse::{Budget, Question};
 use foldstream_events::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
 use foldstream_read_models::{
     Database,
     dead_letters::{self, Filter, Listed},
 };
-use foldstream_wire::FetchedRecord;
+use foldstream_wire::{FetchedRecord, Schemas};
 use serde::Serialize;
 use std::{str::FromStr, time::Duration};
 
@@ -193,13 +194,15 @@ pub(crate) async fn of_topic(sources: &Sources, filter: &Filter, limit: u32) -> 
     if filter.projection.is_some() {
         return Ok(Vec::new());
     }
-    let page = sources.browser.newest(DEAD_LETTERS.name, limit as usize, BUDGET).await?;
-    if !page.complete {
+    let (question, schemas) =
+        (Question::newest(DEAD_LETTERS.name, limit as usize), Schemas::new(sources.registry.clone()));
+    let page = sources.browse.page(question, &schemas, &Budget::of_time(BUDGET)).await?;
+    if page.spent.is_some() {
         bail!("the brokers did not give the topic {} in time", DEAD_LETTERS.name);
     }
     let mut letters = Vec::new();
     for record in &page.records {
-        let letter = Letter::on_topic(record, sources).await?;
+        let letter = Letter::on_topic(&record.fetched, sources).await?;
         let is_asked_for = filter.topic.as_ref().is_none_or(|topic| letter.record.topic == *topic)
             && filter.key.as_ref().is_none_or(|key| letter.record.key.as_ref() == Some(key))
             && filter.reason_contains.as_ref().is_none_or(|text| letter.reason.contains(text.as_str()));

@@ -10,7 +10,7 @@
 //!
 //! Nothing is checked here; the API did that before it asked.
 
-use crate::{Database, DatabaseError, people::Person};
+use crate::{Database, DatabaseError, Sourced, people::Person};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ pub struct Proximity<'a> {
 }
 
 /// The location reported by this event.
-pub async fn find(database: &Database, event_id: Uuid) -> Result<Option<Location>, DatabaseError> {
+pub async fn find(database: &Database, event_id: Uuid) -> Result<Option<Sourced<Location>>, DatabaseError> {
     sqlx::query_as(include_str!("../../queries/locations/find.sql"))
         .bind(event_id)
         .fetch_optional(database.pool())
@@ -73,14 +73,14 @@ pub async fn find(database: &Database, event_id: Uuid) -> Result<Option<Location
 }
 
 /// All locations, newest first.
-pub async fn list(database: &Database, paging: Paging) -> Result<Page<Location>, DatabaseError> {
+pub async fn list(database: &Database, paging: Paging) -> Result<Page<Sourced<Location>>, DatabaseError> {
     sqlx::query_as(include_str!("../../queries/locations/list.sql"))
         .bind(paging.after.map(|after| after.occurred_at))
         .bind(paging.after.map(|after| after.event_id))
         .bind(i64::from(paging.limit) + 1)
         .fetch_all(database.pool())
         .await
-        .map(|rows| page(rows, paging.limit, PageEnd::of))
+        .map(|rows| page(rows, paging.limit, |sourced: &Sourced<Location>| PageEnd::of(&sourced.row)))
         .map_err(|error| DatabaseError::query("locations/list", error))
 }
 
@@ -90,7 +90,7 @@ pub async fn list_current(
     as_of: Option<DateTime<Utc>>,
     after: Option<&str>,
     rows: u32,
-) -> Result<Vec<Location>, DatabaseError> {
+) -> Result<Vec<Sourced<Location>>, DatabaseError> {
     let query = match as_of {
         None => {
             sqlx::query_as(include_str!("../../queries/locations/list_current.sql")).bind(after).bind(i64::from(rows))
@@ -109,7 +109,7 @@ pub async fn list_of_person(
     person_id: &str,
     window: Window,
     paging: Paging,
-) -> Result<Page<Location>, DatabaseError> {
+) -> Result<Page<Sourced<Location>>, DatabaseError> {
     sqlx::query_as(include_str!("../../queries/locations/list_of_person.sql"))
         .bind(person_id)
         .bind(window.start)
@@ -119,12 +119,13 @@ pub async fn list_of_person(
         .bind(i64::from(paging.limit) + 1)
         .fetch_all(database.pool())
         .await
-        .map(|rows| page(rows, paging.limit, PageEnd::of))
+        .map(|rows| page(rows, paging.limit, |sourced: &Sourced<Location>| PageEnd::of(&sourced.row)))
         .map_err(|error| DatabaseError::query("locations/list_of_person", error))
 }
 
 /// Every location of others within the distance of any location of the person, both within the window, oldest first,
 /// and whose it is. Those of a person who is not known (any more) are left out, so a page may hold less than its limit.
+/// Where the rows came from is not told: the function of the database does not give it.
 pub async fn connection(
     database: &Database,
     proximity: &Proximity<'_>,

@@ -10,8 +10,9 @@
 //! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
 //! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
+use super::made;
 use crate::{
-    Write,
+    Database, DatabaseError, RowOf, Write,
     copy::CopyRows,
     versions::{ReadModel, Table},
 };
@@ -63,6 +64,10 @@ impl ReadModel for LocationChanges {
             only_appended: false,
         },
     ];
+
+    async fn rows_of(&self, database: &Database) -> Result<Option<Vec<RowOf>>, DatabaseError> {
+        made::rows_of(self, database).await.map(Some)
+    }
 }
 
 impl Write for LocationChanges {

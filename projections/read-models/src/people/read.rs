@@ -3,7 +3,7 @@
 //! Each is one statement, and lists are paged by key: a page costs the same wherever it begins.
 //! Nothing is checked here; the API did that before it asked.
 
-use crate::{Database, DatabaseError};
+use crate::{Database, DatabaseError, Sourced};
 use uuid::Uuid;
 
 /// A person as a reader sees it.
@@ -18,7 +18,7 @@ pub struct Person {
 }
 
 /// The person of this id.
-pub async fn find(database: &Database, person_id: &str) -> Result<Option<Person>, DatabaseError> {
+pub async fn find(database: &Database, person_id: &str) -> Result<Option<Sourced<Person>>, DatabaseError> {
     sqlx::query_as(include_str!("../../queries/people/find.sql"))
         .bind(person_id)
         .fetch_optional(database.pool())
@@ -27,7 +27,7 @@ pub async fn find(database: &Database, person_id: &str) -> Result<Option<Person>
 }
 
 /// People in the order of their ids, those after `after`.
-pub async fn list(database: &Database, after: Option<&str>, rows: u32) -> Result<Vec<Person>, DatabaseError> {
+pub async fn list(database: &Database, after: Option<&str>, rows: u32) -> Result<Vec<Sourced<Person>>, DatabaseError> {
     sqlx::query_as(include_str!("../../queries/people/list.sql"))
         .bind(after)
         .bind(i64::from(rows))

@@ -1,7 +1,8 @@
 //! Writes what a batch changed about people: one upsert, and the removal of those who were erased.
 
+use super::made;
 use crate::{
-    Write,
+    Database, DatabaseError, RowOf, Write,
     versions::{ReadModel, Table},
 };
 use chrono::{DateTime, Utc};
@@ -31,6 +32,10 @@ pub struct PeopleChanges {
 impl ReadModel for PeopleChanges {
     const TABLES: &'static [Table] =
         &[Table { name: "person", rows: include_str!("../../queries/people/rows.sql"), only_appended: false }];
+
+    async fn rows_of(&self, database: &Database) -> Result<Option<Vec<RowOf>>, DatabaseError> {
+        made::rows_of(self, database).await.map(Some)
+    }
 }
 
 impl Write for PeopleChanges {

@@ -1,0 +1,84 @@
+//! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
+
+use super::{problem, question, render};
+use crate::{
+    clients::Client,
+    paging::{CURSOR, PageRequest},
+    problem::Problem,
+    resources::json,
+    routes::Api,
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use foldstream_browse::{Covered, LookedAt, Place, Spent};
+use foldstream_wire::{Message, Schemas};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+const DEFAULT_LIMIT: u32 = 50;
+
+/// Records of a topic, and what they are of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Messages {
+    topic: String,
+    /// `timestamp`: in the order of append time. `merge`: the topic's timestamps are its producers', so across
+    /// partitions they may be anything; within a partition order is by offset.
+    #[schema(example = "timestamp")]
+    order: &'static str,
+    /// Each with topic, partition, offset, position, timestamp, key, headers, value, schema, size, and error when it
+    /// could not be decoded
+    #[schema(value_type = Vec<Object>)]
+    messages: Vec<Message>,
+    /// False only when a budget was spent before the page was full: `next` goes on
+    complete: bool,
+    /// Which budget: `time`, `records`, `bytes`, `client`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    spent: Option<Spent>,
+    /// Of each partition: every record that was asked for from `from` up to, not including, `to` is here
+    #[schema(value_type = Vec<Object>)]
+    covered: Vec<Covered>,
+    /// The `cursor` of the page that follows; null when there is nothing more
+    next: Option<String>,
+    /// What was read from the brokers for this page
+    #[schema(value_type = Object)]
+    looked_at: LookedAt,
+}
+
+/// Records of a topic, newest first
+///
+/// Exact: over all partitions, up to the last stable offset, with filters; pages that follow each other by `next` make
+/// up the whole list as it was when the first one was made.
+#[utoipa::path(get, path = "/messages", tag = "log", params(super::FilterParameters, super::OrderParameters, super::PageParameters),
+    responses((status = 200, description = "A page of records", body = Messages)))]
+pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = question::parameters(&uri, question::PAGE);
+    let mut question = question::read(&mut parameters);
+    let page: PageRequest<Place> = PageRequest::read(&mut parameters, 1..=1000, DEFAULT_LIMIT);
+    let cursor = parameters.text(CURSOR).map(str::to_owned);
+    parameters.finish()?;
+    question.limit = page.limit as usize;
+    question.after.clone_from(&page.after);
+    let topic = question.topic.clone();
+    let budget = api.clients.budget(&client)?;
+    let schemas = Schemas::new(api.parts.registry.clone());
+    let found = api.parts.browse.page(question, &schemas, &budget).await;
+    let found = found.map_err(|error| problem::of_page(error, cursor.as_deref()))?;
+    let messages = render::messages(found.records.iter().map(AsRef::as_ref), &schemas).await;
+    let answer = Messages {
+        topic,
+        order: if found.in_order_of_time { "timestamp" } else { "merge" },
+        messages,
+        complete: found.spent.is_none(),
+        spent: found.spent,
+        covered: found.covered,
+        next: found.next.as_ref().map(|next| page.cursor(next)),
+        looked_at: found.looked_at,
+    };
+    let mut response = json(StatusCode::OK, &answer)?;
+    page.link_to(found.next.as_ref(), &mut response);
+    Ok(response)
+}

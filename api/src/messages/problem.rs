@@ -1,0 +1,17 @@
+//! Why there is no page.
+
+use crate::{paging::CURSOR, problem::Problem};
+use foldstream_browse::PageError;
+use foldstream_events::Violation;
+
+/// The cursor is what was given, if any was.
+pub(super) fn of_page(error: PageError, cursor: Option<&str>) -> Problem {
+    match error {
+        PageError::Browse(error) => error.into(),
+        PageError::Expired(expired) => {
+            let rule =
+                format!("a cursor must lead to records that are still there: {expired}; begin again without one");
+            Problem::Gone(Violation::new(CURSOR, cursor.unwrap_or_default(), rule))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What is asked, from the query string.
+
+use crate::{
+    paging::{CURSOR, LIMIT},
+    parameters::Parameters,
+};
+use axum::http::Uri;
+use chrono::Utc;
+use foldstream_browse::{
+    Question,
+    asking::{self, CONTAINS, ISOLATION, KEY, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
+};
+
+pub(super) const PAGE: &[&str] =
+    &[TOPIC, LIMIT, PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ORDER, ISOLATION, CURSOR];
+/// A live tail goes on from now.
+pub(super) const TAIL: &[&str] = &[TOPIC, PARTITION, KEY, TYPE, CONTAINS, WHERE, UNDECODABLE];
+/// An export runs from the oldest record to the newest.
+pub(super) const EXPORT: &[&str] =
+    &[TOPIC, PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION];
+
+pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Parameters {
+    Parameters::read_repeating(uri, known, &[WHERE])
+}
+
+/// What breaks a rule is noted in the parameters.
+pub(super) fn read(parameters: &mut Parameters) -> Question {
+    let given: Vec<(String, String)> =
+        parameters.without(&[LIMIT, CURSOR]).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let given = given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let (question, violations) = asking::question(given, (1000, Utc::now()));
+    // A cursor belongs to the words it was given for and holds what they meant then: that an age has passed a time since
+    // is no mistake.
+    let is_settled = parameters.text(CURSOR).is_some();
+    for violation in violations.into_iter().filter(|found| !is_settled || ![SINCE, UNTIL].contains(&&*found.field)) {
+        parameters.refuse(violation);
+    }
+    question
+}

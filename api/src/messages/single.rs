@@ -1,0 +1,46 @@
+//! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
+
+use super::{question, render};
+use crate::{place::PathPlace, problem::Problem, resources::json, routes::Api};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use foldstream_browse::{
+    Isolation, Record,
+    asking::{self, ISOLATION},
+};
+use foldstream_events::{Position, Violation};
+use foldstream_wire::{Message, Schemas};
+
+/// One record
+///
+/// Where there is none, the answer says what became of it: removed by retention or by compaction, the mark of a
+/// transaction, aborted, not yet appended.
+#[utoipa::path(get, path = "/messages/{topic}/{partition}/{offset}", tag = "log",
+    params(("topic" = String, Path, example = "locations"), ("partition" = i32, Path, example = 3),
+        ("offset" = i64, Path, example = 1729),
+        ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
+    responses((status = 200, description = "The record", body = Object)))]
+pub(crate) async fn find(State(api): State<Api>, place: PathPlace, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = question::parameters(&uri, &[ISOLATION]);
+    let position = place.read(&mut parameters);
+    let isolation = parameters.text(ISOLATION).map_or(Ok(Isolation::default()), asking::isolation);
+    let isolation = parameters.check(isolation).unwrap_or_default();
+    parameters.finish()?;
+    let record = record_at(&api, &position, isolation).await?;
+    let schemas = Schemas::new(api.parts.registry.clone());
+    let messages: Vec<Message> = render::messages(std::iter::once(&record), &schemas).await;
+    json(StatusCode::OK, &messages.first())
+}
+
+/// The record at a position, which must be there.
+pub(crate) async fn record_at(api: &Api, position: &Position, isolation: Isolation) -> Result<Record, Problem> {
+    let Position { topic, partition, offset } = position;
+    let found = api.parts.browse.brokers().single(topic, *partition, *offset).await?;
+    found.visible(isolation).cloned().ok_or_else(|| {
+        let rule = format!("must be the offset of a record: {}", found.reason());
+        Problem::NotFound(Violation::new("offset", offset, rule))
+    })
+}

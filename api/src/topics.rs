@@ -1,0 +1,47 @@
+//! `GET /topics` and `GET /topics/{name}`: which topics there are, who writes and reads them, and how they are.
+//!
+//! Asks the brokers, the registry and the database, each answer anew; requests that come at the same time share one.
+//! Nothing is created by asking, neither a topic nor a group. What cannot be known at the moment is null, never zero.
+
+mod describing;
+mod readers;
+
+pub use describing::{Declaration, TopicDetail, TopicSources, TopicSummary};
+pub use readers::{KeptIn, ReaderPosition, TopicReader};
+
+use crate::{
+    parameters::{Parameters, PathId},
+    problem::Problem,
+    resources::json,
+    routes::Api,
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use foldstream_browse::asking;
+
+/// Every topic there is, and those that are declared and missing, by name
+#[utoipa::path(get, path = "/topics", tag = "log",
+    responses((status = 200, description = "Every topic, in short", body = Vec<TopicSummary>)))]
+pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
+    Parameters::read(&uri, &[]).finish()?;
+    let sources = TopicSources::of(&api.parts);
+    let look = async { Ok::<_, Problem>(sources.list().await?) };
+    json(StatusCode::OK, &*api.topics.look("", look).await?)
+}
+
+/// Everything about a topic: partitions, settings beside the declaration, groups and readers with their lag, and what
+/// was appended in the last hour
+#[utoipa::path(get, path = "/topics/{name}", tag = "log",
+    params(("name" = String, Path, description = "The topic's name", example = "locations")),
+    responses((status = 200, description = "The topic", body = TopicDetail)))]
+pub(crate) async fn find(State(api): State<Api>, PathId(name): PathId, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[]);
+    parameters.check(asking::topic(&name));
+    parameters.finish()?;
+    let sources = TopicSources::of(&api.parts);
+    let look = async { Ok::<_, Problem>(sources.show(&name).await?) };
+    json(StatusCode::OK, &*api.topic.look(&name, look).await?)
+}

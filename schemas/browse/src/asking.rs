@@ -1,0 +1,145 @@
+//! A question in words: the same on the command line and in the query string of `/messages`.
+
+use crate::{lane::Order, offsets::Isolation, page::Question};
+use chrono::{DateTime, Utc};
+use foldstream_events::Violation;
+use std::collections::BTreeSet;
+
+pub const TOPIC: &str = "topic";
+pub const PARTITION: &str = "partition";
+pub const KEY: &str = "key";
+pub const SINCE: &str = "since";
+pub const UNTIL: &str = "until";
+pub const TYPE: &str = "type";
+pub const CONTAINS: &str = "contains";
+/// The one word that may be said several times.
+pub const WHERE: &str = "where";
+pub const UNDECODABLE: &str = "undecodable";
+pub const ORDER: &str = "order";
+pub const ISOLATION: &str = "isolation";
+
+/// Which records, of a topic that is named elsewhere.
+pub const FILTERS: &[&str] = &[PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE];
+
+/// Reads the question; what breaks a rule is noted, and a stand-in takes its place.
+pub fn question<'a>(
+    given: impl Iterator<Item = (&'a str, &'a str)>,
+    (limit, now): (usize, DateTime<Utc>),
+) -> (Question, Vec<Violation>) {
+    let mut reading = Reading { violations: Vec::new(), now };
+    let mut question = Question::newest("", limit);
+    for (word, text) in given {
+        reading.take(word, text, &mut question);
+    }
+    if question.topic.is_empty() && !reading.violations.iter().any(|violation| violation.field == TOPIC) {
+        reading.violations.push(Violation::new(TOPIC, "(missing)", "topic must be given: the topic to look into"));
+    }
+    (question, reading.violations)
+}
+
+struct Reading {
+    violations: Vec<Violation>,
+    now: DateTime<Utc>,
+}
+
+impl Reading {
+    fn check<T>(&mut self, checked: Result<T, Violation>) -> Option<T> {
+        checked.map_err(|violation| self.violations.push(violation)).ok()
+    }
+
+    fn note(&mut self, checked: Result<(), Violation>) {
+        self.violations.extend(checked.err());
+    }
+
+    fn take(&mut self, word: &str, text: &str, question: &mut Question) {
+        let filter = &mut question.filter;
+        match word {
+            TOPIC => question.topic = self.check(topic(text)).unwrap_or_default(),
+            PARTITION => question.partitions = self.check(partitions(text)),
+            KEY => self.note(filter.set_key(text)),
+            SINCE => self.note(filter.set_since(text, self.now)),
+            UNTIL => self.note(filter.set_until(text, self.now)),
+            TYPE => self.note(filter.set_type(text)),
+            CONTAINS => self.note(filter.set_contains(text)),
+            WHERE => self.note(filter.add_condition(text)),
+            UNDECODABLE => {
+                let undecodable = self.check(word_of(UNDECODABLE, text, &[("true", true), ("false", false)]));
+                filter.set_undecodable(undecodable.unwrap_or_default());
+            }
+            ORDER => {
+                let orders = [("newest", Order::Newest), ("oldest", Order::Oldest)];
+                question.order = self.check(word_of(ORDER, text, &orders)).unwrap_or_default();
+            }
+            ISOLATION => question.isolation = self.check(isolation(text)).unwrap_or_default(),
+            _ => {}
+        }
+    }
+}
+
+/// What a broker would accept as a name, so that it need not be asked about others.
+pub fn topic(name: &str) -> Result<String, Violation> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(allowed) {
+        true => Ok(name.to_owned()),
+        false => Err(Violation::new(
+            TOPIC,
+            name,
+            "the name of a topic has 1 to 249 characters: letters, digits, dot, underscore, hyphen",
+        )),
+    }
+}
+
+pub fn isolation(text: &str) -> Result<Isolation, Violation> {
+    let isolations = [("read_committed", Isolation::Committed), ("read_uncommitted", Isolation::Uncommitted)];
+    word_of(ISOLATION, text, &isolations)
+}
+
+/// Numbers of partitions, joined by commas.
+fn partitions(text: &str) -> Result<BTreeSet<i32>, Violation> {
+    let number = |text: &str| text.parse().ok().filter(|number: &i32| *number >= 0);
+    let numbers: Option<BTreeSet<i32>> = text.split(',').map(number).collect();
+    numbers.filter(|numbers| numbers.len() <= 1000).ok_or_else(|| {
+        Violation::new(
+            PARTITION,
+            text,
+            "partition is the number of a partition, from 0 on; several are joined by commas",
+        )
+    })
+}
+
+fn word_of<T: Copy>(field: &str, text: &str, words: &[(&str, T)]) -> Result<T, Violation> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Violation::new(field, text, format!("{field} is one of: {}", known.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_topics() {
+        for bad in ["", ".", "..", "a b", "a/b", "ü", "a\u{0}", &"x".repeat(250)] {
+            assert!(topic(bad).is_err(), "{bad}");
+        }
+        assert!(topic("person-profiles").is_ok());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named() {
+        let wrong = [(PARTITION, "-1"), (ORDER, "up"), (ISOLATION, "dirty"), (SINCE, "yesterday"), (WHERE, "nothing")];
+        let (_, violations) = question(wrong.into_iter(), (50, DateTime::UNIX_EPOCH));
+        let mut fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, [ISOLATION, ORDER, PARTITION, SINCE, TOPIC, WHERE]);
+    }
+
+    #[test]
+    fn partitions_are_a_set() {
+        assert_eq!(partitions("3,1,3"), Ok([1, 3].into()));
+        for bad in ["", "1,", "a", "1;2", "2147483648"] {
+            assert!(partitions(bad).is_err(), "{bad}");
+        }
+    }
+}

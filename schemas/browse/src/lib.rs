@@ -1,0 +1,49 @@
+//! Looking into topics without being a consumer: exact, quick, and cheap for the brokers.
+//!
+//! | to do | use |
+//! |---|---|
+//! | the newest or oldest records that pass a filter, page by page | [`Browse::page`] |
+//! | what is appended from now on, for many readers at once | [`Browse::listen`] |
+//! | one record, or why there is none | [`Brokers::single`] |
+//! | which offsets there are | [`Brokers::ranges`] |
+//!
+//! It speaks the Kafka protocol itself, read only: no consumer group is joined, no offset committed, no topic created,
+//! because the requests for it are not here. A client library could not do this: it answers with an approximation of
+//! the end, drops what it fetched with every change of assignment, and does not tell an aborted record from another.
+
+pub mod asking;
+mod batches;
+mod brokers;
+mod browse;
+mod connection;
+mod described;
+mod fetch;
+mod filter;
+mod lane;
+mod live;
+mod offsets;
+mod page;
+mod place;
+mod settings;
+mod settled;
+mod single;
+mod tails;
+mod topics;
+
+pub use batches::{BatchError, RecordView, Transaction};
+pub use brokers::{Brokers, BrowseError, Layout};
+pub use browse::{Browse, Tail};
+pub use connection::ConnectionError;
+pub use described::look_up;
+pub use fetch::Record;
+pub use filter::{Condition, Filter, SchemaOf, instant};
+pub use lane::{Covered, Order};
+pub use live::{Chunk, Gap, Listener, News, Offsets};
+pub use offsets::{Isolation, Range};
+pub use page::{Budget, Expired, LookedAt, Page, PageError, Question, Spent};
+pub use place::{Place, PlaceIn};
+pub use single::Found;
+pub use topics::{
+    Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,
+    TypeCount,
+};

@@ -1,0 +1,99 @@
+//! Asking until the cluster has settled: leaders move, brokers come and go, and a question meets it halfway.
+//!
+//! Whoever asks a leader gets an error that says whether the layout is to blame; then the layout is asked for again
+//! and the question once more, until it is answered or time is up.
+
+use crate::{
+    brokers::{Brokers, BrowseError, Layout},
+    connection::ConnectionError,
+};
+use kafka_protocol::{ResponseError, protocol::Request};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How long the cluster may take to settle before a question is given up.
+pub(crate) const SETTLING: Duration = Duration::from_secs(3);
+
+impl BrowseError {
+    /// Whether the same question may be answered once the cluster has settled.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::NoLeader { .. } | Self::Moved { .. } => true,
+            Self::Refused { error, .. } => error.is_retriable(),
+            Self::UnknownTopic { .. } | Self::UnknownPartition { .. } | Self::Batch(_) | Self::Stopped => false,
+        }
+    }
+}
+
+/// What an error code of a partition means; none for no error.
+pub(crate) fn refusal(topic: &str, doing: &'static str, code: i16) -> Option<BrowseError> {
+    use ResponseError::{
+        FencedLeaderEpoch, InconsistentTopicId, LeaderNotAvailable, NotLeaderOrFollower, UnknownLeaderEpoch,
+        UnknownTopicId, UnknownTopicOrPartition,
+    };
+    Some(match ResponseError::try_from_code(code)? {
+        FencedLeaderEpoch
+        | InconsistentTopicId
+        | LeaderNotAvailable
+        | NotLeaderOrFollower
+        | UnknownLeaderEpoch
+        | UnknownTopicId
+        | UnknownTopicOrPartition => BrowseError::Moved { topic: topic.to_owned() },
+        error => BrowseError::Refused { doing, error },
+    })
+}
+
+impl Brokers {
+    /// Asks the leader of partitions.
+    pub(crate) async fn ask_leader<R: Request>(
+        &self,
+        layout: &Layout,
+        leader: i32,
+        request: &R,
+        patience: Duration,
+    ) -> Result<R::Response, BrowseError> {
+        if leader < 0 {
+            let partition =
+                layout.leaders.iter().find(|(_, of)| **of == leader).map_or(-1, |(partition, _)| *partition);
+            return Err(BrowseError::NoLeader { topic: layout.topic.clone(), partition });
+        }
+        Ok(self.ask(leader, request, patience).await?)
+    }
+
+    /// Asks with the layout of the topic, and again with the one that follows while that may help.
+    pub(crate) async fn settled<T, F: Future<Output = Result<T, BrowseError>>>(
+        &self,
+        topic: &str,
+        patience: Duration,
+        question: impl Fn(Layout) -> F,
+    ) -> Result<T, BrowseError> {
+        let deadline = Instant::now() + patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let answer = match self.layout(topic).await {
+                Ok(layout) => question(layout).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if error.is_retriable() && Instant::now() + pause < deadline => {
+                    tracing::debug!(topic, error = &error as &dyn std::error::Error, "asking the brokers again");
+                }
+                answer => return answer,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+impl From<ConnectionError> for BrowseError {
+    fn from(error: ConnectionError) -> Self {
+        Self::Unreachable(error)
+    }
+}

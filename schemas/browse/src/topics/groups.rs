@@ -1,0 +1,247 @@
+//! Consumer groups that have to do with a topic: those that committed offsets on it, and those with a member on it.
+//!
+//! A broker lists the groups it coordinates, so it is asked for their offsets and members too: two questions after one
+//! another, for all groups together. Lag is what `kafka-consumer-groups` calls so: the high watermark less the
+//! committed offset; unknown where nothing is committed.
+
+mod members;
+
+use super::{PATIENCE, TopicState};
+use crate::{brokers::Brokers, connection::ConnectionError};
+use futures::future::{join_all, try_join3};
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetFetchRequest, TopicName,
+        list_groups_response::ListedGroup,
+        offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
+    },
+    protocol::StrBytes,
+};
+use members::{Member, of_classic, of_consumer};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Groups that hand out records one by one commit no offsets.
+const SHARE: &str = "share";
+/// Those of KIP-848, which other requests describe.
+const CONSUMER: &str = "consumer";
+
+/// The groups of a topic.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Groups {
+    pub groups: Vec<Group>,
+    /// False when a broker did not tell, or not yet, of all the groups it coordinates.
+    pub complete: bool,
+}
+
+/// A consumer group, as far as it concerns a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    pub group: String,
+    /// `classic` or `consumer` (KIP-848).
+    pub kind: String,
+    pub state: String,
+    /// Those that subscribed to the topic or were given partitions of it.
+    pub members: Vec<GroupMember>,
+    /// Those that were committed or given to a member.
+    pub partitions: Vec<GroupPartition>,
+    /// The sum; none when one of them is not known.
+    pub lag_records: Option<i64>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupMember {
+    pub member: String,
+    pub instance: Option<String>,
+    pub client: String,
+    pub host: String,
+    /// The topic's partitions that it was given.
+    pub partitions: Vec<i32>,
+}
+
+/// Where a group stands in a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupPartition {
+    pub partition: i32,
+    /// None where nothing was committed.
+    pub committed_offset: Option<i64>,
+    /// The high watermark less that.
+    pub lag_records: Option<i64>,
+}
+
+/// What a coordinator tells of its groups, by their names.
+#[derive(Debug, Default)]
+struct Told {
+    listed: Vec<ListedGroup>,
+    committed: HashMap<String, BTreeMap<i32, i64>>,
+    members: HashMap<String, Vec<Member>>,
+    /// It still reads what it coordinates, or hands it over.
+    refused: bool,
+}
+
+/// What was asked of groups, by their names, and whether some of it was refused.
+type Answer<T> = Result<(HashMap<String, T>, bool), ConnectionError>;
+
+impl Brokers {
+    /// The groups that have to do with a topic, in the order of their names.
+    pub async fn groups(&self, topic: &TopicState) -> Groups {
+        let brokers = self.known();
+        let told = join_all(brokers.iter().map(async |broker| {
+            let told = self.coordinated(*broker, topic).await;
+            let silent = |error: &_| tracing::debug!(broker, error.message = %error, "a broker tells no groups");
+            told.inspect_err(silent).ok()
+        }));
+        let told = told.await;
+        let complete = !told.is_empty() && told.iter().all(|told| told.as_ref().is_some_and(|told| !told.refused));
+        let mut groups: Vec<Group> = told.into_iter().flatten().flat_map(|told| told.groups(topic)).collect();
+        groups.sort_by(|a, b| a.group.cmp(&b.group));
+        Groups { groups, complete }
+    }
+
+    async fn coordinated(&self, broker: i32, topic: &TopicState) -> Result<Told, ConnectionError> {
+        let answer = self.ask(broker, &ListGroupsRequest::default(), PATIENCE).await?;
+        let refused = answer.error_code != 0;
+        let listed: Vec<ListedGroup> = answer.groups.into_iter().filter(|group| &*group.group_type != SHARE).collect();
+        if listed.is_empty() {
+            return Ok(Told { refused, ..Told::default() });
+        }
+        let (consumer, classic): (Vec<_>, Vec<_>) = listed.iter().partition(|group| &*group.group_type == CONSUMER);
+        let ids = |groups: &[&ListedGroup]| groups.iter().map(|group| group.group_id.clone()).collect::<Vec<_>>();
+        let ((committed, unread), (classic, undescribed), (consumer, unknown)) = try_join3(
+            self.committed(broker, ids(&listed.iter().collect::<Vec<_>>()), topic),
+            self.classic_members(broker, ids(&classic)),
+            self.consumer_members(broker, ids(&consumer)),
+        )
+        .await?;
+        let refused = refused || unread || undescribed || unknown;
+        Ok(Told { listed, committed, members: classic.into_iter().chain(consumer).collect(), refused })
+    }
+
+    async fn committed(&self, broker: i32, groups: Vec<GroupId>, topic: &TopicState) -> Answer<BTreeMap<i32, i64>> {
+        let of_topic = OffsetFetchRequestTopics::default()
+            .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
+            .with_partition_indexes(topic.partitions.iter().map(|partition| partition.partition).collect());
+        let of_group =
+            |group| OffsetFetchRequestGroup::default().with_group_id(group).with_topics(Some(vec![of_topic.clone()]));
+        let request = OffsetFetchRequest::default().with_groups(groups.into_iter().map(of_group).collect());
+        let answer = self.ask(broker, &request, PATIENCE).await?;
+        let codes = answer.groups.iter().flat_map(|group| {
+            let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+            partitions.map(|partition| partition.error_code).chain([group.error_code])
+        });
+        let refused = is_refused(codes);
+        let committed = answer.groups.into_iter().map(|group| {
+            let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+            // Nothing committed is told as an offset of -1.
+            let known = partitions.filter(|partition| partition.error_code == 0 && partition.committed_offset >= 0);
+            let offsets = known.map(|partition| (partition.partition_index, partition.committed_offset)).collect();
+            (group.group_id.to_string(), offsets)
+        });
+        Ok((committed.collect(), refused))
+    }
+
+    async fn classic_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
+        if groups.is_empty() {
+            return Ok((HashMap::new(), false));
+        }
+        let answer = self.ask(broker, &DescribeGroupsRequest::default().with_groups(groups), PATIENCE).await?;
+        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
+        let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_classic(group)));
+        Ok((members.collect(), refused))
+    }
+
+    async fn consumer_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
+        if groups.is_empty() {
+            return Ok((HashMap::new(), false));
+        }
+        let request = ConsumerGroupDescribeRequest::default().with_group_ids(groups);
+        let answer = self.ask(broker, &request, PATIENCE).await?;
+        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
+        let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_consumer(group)));
+        Ok((members.collect(), refused))
+    }
+}
+
+/// A group that is gone since it was listed is no refusal.
+fn is_refused(codes: impl IntoIterator<Item = i16>) -> bool {
+    codes.into_iter().filter_map(ResponseError::try_from_code).any(|error| error != ResponseError::GroupIdNotFound)
+}
+
+impl Told {
+    /// Of its groups, those that have to do with the topic.
+    fn groups(mut self, topic: &TopicState) -> Vec<Group> {
+        let mut groups = Vec::new();
+        for listed in std::mem::take(&mut self.listed) {
+            let name = listed.group_id.to_string();
+            let committed = self.committed.remove(&name).unwrap_or_default();
+            let members = self.members.remove(&name).unwrap_or_default();
+            let members: Vec<GroupMember> =
+                members.into_iter().filter_map(|member| member.on_topic(&topic.name)).collect();
+            if committed.is_empty() && members.is_empty() {
+                continue;
+            }
+            let partitions = standing(topic, &committed, &members);
+            groups.push(Group {
+                group: name,
+                // Brokers before 3.8 know one kind only and do not name it.
+                kind: if listed.group_type.is_empty() {
+                    "classic".to_owned()
+                } else {
+                    listed.group_type.to_lowercase()
+                },
+                state: listed.group_state.to_string(),
+                lag_records: partitions.iter().map(|partition| partition.lag_records).sum(),
+                members,
+                partitions,
+            });
+        }
+        groups
+    }
+}
+
+fn standing(topic: &TopicState, committed: &BTreeMap<i32, i64>, members: &[GroupMember]) -> Vec<GroupPartition> {
+    let given = members.iter().flat_map(|member| &member.partitions);
+    let partitions: BTreeSet<i32> = committed.keys().chain(given).copied().collect();
+    let high_watermark = |number: i32| {
+        topic.partitions.iter().find(|partition| partition.partition == number).and_then(|found| found.high_watermark)
+    };
+    let standing = partitions.into_iter().map(|partition| {
+        let committed_offset = committed.get(&partition).copied();
+        let lag_records = committed_offset.and_then(|committed| Some(high_watermark(partition)? - committed));
+        GroupPartition { partition, committed_offset, lag_records }
+    });
+    standing.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topics::tests::{locations, partition};
+
+    #[test]
+    fn lag_is_the_high_watermark_less_what_is_committed() {
+        let topic = locations(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5))), partition(2, None)]);
+        // Partition 3 is no more; what was committed of it is still there. Truncation may leave a lag below zero.
+        let committed = BTreeMap::from([(0, 4), (1, 7), (2, 1), (3, 1)]);
+        let lags = standing(&topic, &committed, &[]);
+        let lags: Vec<_> = lags.iter().map(|found| (found.partition, found.lag_records)).collect();
+        assert_eq!(lags, [(0, Some(6)), (1, Some(-2)), (2, None), (3, None)]);
+    }
+
+    #[test]
+    fn a_partition_that_is_given_and_not_committed_is_named_without_lag() {
+        let topic = locations(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5)))]);
+        let member = GroupMember {
+            member: "m1".to_owned(),
+            instance: None,
+            client: "c1".to_owned(),
+            host: "/127.0.0.1".to_owned(),
+            partitions: vec![0, 1],
+        };
+        let found = standing(&topic, &BTreeMap::from([(1, 5)]), &[member]);
+        let found: Vec<_> = found.iter().map(|found| (found.committed_offset, found.lag_records)).collect();
+        assert_eq!(found, [(None, None), (Some(5), Some(0))]);
+    }
+}

@@ -1,0 +1,239 @@
+//! The walk over an Avro datum, guided by the schema it was written with.
+//!
+//! Everything that looks into a datum walks by it (`avro_json.rs`, `avro_select.rs`), so all of it refuses the same
+//! ones: a datum that ends early, runs on, or claims more than it has. Reading and skipping allocate nothing; only an
+//! error does.
+
+use serde_avro_fast::schema::{LogicalType, Record, RegularType, SchemaKey, SchemaMut};
+
+/// Deeper nesting than this is refused rather than risk the stack.
+const MAX_DEPTH: u32 = 64;
+/// Elements of a zero-size type cost no bytes, so their number needs a bound of its own.
+const MAX_ELEMENTS: usize = 100_000;
+/// Records may hold each other so that few bytes, or none, stand for more values than anyone can walk.
+const MAX_VALUES: usize = 1_000_000;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor<'a> {
+    datum: &'a [u8],
+    at: usize,
+    schema: &'a SchemaMut,
+    elements: usize,
+    values: usize,
+}
+
+/// What stands at the cursor, unions resolved to their branch.
+#[derive(Debug)]
+pub(crate) struct Opened<'a> {
+    pub(crate) content: Content<'a>,
+    depth: u32,
+}
+
+/// A leaf that has been read, or the beginning of a value with parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Content<'a> {
+    Leaf(Leaf<'a>),
+    Array(SchemaKey),
+    Map(SchemaKey),
+    Record(&'a Record),
+}
+
+/// A value without parts, and what its schema says it stands for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaf<'a> {
+    pub(crate) bare: Bare<'a>,
+    pub(crate) logical_type: Option<&'a LogicalType>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bare<'a> {
+    Null,
+    Boolean(bool),
+    Int(i32),
+    Long(i64),
+    Float(f32),
+    Double(f64),
+    /// Bytes or a fixed.
+    Bytes(&'a [u8]),
+    /// A string or the symbol of an enum.
+    Text(&'a str),
+}
+
+/// How many elements of the current block of an array or a map are still to come.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    left: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(datum: &'a [u8], schema: &'a SchemaMut) -> Self {
+        Self { datum, at: 0, schema, elements: 0, values: 0 }
+    }
+
+    /// Opens the whole datum.
+    pub(crate) fn root(&mut self) -> Result<Opened<'a>, String> {
+        self.open(SchemaKey::root(), 0)
+    }
+
+    /// Opens a part of what was opened.
+    pub(crate) fn part(&mut self, part: SchemaKey, of: &Opened<'a>) -> Result<Opened<'a>, String> {
+        self.open(part, of.depth + 1)
+    }
+
+    /// Reads past a part, as strictly as if it were wanted.
+    pub(crate) fn skip(&mut self, part: SchemaKey, of: &Opened<'a>) -> Result<(), String> {
+        let opened = self.part(part, of)?;
+        self.skip_rest(&opened)
+    }
+
+    /// Reads past what was opened.
+    pub(crate) fn skip_rest(&mut self, opened: &Opened<'a>) -> Result<(), String> {
+        let mut block = Block::default();
+        match opened.content {
+            Content::Leaf(_) => {}
+            Content::Array(items) => {
+                while self.next_element(&mut block)? {
+                    self.skip(items, opened)?;
+                }
+            }
+            Content::Map(values) => {
+                while self.next_element(&mut block)? {
+                    self.map_key()?;
+                    self.skip(values, opened)?;
+                }
+            }
+            Content::Record(record) => {
+                for field in &record.fields {
+                    self.skip(field.type_, opened).map_err(|error| in_field(&field.name, &error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to the next element of an array or a map; false behind the last one.
+    ///
+    /// Elements come in blocks of a count and that many elements, ended by a count of zero. A negative count is
+    /// followed by the block's size in bytes.
+    pub(crate) fn next_element(&mut self, block: &mut Block) -> Result<bool, String> {
+        if block.left == 0 {
+            let count = self.varint("a block's count")?;
+            if count == 0 {
+                return Ok(false);
+            }
+            if count < 0 {
+                self.varint("a block's size")?;
+            }
+            block.left = usize::try_from(count.unsigned_abs()).map_err(|_| "a block too long".to_owned())?;
+            self.elements = self.elements.saturating_add(block.left);
+            if self.elements > MAX_ELEMENTS {
+                return Err(format!("more than {MAX_ELEMENTS} elements"));
+            }
+        }
+        block.left -= 1;
+        Ok(true)
+    }
+
+    pub(crate) fn map_key(&mut self) -> Result<&'a str, String> {
+        self.text("a map key")
+    }
+
+    /// Makes sure that nothing follows.
+    pub(crate) fn finish(&self) -> Result<(), String> {
+        match self.datum.len() - self.at {
+            0 => Ok(()),
+            rest => Err(format!("{rest} bytes follow the end of the value")),
+        }
+    }
+
+    fn open(&mut self, key: SchemaKey, depth: u32) -> Result<Opened<'a>, String> {
+        if depth > MAX_DEPTH {
+            return Err(format!("nested deeper than {MAX_DEPTH}"));
+        }
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values"));
+        }
+        let schema = self.schema;
+        let node = &schema[key];
+        let bare = match &node.type_ {
+            RegularType::Union(union) => {
+                let index = self.varint("a union branch")?;
+                let branch = usize::try_from(index).ok().and_then(|index| union.variants.get(index));
+                return self.open(*branch.ok_or_else(|| format!("a union has no branch {index}"))?, depth + 1);
+            }
+            RegularType::Array(array) => return Ok(Opened { content: Content::Array(array.items), depth }),
+            RegularType::Map(map) => return Ok(Opened { content: Content::Map(map.values), depth }),
+            RegularType::Record(record) => return Ok(Opened { content: Content::Record(record), depth }),
+            RegularType::Null => Bare::Null,
+            RegularType::Boolean => Bare::Boolean(self.boolean()?),
+            RegularType::Int => {
+                let number = self.varint("an int")?;
+                Bare::Int(i32::try_from(number).map_err(|_| format!("{number} does not fit an int"))?)
+            }
+            RegularType::Long => Bare::Long(self.varint("a long")?),
+            RegularType::Float => Bare::Float(f32::from_le_bytes(self.array("a float")?)),
+            RegularType::Double => Bare::Double(f64::from_le_bytes(self.array("a double")?)),
+            RegularType::Bytes => Bare::Bytes(self.sized("bytes")?),
+            RegularType::Fixed(fixed) => Bare::Bytes(self.take(fixed.size, "a fixed")?),
+            RegularType::String => Bare::Text(self.text("a string")?),
+            RegularType::Enum(symbols) => {
+                let index = self.varint("an enum")?;
+                let symbol = usize::try_from(index).ok().and_then(|index| symbols.symbols.get(index));
+                Bare::Text(
+                    symbol.ok_or_else(|| format!("{} has no symbol {index}", symbols.name.fully_qualified_name()))?,
+                )
+            }
+        };
+        Ok(Opened { content: Content::Leaf(Leaf { bare, logical_type: node.logical_type.as_ref() }), depth })
+    }
+
+    fn boolean(&mut self) -> Result<bool, String> {
+        match self.array("a boolean")? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [other] => Err(format!("a boolean is byte 0 or 1, found {other} at byte {}", self.at - 1)),
+        }
+    }
+
+    fn text(&mut self, what: &str) -> Result<&'a str, String> {
+        let bytes = self.sized(what)?;
+        std::str::from_utf8(bytes).map_err(|_| format!("{what} before byte {} is not UTF-8", self.at))
+    }
+
+    fn sized(&mut self, what: &str) -> Result<&'a [u8], String> {
+        let size = self.varint(what)?;
+        let size = usize::try_from(size).map_err(|_| format!("{what} of {size} bytes before byte {}", self.at))?;
+        self.take(size, what)
+    }
+
+    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], String> {
+        self.take(N, what)?.try_into().map_err(|_| format!("{what} is cut"))
+    }
+
+    fn take(&mut self, count: usize, what: &str) -> Result<&'a [u8], String> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.datum.len());
+        let end = end.ok_or_else(|| format!("the value ends at byte {} within {what}", self.datum.len()))?;
+        let bytes = &self.datum[self.at..end];
+        self.at = end;
+        Ok(bytes)
+    }
+
+    /// Zigzag-coded, seven bits a byte, at most ten bytes.
+    fn varint(&mut self, what: &str) -> Result<i64, String> {
+        let mut value = 0u64;
+        for shift in (0..70).step_by(7) {
+            let [byte] = self.array(what)?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+            }
+        }
+        Err(format!("{what} is longer than ten bytes before byte {}", self.at))
+    }
+}
+
+/// An error with the field it was found in.
+pub(crate) fn in_field(field: &str, error: &str) -> String {
+    format!("{field}: {error}")
+}

@@ -1,0 +1,96 @@
+//! The schema a record was written with, and what can be read by it alone.
+
+use super::RegistryError;
+use crate::{
+    FieldPath, Selected,
+    avro_json::{check, to_json},
+    avro_select::find,
+};
+use serde_avro_fast::{
+    Schema,
+    schema::{RegularType, SchemaMut},
+};
+use serde_json::{Value, json};
+
+/// The schema a record was written with.
+#[derive(Debug)]
+pub struct WriterSchema {
+    pub id: u32,
+    /// Namespace and name of the record; empty when the schema is no record.
+    pub full_name: String,
+    /// The schema as text.
+    pub text: String,
+    pub(crate) schema: Schema,
+    nodes: SchemaMut,
+}
+
+impl WriterSchema {
+    pub fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
+        let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
+        let nodes: Result<SchemaMut, _> = text.parse();
+        let nodes =
+            nodes.or_else(|error| with_decimals_completed(&text).and_then(|text| text.parse().ok()).ok_or(error));
+        let nodes = nodes.map_err(|error| unusable(&error))?;
+        let schema = nodes.clone().freeze().map_err(|error| unusable(&error))?;
+        let full_name = match &nodes.root().type_ {
+            RegularType::Record(record) => record.name.fully_qualified_name().to_owned(),
+            _ => String::new(),
+        };
+        Ok(Self { id, full_name, text, schema, nodes })
+    }
+
+    /// The whole datum as JSON; the error says what was expected at which byte.
+    pub fn to_json(&self, datum: &[u8]) -> Result<Value, String> {
+        to_json(datum, &self.nodes)
+    }
+
+    /// Whether the whole datum can be read, without building it.
+    pub fn check(&self, datum: &[u8]) -> Result<(), String> {
+        check(datum, &self.nodes)
+    }
+
+    /// One field of a datum; none when it has no such path. What stands behind the field is not read.
+    pub fn find<'a>(&'a self, datum: &'a [u8], path: &FieldPath) -> Result<Option<Selected<'a>>, String> {
+        find(datum, &self.nodes, path)
+    }
+
+    /// The same as JSON.
+    pub fn select(&self, datum: &[u8], path: &FieldPath) -> Result<Option<Value>, String> {
+        Ok(self.find(datum, path)?.map(Selected::to_json))
+    }
+}
+
+/// The scale of a decimal may be left out and is 0 then, which the parser does not know.
+fn with_decimals_completed(schema: &str) -> Option<String> {
+    fn complete(node: &mut Value) {
+        match node {
+            Value::Object(fields) => {
+                if fields.get("logicalType").is_some_and(|name| name == "decimal") {
+                    fields.entry("scale").or_insert(json!(0));
+                    fields.entry("precision").or_insert(json!(1));
+                }
+                fields.values_mut().for_each(complete);
+            }
+            Value::Array(nodes) => nodes.iter_mut().for_each(complete),
+            _ => {}
+        }
+    }
+    let mut schema = serde_json::from_str(schema).ok()?;
+    complete(&mut schema);
+    Some(schema.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_without_scale_is_whole() {
+        let text = r#"{"type": "record", "name": "a.Price", "fields": [
+            {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9}}]}"#;
+        let schema = WriterSchema::parse(1, text.to_owned()).unwrap();
+        assert_eq!(schema.full_name, "a.Price");
+        assert_eq!(schema.to_json(&[2, 0x85]).unwrap(), json!({"amount": "-123"}));
+        assert!(WriterSchema::parse(1, "{".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! The end of a topic, and what is appended to it from then on, like `tail -f`.
+//!
+//! Without a hole and without a double. The newest page ends at offsets; records from there on are first read by pages
+//! up to the ends of that moment, because the search back may have taken long, and then listened to. Whatever could not
+//! be read any more is a gap, and said.
+
+use super::{
+    page::PAGE,
+    print::{Printer, note, with_commas},
+    sources::Sources,
+};
+use crate::commands::run::asked_to_stop;
+use anyhow::{Result, bail};
+use foldstream_browse::{
+    Chunk, Expired, Gap, Layout, News, Offsets, Order, Place, PlaceIn, Question, Record, RecordView, look_up,
+};
+use foldstream_wire::Schemas;
+use std::{sync::Arc, time::Duration};
+
+/// Until it is stopped, which is its good end.
+pub(super) async fn follow(
+    question: Question,
+    timeout: Duration,
+    sources: &Sources,
+    printer: &mut Printer,
+) -> Result<()> {
+    tokio::select! {
+        done = Following { question, timeout, sources, printer, at: Offsets::new() }.run() => done,
+        () = asked_to_stop() => Ok(()),
+    }
+}
+
+struct Following<'a> {
+    question: Question,
+    timeout: Duration,
+    sources: &'a Sources,
+    printer: &'a mut Printer,
+    /// What comes next, of the partitions that are looked into.
+    at: Offsets,
+}
+
+impl Following<'_> {
+    async fn run(mut self) -> Result<()> {
+        let layout = match self.sources.browse.brokers().layout(&self.question.topic).await {
+            Ok(layout) => layout,
+            Err(error) => return Err(self.sources.explained(error).await),
+        };
+        let records = self.look_back().await?;
+        self.print(records.iter().rev().map(AsRef::as_ref)).await?;
+        drop(records);
+        self.catch_up(&layout).await?;
+        self.listen(&layout).await
+    }
+
+    /// The newest records, newest first.
+    async fn look_back(&mut self) -> Result<Vec<Arc<Record>>> {
+        let (mut question, mut records) = (self.question.clone(), Vec::new());
+        let mut looked_at = 0;
+        loop {
+            question.limit = (self.question.limit - records.len()).min(PAGE);
+            let page = self.sources.page(&question, self.timeout).await?;
+            if question.after.is_none() {
+                self.at = page.covered.iter().map(|covered| (covered.partition, covered.to)).collect();
+            }
+            records.extend(page.records);
+            looked_at += page.looked_at.records;
+            if page.spent.is_some() {
+                let looked_at = with_commas(looked_at);
+                note(&format!(
+                    "looked back over {looked_at} records only: --timeout was over; older ones may pass too"
+                ));
+                return Ok(records);
+            }
+            question.after = page.next;
+            if question.after.is_none() || records.len() >= self.question.limit {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// What was appended meanwhile, oldest first.
+    async fn catch_up(&mut self, layout: &Layout) -> Result<()> {
+        let ranges = self.sources.browse.brokers().ranges(layout).await?;
+        let behind = self.at.iter().filter_map(|(partition, at)| {
+            let end = ranges.get(partition)?.stable_end;
+            (*at < end).then_some((*partition, PlaceIn { at: *at, end }))
+        });
+        let (since_ms, until_ms) = (self.question.filter.since_ms(), self.question.filter.until_ms());
+        let mut place = Place { topic_id: layout.id, since_ms, until_ms, partitions: behind.collect() };
+        while !place.partitions.is_empty() {
+            let after = Some(place.clone());
+            let question = Question { order: Order::Oldest, limit: PAGE, after, ..self.question.clone() };
+            let page = match self.sources.page(&question, self.timeout).await {
+                // Retention was quicker: the listener says what is missing.
+                Err(error) if error.is::<Expired>() => return Ok(()),
+                page => page?,
+            };
+            self.print(page.records.iter().map(AsRef::as_ref)).await?;
+            let next = page.next.unwrap_or_default().partitions;
+            let reached = |(partition, place): (&i32, &PlaceIn)| {
+                (*partition, next.get(partition).map_or(place.end, |next| next.at))
+            };
+            self.at.extend(place.partitions.iter().map(reached));
+            place.partitions = next;
+        }
+        Ok(())
+    }
+
+    async fn listen(&mut self, layout: &Layout) -> Result<()> {
+        let topic = &self.question.topic;
+        let ranges = self.sources.browse.brokers().ranges(layout).await?;
+        // Of partitions that are not looked into, nothing is to be read again.
+        let others = ranges.into_iter().map(|(partition, range)| (partition, range.stable_end));
+        let at = others.chain(self.at.iter().map(|(partition, at)| (*partition, *at))).collect();
+        let mut tail = self.sources.browse.listen(topic, Some((layout.id, at))).await?;
+        if tail.topic_id != layout.id {
+            note(&format!("{topic} was deleted and made again meanwhile"));
+        }
+        while let Some(news) = tail.next().await {
+            match news? {
+                News::Gap(gaps) => self.say(&gaps),
+                News::Chunk(chunk) => self.take_in(&chunk).await?,
+            }
+        }
+        bail!("the topic {} is gone", self.question.topic)
+    }
+
+    async fn take_in(&mut self, chunk: &Chunk) -> Result<()> {
+        self.say(&chunk.missed);
+        let schemas = self.sources.schemas();
+        look_up(chunk.records.iter(), &schemas).await;
+        let wanted = chunk.records.iter().filter(|record| self.wants(record, &schemas));
+        let messages: Vec<_> = wanted.map(|record| record.describe(&schemas)).collect();
+        self.printer.print(&messages)
+    }
+
+    fn wants(&self, record: &Record, schemas: &Schemas) -> bool {
+        let view = RecordView::of(&record.fetched, record.transaction);
+        self.at.contains_key(&record.fetched.partition)
+            && self.question.filter.matches(&view, &|id| schemas.get(id).and_then(|known| Some(known.ok()?.writer)))
+    }
+
+    async fn print(&mut self, records: impl Iterator<Item = &Record> + Clone) -> Result<()> {
+        let messages = self.sources.messages(records).await;
+        self.printer.print(&messages)
+    }
+
+    fn say(&self, gaps: &[Gap]) {
+        for Gap { partition, from, to } in gaps.iter().filter(|gap| self.at.contains_key(&gap.partition)) {
+            let topic = &self.question.topic;
+            note(&format!("gap: {topic}:{partition} from offset {from} up to {} was not shown", to - 1));
+        }
+    }
+}

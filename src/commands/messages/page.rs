@@ -1,0 +1,43 @@
+//! Records page by page, printed while they are read.
+
+use super::{
+    print::{Printer, note, with_commas},
+    sources::Sources,
+};
+use anyhow::Result;
+use foldstream_browse::Question;
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+/// Records of a page: so many are held in memory at a time.
+pub(super) const PAGE: usize = 1000;
+
+pub(super) async fn list(
+    mut question: Question,
+    timeout: Duration,
+    sources: &Sources,
+    printer: &mut Printer,
+) -> Result<()> {
+    let (limit, mut left, mut looked_at) = (question.limit, question.limit, 0);
+    loop {
+        question.limit = left.min(PAGE);
+        let page = sources.page(&question, timeout).await?;
+        looked_at += page.looked_at.records;
+        printer.print(&sources.messages(page.records.iter().map(AsRef::as_ref)).await)?;
+        left -= page.records.len();
+        question.after = page.next;
+        // Whoever waits at a terminal sees that it goes on.
+        if page.spent.is_some() && io::stderr().is_terminal() {
+            note(&format!("looked at {} records so far", with_commas(looked_at)));
+        }
+        if left == 0 || question.after.is_none() {
+            break;
+        }
+    }
+    if left == limit {
+        note(&format!("looked at {} records, none passed", with_commas(looked_at)));
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! What is read from: the brokers, and the registry for what they give.
+
+use super::near::nearest;
+use anyhow::{Error, Result, anyhow};
+use foldstream_browse::{Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, look_up};
+use foldstream_wire::{Config, Message, Registry, Schemas};
+use std::time::Duration;
+
+pub(super) struct Sources {
+    pub(super) browse: Browse,
+    registry: Registry,
+}
+
+impl Sources {
+    pub(super) fn new(config: &Config) -> Result<Self> {
+        Ok(Self { browse: Browse::new(Brokers::new(&config.brokers)), registry: Registry::new(config)? })
+    }
+
+    /// New for every page: what could not be had for one may be had for the next.
+    pub(super) fn schemas(&self) -> Schemas {
+        Schemas::new(self.registry.clone())
+    }
+
+    pub(super) async fn page(&self, question: &Question, time: Duration) -> Result<Page> {
+        let page = self.browse.page(question.clone(), &self.schemas(), &Budget::of_time(time)).await;
+        match page {
+            Ok(page) => Ok(page),
+            Err(PageError::Browse(error)) => Err(self.explained(error).await),
+            Err(PageError::Expired(expired)) => Err(expired.into()),
+        }
+    }
+
+    pub(super) async fn messages<'a>(&self, records: impl Iterator<Item = &'a Record> + Clone) -> Vec<Message> {
+        let schemas = self.schemas();
+        look_up(records.clone(), &schemas).await;
+        records.map(|record| record.describe(&schemas)).collect()
+    }
+
+    /// An unknown topic is told together with the names that may have been meant.
+    pub(super) async fn explained(&self, error: BrowseError) -> Error {
+        let BrowseError::UnknownTopic { topic } = &error else { return error.into() };
+        // Without the list the error is still what there is to say.
+        let layouts = self.browse.brokers().layouts(None).await.unwrap_or_default();
+        // The brokers' own topics are meant only by those who say so.
+        let names = layouts.iter().map(|layout| layout.topic.as_str());
+        let names = names.filter(|name| topic.starts_with("__") || !name.starts_with("__"));
+        match nearest(topic, names).as_slice() {
+            [] => error.into(),
+            near => anyhow!("{error}; did you mean {}?", near.join(" or ")),
+        }
+    }
+}

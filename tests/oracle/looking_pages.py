@@ -1,0 +1,223 @@
+"""Shows of `looking.py`: lists of records, in one page and in many, against the brute-force list."""
+
+import threading
+
+from looking_log import merged, only, partition_of, shown
+from looking_topics import now_ms
+
+
+def same(log, expected, messages, what):
+    """The messages are exactly these records, in this order."""
+    wanted, found = [log.described(record) for record in expected], [shown(message) for message in messages]
+    for at, (record, message) in enumerate(zip(wanted, found)):
+        assert record == message, f"{what}: number {at} differs\nexpected {record}\nfound    {message}"
+    assert len(wanted) == len(found), f"{what}: {len(wanted)} expected, {len(found)} found"
+
+
+def covers(page, partitions, began):
+    """What a page says it covered holds exactly its messages; every partition goes on where it stopped before."""
+    for covered in page["covered"]:
+        partition = covered["partition"]
+        within = [record.offset for record in partitions[partition] if covered["from"] <= record.offset < covered["to"]]
+        held = sorted(message["offset"] for message in page["messages"] if message["partition"] == partition)
+        assert held == within, f"{covered} holds {within}, the page {held}"
+        began.setdefault((partition, "end"), covered["end"])
+        assert began[partition, "end"] == covered["end"], "the end of a partition has moved"
+
+
+def newest(log, api, _, topic):
+    """One page of every size in both orders, asked twice: what is at hand the second time is the same."""
+    partitions = log.read(topic)
+    for order in ("newest", "oldest"):
+        expected = merged(partitions, order)
+        for limit in (1, 7, 50, 1000, 50):
+            page = api.get("/messages", [("topic", topic), ("limit", limit), ("order", order)])
+            same(log, expected[:limit], page["messages"], f"{topic}, {order} {limit}")
+            assert page["complete"] is True and page["topic"] == topic
+            covers(page, partitions, {})
+            if len(expected) < limit:
+                assert page["next"] is None, "there is nothing more"
+
+
+def glued(log, api, topic, partitions, parameters, between=None):
+    """Pages that follow each other are the list, and nothing else; gives them."""
+    found, began, pages = [], {}, []
+    for page in api.pages(topic, parameters, between):
+        covers(page, partitions, began)
+        found.extend(page["messages"])
+        pages.append(page)
+    same(log, merged(partitions, dict(parameters).get("order", "newest")), found, f"{topic} {parameters}")
+    return pages
+
+
+def questions(log, topic, partitions, random):
+    """Filters, each as parameters and as a function of one record."""
+    everything = [record for records in partitions.values() for record in records]
+    times = sorted(record.timestamp for record in everything)
+    since, until = times[len(times) // 4], times[len(times) * 3 // 4] + 1
+    key = f"k{random.randrange(20)}"
+    home = partition_of(key.encode(), len(partitions))
+    some = sorted(random.sample(sorted(partitions), min(3, len(partitions))))
+    word = "zeta"
+
+    def field(name, test):
+        def meets(record):
+            decoded = log.decoded(record)
+            return decoded is not None and test(decoded[1].get(name, KeyError))
+
+        return meets
+
+    def holds(record):
+        decoded = log.decoded(record)
+        texts = [record.key or b"", *(value or b"" for _, value in record.headers)]
+        inside = str(decoded[1]).encode() if decoded else record.value or b""
+        return any(word.encode() in text for text in [*texts, inside])
+
+    def undecodable(record):
+        return record.value is not None and log.decoded(record) is None
+
+    def named(name):
+        return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
+
+    high, odd = field("n", lambda n: n > 500), field("kind", lambda kind: kind != "red")
+    low, lacking = field("n", lambda n: n <= -3.5), field("note", lambda note: note is None)
+    listed = ("partition", ",".join(map(str, some)))
+    return [
+        ([("where", "n>500")], high),
+        ([("where", "n<=-3.5"), ("where", "kind!=red")], lambda record: low(record) and odd(record)),
+        ([("where", "note=null"), ("type", "Seen")], lambda record: lacking(record) and named("Seen")(record)),
+        ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note)),
+        ([("type", "looking.Left")], named("Left")),
+        ([("key", key)], lambda record: record.partition == home and record.key == key.encode()),
+        ([("key", key), listed], lambda record: record.partition in some and record.key == key.encode()),
+        ([listed], lambda record: record.partition in some),
+        ([("since", since)], lambda record: record.timestamp >= since),
+        ([("until", until)], lambda record: record.timestamp < until),
+        (
+            [("since", since), ("until", until), ("where", "n>500")],
+            lambda record: since <= record.timestamp < until and high(record),
+        ),
+        ([("contains", word)], holds),
+        ([("undecodable", "true")], undecodable),
+    ]
+
+
+def filtered(log, api, writer, topic, random):
+    """Every filter in small pages, in both orders, while others append."""
+    for number, (parameters, wanted) in enumerate(questions(log, topic, log.read(topic), random)):
+        # What was appended during the question before belongs to the list of this one.
+        partitions = only(log.read(topic), wanted)
+        left = sum(map(len, partitions.values()))
+        limit = max(left // 6, 1) + random.randrange(3)
+        order = ("newest", "oldest")[(number + random.randrange(2)) % 2]
+        compacted = topic.startswith("compacted")
+        appending = (lambda _: None) if compacted else appends(writer, topic, len(partitions), random)
+        glued(log, api, topic, partitions, [*parameters, ("limit", limit), ("order", order)], appending)
+
+
+def appends(writer, topic, partitions, random):
+    """Appends a little to partitions that may have been empty before."""
+
+    def between(_):
+        for _ in range(3):
+            writer.append(topic, random.randrange(partitions))
+        writer.flush()
+
+    return between
+
+
+def through_restarts(log, api, writer, topic, random, settings):
+    """The process that goes on with a cursor never saw the page before."""
+    partitions = log.read(topic)
+    append = appends(writer, topic, len(partitions), random)
+
+    def between(count):
+        append(count)
+        if count in (1, 3):
+            api.restart(*settings)
+
+    total = sum(map(len, partitions.values()))
+    pages = glued(log, api, topic, partitions, [("limit", min(total // 5, 1000))], between)
+    assert len(pages) > 3
+
+
+def uncommitted(log, api, _, topic):
+    """Everything up to the high watermarks, with what became of its transaction."""
+    partitions = log.read_flagged(topic)
+    everything = merged(partitions)
+    flags = {record.transaction for record in everything}
+    assert {None, "aborted"} <= flags, flags
+    glued(log, api, topic, partitions, [("limit", 700), ("isolation", "read_uncommitted")])
+    oldest = [("limit", 400), ("isolation", "read_uncommitted"), ("order", "oldest")]
+    glued(log, api, topic, partitions, oldest)
+
+
+def exported(log, api, _, topic):
+    partitions = log.read(topic)
+    same(log, merged(partitions, "oldest"), api.export(topic), f"export of {topic}")
+    flagged = only(log.read_flagged(topic), lambda record: record.partition == 0)
+    parameters = [("partition", 0), ("isolation", "read_uncommitted")]
+    same(log, merged(flagged, "oldest"), api.export(topic, parameters), f"export of {topic}, uncommitted")
+
+
+def budgeted(log, api, _, topic, random):
+    """A page that may read little ends early, says why, and leads on to the rest."""
+    partitions = log.read(topic)
+    api.restart("--page-records", "1000", "--page-ms", "60000")
+    for parameters, wanted in [([], lambda _: True), *questions(log, topic, partitions, random)]:
+        for order in ("newest", "oldest"):
+            pages = glued(log, api, topic, only(partitions, wanted), [*parameters, ("limit", 1000), ("order", order)])
+            spent = {page.get("spent") for page in pages[:-1]}
+            assert spent <= {"records", None}, spent
+            assert parameters or order == "oldest" or "records" in spent, spent
+
+
+def racing(log, api, writer, topic, random):
+    """Many ask for the newest while others append, commit and abort: each answer is the list at its own ends, and those
+    lie at or behind every end that was known before it was asked."""
+    partitions = len(log.partitions(topic))
+    done, answers, failures = threading.Event(), [], []
+    transactional = writer.transactional(f"{topic}-racing")
+
+    def ask(number):
+        try:
+            while not done.is_set():
+                before = log.stable_ends(topic) if number == 0 else {}
+                limit = (50, 1, 7, 200)[number]
+                answers.append((before, limit, api.get("/messages", [("topic", topic), ("limit", limit)])))
+        except BaseException as failure:
+            failures.append(failure)
+
+    askers = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for asker in askers:
+        asker.start()
+    begun = now_ms()
+    while now_ms() - begun < 4_000 and not failures:
+        transactional.begin_transaction()
+        for _ in range(random.randrange(1, 30)):
+            producer = transactional if random.random() < 0.5 else None
+            writer.append(topic, random.randrange(partitions), producer)
+        writer.flush(transactional, *writer.plain.values())
+        writer.end(transactional, random.random() < 0.6)
+    done.set()
+    for asker in askers:
+        asker.join()
+    assert not failures, failures
+    whole = log.read(topic)
+    described = {}
+    for before, limit, page in answers:
+        ends = {covered["partition"]: covered["end"] for covered in page["covered"]}
+        late = {partition: end for partition, end in before.items() if ends[partition] < end}
+        assert not late, f"the answer ends before {late}, which was known when it was asked: {ends}"
+        expected = newest_before(whole, ends, limit)
+        same(log, expected, page["messages"], f"{topic} at {ends}")
+        covers(page, {at: [record for record in whole[at] if record.offset < end] for at, end in ends.items()}, described)
+        described.clear()
+    print(f"{len(answers)} answers while {topic} grew", flush=True)
+
+
+def newest_before(partitions, ends, limit):
+    """The newest so many of the log as it was when it ended there."""
+    # A page never needs more of a partition than it has room for.
+    cut = {at: [record for record in partitions[at] if record.offset < end][-limit:] for at, end in ends.items()}
+    return merged(cut)[:limit]

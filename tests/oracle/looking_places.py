@@ -1,0 +1,299 @@
+"""Shows of `looking.py`: single records, poison, what is asked wrongly, and that looking leaves nothing behind."""
+
+import json
+import time
+
+from confluent_kafka.admin import NewPartitions
+
+from looking_api import until
+from looking_log import merged, partition_of, shown
+from looking_pages import same
+from looking_topics import SEEN, now_ms
+
+JSON_SCHEMA = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "properties": {"id": {"type": "integer"}},
+}
+UNCOMMITTED = [("isolation", "read_uncommitted")]
+
+
+def single(log, api, _, topic, random):
+    """What lies at an offset, or why there is nothing."""
+    committed, flagged = log.read(topic), log.read_flagged(topic)
+    lows, ends = log.lows(topic), log.ends(topic)
+    visible = {(record.partition, record.offset): record for records in committed.values() for record in records}
+    present = {(record.partition, record.offset): record for records in flagged.values() for record in records}
+    places = [(partition, offset) for partition, end in ends.items() for offset in range(lows[partition], end)]
+    reasons = set()
+    # Of every kind some, however rare it is.
+    kinds = (visible, present.keys() - visible.keys(), set(places) - present.keys())
+    for place in [place for kind in kinds for place in random.sample(sorted(kind), min(50, len(kind)))]:
+        path = f"/messages/{topic}/{place[0]}/{place[1]}"
+        record = present.get(place)
+        if place in visible:
+            assert shown(api.get(path)) == log.described(visible[place]), path
+        elif record:
+            word = {"aborted": "its transaction was aborted", "undecided": "its transaction is undecided"}
+            api.refused(path, [], 404, "offset", word[record.transaction])
+            reasons.add(record.transaction)
+            assert shown(api.get(path, UNCOMMITTED)) == log.described(record), path
+        else:
+            _, _, body = api.ask(path)
+            reason = "compaction removed it" if b"compaction" in body else "it is the mark of a transaction"
+            assert reason != "compaction removed it" or topic.startswith("compacted"), body
+            api.refused(path, UNCOMMITTED, 404, "offset", reason)
+            reasons.add(reason)
+    # The cleaner removes marks too.
+    assert "it is the mark of a transaction" in reasons or topic.startswith("compacted"), reasons
+    assert ("compaction removed it" in reasons) == topic.startswith("compacted"), reasons
+    for partition, end in ends.items():
+        api.refused(f"/messages/{topic}/{partition}/{end}", [], 404, "offset", "not", "appended")
+        if lows[partition]:
+            removed = random.randrange(lows[partition])
+            api.refused(f"/messages/{topic}/{partition}/{removed}", [], 404, "offset", "retention removed it")
+
+
+def poison(log, api, writer, topic):
+    """Every kind of broken record stands in its place, with the reason and its bytes."""
+    writer.create(topic, 1, max_message_bytes=8_000_000)
+    writer.register(topic)
+    as_json = writer.register_as(f"{topic}-json", json.dumps(JSON_SCHEMA), "JSON")
+    protobuf = 'syntax = "proto3"; package looking; message Spot { string id = 1; }'
+    as_protobuf = writer.register_as(f"{topic}-protobuf", protobuf, "PROTOBUF")
+    whole = writer.framed(topic, SEEN, {"id": "good", "n": 1, "kind": "red", "ratio": 0.5, "note": "short"})
+
+    def of_schema(schema_id, datum=whole[5:]):
+        return b"\0" + schema_id.to_bytes(4, "big") + datum
+
+    records = [
+        (b"good", whole, []),
+        (b"empty", b"", []),
+        (b"not framed", b"hello", []),
+        (b"json text", b'{"id": "good"}', []),
+        (b"frame cut off", whole[:3], []),
+        (b"frame only", whole[:5], []),
+        (b"unknown schema", of_schema(999_999), []),
+        (b"greatest id", of_schema(0xFFFF_FFFF), []),
+        (b"json schema", of_schema(as_json, b'{"id": 1}'), []),
+        (b"protobuf schema", of_schema(as_protobuf, b"\0\n\x01a"), []),
+        *((b"truncated", whole[:end], []) for end in range(6, len(whole))),
+        (b"trailing", whole + b"!", []),
+        (b"no text inside", whole.replace(b"good", b"\xff\xfe\xff\xfe"), []),
+        (b"endless", of_schema(int.from_bytes(whole[1:5], "big"), b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"), []),
+        (b"huge", b"h" * 3_000_000, []),
+        (b"\xff\xfe", whole, []),
+        (None, whole, []),
+        (b"", whole, []),
+        (b"tombstone", None, []),
+        (None, None, []),
+        (b"headers", whole, [("none", None), ("raw", b"\xff\x00"), ("empty", b""), ("", b"no name")]),
+        (b"doubled headers", whole, [("twice", b"first"), ("twice", b"second")]),
+        (b"good again", whole, []),
+    ]
+    producer = writer.producer({"message.max.bytes": 8_000_000})
+    for key, value, headers in records:
+        producer.produce(topic, value, key, 0, headers=headers)
+    writer.flush(producer)
+    read = log.read(topic)
+    assert len(read[0]) == len(records)
+    page = api.get("/messages", [("topic", topic), ("limit", 1000)])
+    same(log, merged(read), page["messages"], "a page of poison")
+    undecodable = [record for record in merged(read) if record.value is not None and log.decoded(record) is None]
+    assert len(undecodable) > 20
+    page = api.get("/messages", [("topic", topic), ("limit", 1000), ("undecodable", "true")])
+    same(log, undecodable, page["messages"], "only what cannot be decoded")
+    reasons = {message["key"]: message["error"]["reason"] for message in page["messages"]}
+    for key, word in (
+        ("empty", "empty"),
+        ("not framed", "starts with byte"),
+        ("unknown schema", "999999"),
+        ("json schema", str(as_json)),
+        ("protobuf schema", str(as_protobuf)),
+        ("truncated", "is not what schema"),
+        ("trailing", "1 bytes follow"),
+    ):
+        assert word in reasons[key], reasons
+    for record in read[0]:
+        assert shown(api.get(f"/messages/{topic}/0/{record.offset}")) == log.described(record)
+    same(log, read[0], api.export(topic), "an export of poison")
+
+
+def lost_cursors(log, api, writer, topic):
+    """A cursor is of one list; it is gone with the records it leads to, and with the topic."""
+    for name in (topic, f"{topic}-other"):
+        writer.create(name, 2)
+        writer.register(name)
+        for number in range(60):
+            writer.append(name, number % 2)
+    writer.flush()
+    asked = [("topic", topic), ("limit", 10)]
+    newest, oldest = (api.get("/messages", [*asked, ("order", order)])["next"] for order in ("newest", "oldest"))
+
+    def with_cursor(cursor, order="newest", name=topic, more=()):
+        return [("topic", name), ("limit", 10), ("order", order), *more, ("cursor", cursor)]
+
+    def refuse(parameters):
+        api.refused("/messages", parameters, 400, "cursor", "same list")
+
+    refuse(with_cursor(newest, name=f"{topic}-other"))
+    refuse(with_cursor(newest, "oldest"))
+    refuse(with_cursor(newest, more=[("where", "n>5")]))
+    for at in range(0, len(newest), 7):
+        other = "B" if newest[at] == "A" else "A"
+        refuse(with_cursor(newest[:at] + other + newest[at + 1 :]))
+    for broken in ("", "x", newest[:-1], newest + "A", "ü", newest * 50):
+        refuse(with_cursor(broken))
+    # The size of a page is no part of the list.
+    api.get("/messages", [("limit", 7) if name == "limit" else (name, value) for name, value in with_cursor(newest)])
+    writer.remove_before(topic, {0: 28, 1: 28})
+    gone = "begins at 28"
+    api.refused("/messages", with_cursor(oldest, "oldest"), 410, "cursor", gone)
+    writer.remove_before(topic, {0: 30, 1: 30})
+    api.refused("/messages", with_cursor(newest), 410, "cursor", "begins at 30")
+    # Deleted and made again, it has another id.
+    other = [("topic", f"{topic}-other"), ("limit", 10)]
+    cursor = api.get("/messages", other)["next"]
+    writer.delete(f"{topic}-other")
+
+    def recreated():
+        try:
+            writer.create(f"{topic}-other", 2)
+            return True, None
+        except Exception as failure:  # Still being deleted.
+            return False, failure
+
+    until("the topic is made again", 30, recreated)
+    until(
+        "the topic is known again",
+        30,
+        lambda: ((found := api.ask("/messages", other))[0] == 200, found),
+    )
+    api.refused("/messages", [*other, ("cursor", cursor)], 410, "cursor", "made again")
+    for path in ("/messages", "/messages/export"):
+        status, _, body = api.ask(path, [("topic", f"{topic}-other")])
+        assert status == 200 and b"seen-" not in body, body
+
+
+WRONG = {
+    "limit": ("0", "-1", "1001", "x", "", "1.5", "99999999999999999999"),
+    "partition": ("-1", "x", "", "1,", "1;2", "2147483648", "0,-1"),
+    "key": ("", "k" * 1001),
+    "since": ("yesterday", "", "-5", "2026-13-01", "5y", "99999999999999999999", "2026-01-01T00:00"),
+    "until": ("tomorrow", "", "-5", "2026-02-30"),
+    "type": ("", "a b", "1a", "a..b", "a" * 501),
+    "contains": ("", "c" * 201),
+    "where": ("", "n", "=5", "a..b=1", "n > 5", "n=" + "5" * 1001),
+    "undecodable": ("yes", "", "1", "TRUE"),
+    "order": ("up", "", "Newest"),
+    "isolation": ("dirty", ""),
+    "cursor": ("made-up", ""),
+    "topic": ("", "a/b", "..", "a b", "ü", "t" * 250),
+}
+
+
+def wrong(_, api, writer, topic):
+    """Every parameter's wrong values, unknown and doubled parameters: a 4xx that names field, value and rule."""
+    writer.create(topic, 2)
+    taken = {
+        "/messages": set(WRONG),
+        "/messages/export": set(WRONG) - {"limit", "cursor", "order"},
+        "/messages/stream": set(WRONG) - {"limit", "cursor", "order", "isolation", "since", "until"},
+    }
+    for path, names in taken.items():
+        for name, values in WRONG.items():
+            asked = [] if name == "topic" else [("topic", topic)]
+            # A parameter that this path does not take is refused whatever its value.
+            for value in values if name in names else ("1",):
+                api.refused(path, [*asked, (name, value)], 400, name)
+            if name in names and name != "where":
+                api.refused(path, [*asked, *[(name, "1")] * 2], 400, name)
+        api.refused(path, [], 400, "topic")
+        api.refused(path, [("topic", topic), ("limti", "5")], 400, "limti")
+        api.refused(path, [("topic", topic), *[("where", "n=1")] * 21], 400, "where")
+        api.refused(path, [("topic", topic), ("partition", "0,2")], 404, "partition")
+        api.refused(path, [("topic", "no-such-topic")], 404, "topic")
+    for times in (("2026-01-02", "2026-01-01"), ("2026-01-01", "2026-01-01")):
+        api.refused("/messages", [("topic", topic), ("since", times[0]), ("until", times[1])], 400, None)
+    for place, field in (("-1/0", "partition"), ("x/0", "partition"), ("0/-1", "offset"), ("0/x", "offset")):
+        api.refused(f"/messages/{topic}/{place}", [], 400, field)
+    api.refused(f"/messages/{topic}/2/0", [], 404, "partition")
+    api.refused(f"/messages/{topic}/0/0", [], 404, "offset")
+    api.refused(f"/messages/{topic}/0/0", [("isolation", "dirty")], 400, "isolation")
+    api.refused("/messages/no-such-topic/0/0", [], 404, "topic")
+    api.refused("/messages/a%20b/0/0", [], 400, "topic")
+
+
+def times_pass(log, api, writer, topic):
+    """What `since=2s` meant is settled by the first page; that the time has passed `until` since changes nothing."""
+    writer.create(topic, 1, message_timestamp_type="LogAppendTime")
+    writer.register(topic)
+    for _ in range(30):
+        writer.append(topic, 0)
+    writer.flush()
+    deadline = now_ms() + 1
+    asked = [("topic", topic), ("limit", 10), ("since", "2s"), ("until", deadline)]
+    expected = merged(log.read(topic))
+    page = api.get("/messages", asked)
+    same(log, expected[:10], page["messages"], "the first page")
+    until("two seconds have passed", 10, lambda: (now_ms() > deadline + 2_000, now_ms()))
+    second = api.get("/messages", [*asked, ("cursor", page["next"])])
+    same(log, expected[10:20], second["messages"], "the second page")
+
+
+def grows_between(log, api, writer, topic):
+    """The pages of a key lead on through the partition it was in, also when the topic has grown since."""
+    key = next(key for key in map(str, range(1000)) if partition_of(key.encode(), 5))
+    writer.create(topic, 1)
+    for _ in range(30):
+        writer.plain["none"].produce(topic, b"grows", key, 0)
+    writer.flush()
+    expected = log.read(topic)
+    pages = api.pages(topic, [("key", key), ("limit", 7)])
+    found = next(pages)["messages"]
+    for future in log.admin.create_partitions([NewPartitions(topic, 5)]).values():
+        future.result(30)
+    until(f"{topic} has grown", 30, lambda: (len(seen := log.partitions(topic)) == 5, seen))
+    for page in pages:
+        found += page["messages"]
+    same(log, merged(expected), found, "the pages of a key in a topic that grew")
+
+
+def many_calls(log, api, _, topic, random):
+    """A thousand calls of all kinds, also for topics that are none."""
+    places = [(record.partition, record.offset) for records in log.read(topic).values() for record in records]
+    begun = api.calls
+    while api.calls < begun + 1_000:
+        name = random.choice((topic, topic, f"no-such-topic-{api.calls}"))
+        partition, offset = random.choice(places)
+        calls = [
+            ("/messages", [("topic", name), ("limit", 5)]),
+            ("/messages", [("topic", name), ("limit", 5), ("where", "n>500"), ("partition", partition)]),
+            ("/messages", [("topic", name), ("key", "k1"), ("since", "1h"), ("order", "oldest")]),
+            (f"/messages/{name}/{partition}/{offset}", []),
+        ]
+        status, _, body = api.ask(*random.choice(calls))
+        assert status == (200 if name == topic else 404), body
+        if api.calls % 100 == 0:
+            api.tail(topic).close()
+            api.refused("/messages/stream", [("topic", f"no-such-topic-{api.calls}")], 404, "topic")
+            api.refused("/messages/export", [("topic", f"no-such-topic-{api.calls}")], 404, "topic")
+            api.export(topic, [("partition", partition)])
+
+
+def greedy(_, api, __, topic):
+    """A client that has had the brokers read too much is told to wait, and served again when it has."""
+    api.restart("--client-bytes-per-second", "10000")
+    asked = [("topic", topic), ("limit", 1000), ("where", "n=12345")]
+
+    def refused():
+        status, headers, body = api.ask("/messages", asked)
+        assert status in (200, 429), body
+        return status == 429, (headers, json.loads(body))
+
+    headers, problem = until("a client is refused", 30, refused)
+    assert headers["retry-after"] and headers["content-type"].startswith("application/problem+json")
+    assert problem["status"] == 429 and problem["detail"], problem
+    begun = time.monotonic()
+    until("it is served again", 30, lambda: ((found := api.ask("/messages", asked))[0] == 200, found))
+    print(f"a greedy client waited {time.monotonic() - begun:.1f} s", flush=True)

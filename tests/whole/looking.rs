@@ -1,0 +1,63 @@
+//! Looking into topics: what `/messages` shows is what a reader of the whole log would show, by `tests/oracle/looking.py`.
+//!
+//! The oracle makes topics at random, reads them by brute force with a client that is not ours, and compares. It may ask
+//! for the API to be killed and started anew, so that nothing it is told can come from what a process remembers. The
+//! seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more topics made.
+
+use crate::harness::{Running, World, until};
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+#[test]
+fn looking_agrees_with_brute_force() {
+    let world = World::start("looking");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = env::var("FOLDSTREAM_LOOKING_SEED").unwrap_or_else(|_| now.as_secs().to_string());
+    let rounds = env::var("FOLDSTREAM_LOOKING_ROUNDS").unwrap_or_else(|_| "1".to_owned());
+    let mut oracle = oracle(&world, &[&world.http, &seed, &rounds]);
+    let mut answers = oracle.stdin.take().unwrap();
+    let mut api = run_api(&world, &[]);
+    for line in BufReader::new(oracle.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let mut words = line.split(' ');
+        if words.next() != Some("restart") {
+            println!("{line}");
+            continue;
+        }
+        api.kill_9();
+        api = run_api(&world, &words.collect::<Vec<_>>());
+        writeln!(answers, "ready").unwrap();
+    }
+    let status = oracle.wait().unwrap();
+    assert!(status.success(), "seed {seed}: {status}; the API's log ends with: {}", api.log_tail());
+    api.terminate();
+}
+
+/// Starts the oracle; what it says is read line by line, what goes wrong with it goes where the test's own errors go.
+fn oracle(world: &World, arguments: &[&str]) -> Child {
+    let python = foldstream_stack::cache().unwrap().join("python/bin/python");
+    Command::new(python)
+        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/looking.py"))
+        .args([world.stack.bootstrap(), world.stack.registry_url(), world.stack.database_url()])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The API alone, up to readiness.
+fn run_api(world: &World, settings: &[&str]) -> Running {
+    let api = world.spawn("api", &[&["run", "api"], settings].concat());
+    until("the API answers", Duration::from_secs(30), || match world.get("/health/ready") {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(answer.text().unwrap_or_default()),
+        Err(error) => Err(error.to_string()),
+    });
+    api
+}
