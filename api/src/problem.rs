@@ -135,7 +135,7 @@ impl Problem {
             Self::InvalidRequest(_) => ("invalid-request", "The request cannot be understood"),
             Self::InvalidContent(_) => ("invalid-content", "The content breaks a rule"),
             Self::NotFound(_) => ("not-found", "There is no such thing"),
-            Self::Gone(_) => ("gone", "It was erased"),
+            Self::Gone(_) => ("gone", "It is gone"),
             Self::Rejected(_) => ("rejected", "It was decided against"),
             Self::UnknownRoute => ("unknown-route", "There is no such path"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
