@@ -82,7 +82,7 @@ def until_compacted(log, api, writer, topic, written):
     def look():
         left, again = log.read(topic), log.read(topic)
         counts = {partition: len(records) for partition, records in left.items()}
-        return left == again and all(count < written[at] / 2 for at, count in counts.items()), counts
+        return left == again and all(count < written[at] for at, count in counts.items()), counts
 
     print(topic, written, "compacted to", until(f"{topic} is compacted", 90, look))
 

@@ -283,7 +283,7 @@ def many_calls(log, api, _, topic, random):
 
 def greedy(_, api, __, topic):
     """A client that has had the brokers read too much is told to wait, and served again when it has."""
-    api.restart("--client-bytes-per-second", "10000")
+    api.restart("--client-bytes-per-second", "100000")
     asked = [("topic", topic), ("limit", 1000), ("where", "n=12345")]
 
     def refused():

@@ -331,7 +331,7 @@ fn goes_on_without_a_broker(world: &World) {
     });
     let topic = world.json("/topics/locations");
     assert!(topic["bytes"]["leaders"].is_i64() && topic["bytes"]["replicas"].is_null(), "{topic}");
-    assert_eq!(number(&topic["appended"], "records"), 3 + 8, "{topic}");
+    assert_eq!(number(&topic["appended"], "records"), 3 + PENDING + 1, "{topic}");
     for broker in [1, 2] {
         world.stack.kill_broker(broker).unwrap();
     }
