@@ -20,12 +20,13 @@ use std::{
 
 pub(super) const TOPIC: &str = "looking-bench";
 pub(super) const PARTITIONS: i32 = 12;
-/// The person of one record in ten thousand.
+/// The person of one record in ten thousand, in any partition.
 pub(super) const RARE: &str = "rare";
 /// A person with a record in five thousand, as all the others.
 pub(super) const MARKED: &str = "walker-17";
 const PERSONS: u64 = 5_000;
-const RARE_EVERY: u64 = 10_000;
+/// A prime near ten thousand, so that keys, and with them partitions, take turns.
+const RARE_EVERY: u64 = 9_973;
 const FLUSH: Duration = Duration::from_secs(120);
 
 type Bulk = ThreadedProducer<DefaultProducerContext>;
