@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo up down status test chaos mutations check bench clean
+.PHONY: help setup claim build demo up down status test chaos mutations check bench clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -12,7 +12,10 @@ help:
 setup: ## install what is missing and download the parts of the local stack
 	@dev/setup.sh
 
-build: setup ## compile everything for use
+claim:
+	@dev/claim.sh
+
+build: setup claim ## compile everything for use
 	@cargo build --release --locked --quiet --workspace --bins
 
 demo: build ## start the stack, run everything on real data, leave it running
@@ -29,16 +32,16 @@ down: ## stop what `make up` and `make demo` started
 status: ## what is running
 	@$(RELEASE)/foldstream-stack status
 
-test: setup ## every test, on a stack of their own
+test: setup claim ## every test, on a stack of their own
 	@dev/test.sh
 
-chaos: setup ## faults at random under load for so long: make chaos MINUTES=15
+chaos: setup claim ## faults at random under load for so long: make chaos MINUTES=15
 	@FOLDSTREAM_CHAOS_SECONDS=$$(( $(or $(MINUTES),15) * 60 )) cargo test --locked --workspace --test whole -- --nocapture chaos
 
-mutations: setup ## break the loops on purpose, and see that a test notices
+mutations: setup claim ## break the loops on purpose, and see that a test notices
 	@python3 dev/check/mutations.py
 
-check: setup ## format, lints, docs, licences, unused dependencies, structure, scripts
+check: setup claim ## format, lints, docs, licences, unused dependencies, structure, scripts
 	@dev/check/check.sh
 
 bench: build ## figures beside their baselines, measured in the same run

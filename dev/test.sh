@@ -8,7 +8,7 @@ log=.local/tests/test.log
 mkdir -p "$(dirname "$log")"
 status=0
 # One test at a time: those of the whole need the machine for themselves.
-RUST_TEST_THREADS=1 cargo test --locked --workspace --lib --bins --tests 2>&1 | tee "$log" || status=$?
+RUST_TEST_THREADS=1 cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 | tee "$log" || status=$?
 ran=$(awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log")
 echo "tests: $ran"
 exit "$status"
