@@ -135,6 +135,7 @@ def main():
         ("what is asked wrongly", places.wrong),
         ("times that pass between pages", places.times_pass),
         ("pages of a topic that grows", places.grows_between),
+        ("what only one partition has", pages.in_one_partition),
     ):
         topic = f"{function.__name__.replace('_', '-')}-{seed}"
         topics.update({topic, f"{topic}-other"})

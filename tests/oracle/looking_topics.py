@@ -12,7 +12,7 @@ import urllib.request
 
 import fastavro
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 KINDS = ("red", "green", "blue")
@@ -64,6 +64,12 @@ class Writer:
 
     def delete(self, topic):
         for future in self.admin.delete_topics([topic], operation_timeout=30).values():
+            future.result(60)
+
+    def configure(self, topic, name, value):
+        change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
+        for future in self.admin.incremental_alter_configs([resource]).values():
             future.result(60)
 
     def remove_before(self, topic, offsets):

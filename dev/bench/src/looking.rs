@@ -46,6 +46,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     tokio::task::block_in_place(|| service.until_ready())?;
     let url = format!("http://{address}/messages?topic={TOPIC}&limit={LIMIT}");
     let rare = format!("{url}&where=person_id={RARE}");
+    let in_one = format!("{url}&where=person_id={MARKED}");
     let keyed = format!("{url}&key={MARKED}");
     let http = Client::new();
 
@@ -76,6 +77,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
 
     for (question, url, asked) in [
         ("where, 1 of 10,000", &rare, Asked::of_person(LIMIT, RARE)),
+        ("where, all in one partition", &in_one, Asked::of_person(LIMIT, MARKED)),
         ("key, 1 of 5,000", &keyed, Asked::of_key(LIMIT, MARKED)),
     ] {
         tell(question);

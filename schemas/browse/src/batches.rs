@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use foldstream_wire::FetchedRecord;
 use kafka_protocol::{
     compression::{Decompressor, Gzip, Snappy, Zstd},
-    messages::fetch_response::AbortedTransaction,
+    messages::fetch_response::{AbortedTransaction, PartitionData},
 };
 use lz4_flex::frame::FrameDecoder;
 use std::{
@@ -115,6 +115,12 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
+    /// Those a broker answered with.
+    pub(crate) fn of(answer: PartitionData, stable_end: i64) -> Self {
+        let (bytes, aborted) = (answer.records.unwrap_or_default(), answer.aborted_transactions.unwrap_or_default());
+        Self { bytes, aborted, stable_end }
+    }
+
     /// Hands every record from `start` up to, not including, `end` over, aborted ones included; gives the offset
     /// behind the last batch that was whole, or none when none was.
     pub(crate) fn read(

@@ -60,10 +60,30 @@ pub(crate) struct Stretch {
     pub(crate) stable_end: i64,
 }
 
+/// Between which times records lie, milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+}
+
+impl Times {
+    pub(crate) fn at(time_ms: i64) -> Self {
+        Self { oldest: time_ms, newest: time_ms }
+    }
+
+    /// Those of two sets of records together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { oldest: self.oldest.min(other.oldest), newest: self.newest.max(other.newest) }
+    }
+}
+
 /// What was kept of a stretch, in the order of offsets.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) stretch: Stretch,
+    /// Of whatever was looked at, kept or not.
+    pub(crate) times: Option<Times>,
     pub(crate) records: Vec<Record>,
 }
 
@@ -71,12 +91,13 @@ pub(crate) struct Read {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) stretch: Stretch,
+    pub(crate) times: Option<Times>,
     pub(crate) records: Vec<Arc<Record>>,
 }
 
 impl From<Read> for Shared {
     fn from(read: Read) -> Self {
-        Self { stretch: read.stretch, records: read.records.into_iter().map(Arc::new).collect() }
+        Self { stretch: read.stretch, times: read.times, records: read.records.into_iter().map(Arc::new).collect() }
     }
 }
 
@@ -102,11 +123,20 @@ pub(crate) type Keep = Arc<dyn Fn(&RecordView<'_>) -> bool + Send + Sync>;
 struct Open {
     stretch: Stretch,
     at: i64,
+    times: Option<Times>,
     records: Vec<Record>,
     fruitless: u32,
 }
 
 impl Open {
+    fn at_the_start_of(stretch: Stretch) -> Self {
+        Self { stretch, at: stretch.start, times: None, records: Vec::new(), fruitless: 0 }
+    }
+
+    fn into_read(self) -> Read {
+        Read { stretch: self.stretch, times: self.times, records: self.records }
+    }
+
     /// The stable part is fetched as committed, for only then a broker lists what was aborted.
     fn isolation(&self) -> Isolation {
         if self.at < self.stretch.stable_end { Isolation::Committed } else { Isolation::Uncommitted }
@@ -126,9 +156,7 @@ impl Brokers {
         let by_leader = layout.by_leader(stretches.iter().map(|stretch| stretch.partition));
         let reading = by_leader.into_iter().map(|(leader, partitions)| {
             let led = stretches.iter().filter(|stretch| partitions.contains(&stretch.partition));
-            let open =
-                led.map(|stretch| Open { stretch: *stretch, at: stretch.start, records: Vec::new(), fruitless: 0 });
-            self.read_from(layout, leader, open.collect(), (keep, looked))
+            self.read_from(layout, leader, led.copied().map(Open::at_the_start_of).collect(), (keep, looked))
         });
         Ok(try_join_all(reading).await?.into_iter().flatten().collect())
     }
@@ -143,7 +171,7 @@ impl Brokers {
         let mut done = Vec::new();
         loop {
             let (read, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.at >= open.stretch.end);
-            done.extend(read.into_iter().map(|open| Read { stretch: open.stretch, records: open.records }));
+            done.extend(read.into_iter().map(Open::into_read));
             open = rest;
             // Whoever got nothing comes first, and the first batch of an answer always comes whole.
             open.sort_by_key(|open| std::cmp::Reverse(open.fruitless));
@@ -190,15 +218,13 @@ fn take_in(
         if let Some(error) = refusal(topic, "to give records", answer.error_code) {
             return Err(error);
         }
-        let batches = Batches {
-            bytes: answer.records.unwrap_or_default(),
-            aborted: answer.aborted_transactions.unwrap_or_default(),
-            stable_end: open.stretch.stable_end,
-        };
+        let batches = Batches::of(answer, open.stretch.stable_end);
         let bytes = batches.bytes.len() as u64;
         let mut records = 0;
         let take = |record: RecordView<'_>| {
             records += 1;
+            let time = Times::at(record.timestamp_ms);
+            open.times = Some(open.times.map_or(time, |times| times.and(time)));
             if keep(&record) {
                 let fetched = record.to_fetched(topic, partition);
                 open.records.push(Record { fetched, transaction: record.transaction });

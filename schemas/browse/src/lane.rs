@@ -2,14 +2,20 @@
 //!
 //! Within a partition order is by offset; across partitions by (timestamp, partition, offset) of what comes next in
 //! each. So a record can be taken only when the next one of every lane is known: a lane that has none at hand, and
-//! something unread, is dry, and is read on before the merge goes on.
+//! something unread, is dry, and is read on before the merge goes on. Unless it cannot matter: where brokers stamp what
+//! they append, whatever is still unread of a partition lies behind what was read of it in time too, and a dry lane
+//! that has come past the record in question holds nothing up. So a filter that only one busy partition satisfies
+//! does not have the others read to their beginnings.
 
 use crate::{
-    fetch::{Record, Stretch},
+    fetch::{Record, Stretch, Times},
     place::PlaceIn,
 };
 use serde::Serialize;
 use std::{collections::VecDeque, sync::Arc};
+
+/// Brokers' clocks differ: a record appended under another leader may lie this much before its place in time.
+pub(crate) const CLOCKS_DIFFER_MS: i64 = 10_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Order {
@@ -42,6 +48,8 @@ pub(crate) struct Lane {
     began: i64,
     end: i64,
     stable_end: i64,
+    /// The farthest time that reading has come to, where times follow the offsets.
+    come_to: Option<i64>,
     /// At hand, the next one in front.
     records: VecDeque<Arc<Record>>,
 }
@@ -54,7 +62,7 @@ impl Lane {
             Order::Newest => high,
             Order::Oldest => low,
         };
-        Self { partition, order, low, high, began, end, stable_end, records: VecDeque::new() }
+        Self { partition, order, low, high, began, end, stable_end, come_to: None, records: VecDeque::new() }
     }
 
     pub(crate) fn is_read(&self) -> bool {
@@ -63,6 +71,14 @@ impl Lane {
 
     pub(crate) fn is_dry(&self) -> bool {
         self.records.is_empty() && !self.is_read()
+    }
+
+    /// Whether nothing that is still unread comes before a record of this time.
+    fn is_past(&self, time_ms: i64) -> bool {
+        self.come_to.is_some_and(|come_to| match self.order {
+            Order::Newest => come_to.saturating_add(CLOCKS_DIFFER_MS) < time_ms,
+            Order::Oldest => come_to.saturating_sub(CLOCKS_DIFFER_MS) > time_ms,
+        })
     }
 
     pub(crate) fn has_more(&self) -> bool {
@@ -78,8 +94,17 @@ impl Lane {
         Stretch { partition: self.partition, start, end, stable_end: self.stable_end }
     }
 
-    /// Takes in what was read of the stretch ahead, in the order of offsets.
-    pub(crate) fn take_in(&mut self, stretch: &Stretch, records: impl DoubleEndedIterator<Item = Arc<Record>>) {
+    /// Takes in what was read of the stretch ahead, in the order of offsets, and what is known of the order of time.
+    pub(crate) fn take_in(
+        &mut self,
+        stretch: &Stretch,
+        times: Option<Times>,
+        records: impl DoubleEndedIterator<Item = Arc<Record>>,
+    ) {
+        self.come_to = match self.order {
+            Order::Newest => [self.come_to, times.map(|times| times.oldest)].into_iter().flatten().min(),
+            Order::Oldest => [self.come_to, times.map(|times| times.newest)].into_iter().flatten().max(),
+        };
         match self.order {
             Order::Newest => {
                 self.high = stretch.start;
@@ -115,22 +140,41 @@ impl Lane {
     }
 }
 
-/// Takes the record that comes next; none when a lane is dry or all are empty.
-pub(crate) fn take_next(order: Order, lanes: &mut [Lane]) -> Option<Arc<Record>> {
-    if lanes.iter().any(Lane::is_dry) {
-        return None;
-    }
-    let key = |lane: &&mut Lane| {
+/// What the merge does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Record(Arc<Record>),
+    /// Nothing before these lanes, by their indices, are read on.
+    Read(Vec<usize>),
+    End,
+}
+
+/// Takes the record that comes next, or says what to read for it.
+pub(crate) fn take_next(order: Order, lanes: &mut [Lane]) -> Next {
+    let key = |lane: &Lane| {
         lane.records
             .front()
             .map(|record| (record.fetched.timestamp_ms, record.fetched.partition, record.fetched.offset))
     };
-    let lanes = lanes.iter_mut().filter(|lane| !lane.records.is_empty());
-    let lane = match order {
-        Order::Newest => lanes.max_by_key(key),
-        Order::Oldest => lanes.min_by_key(key),
+    let fronts = lanes.iter().enumerate().filter_map(|(index, lane)| Some((key(lane)?, index)));
+    let dry = lanes.iter().filter(|lane| lane.is_dry()).filter_map(|lane| lane.come_to);
+    let (next, least_far) = match order {
+        Order::Newest => (fronts.max(), dry.max()),
+        Order::Oldest => (fronts.min(), dry.min()),
     };
-    lane?.records.pop_front()
+    // With nothing at hand, those go first that have come least far in time.
+    let time = next.map(|((time, ..), _)| time).or(least_far);
+    let in_the_way: Vec<_> = lanes
+        .iter()
+        .enumerate()
+        .filter(|(_, lane)| lane.is_dry() && !time.is_some_and(|time| lane.is_past(time)))
+        .map(|(index, _)| index)
+        .collect();
+    match next {
+        _ if !in_the_way.is_empty() => Next::Read(in_the_way),
+        Some((_, index)) => lanes[index].records.pop_front().map_or(Next::End, Next::Record),
+        None => Next::End,
+    }
 }
 
 #[cfg(test)]

@@ -339,11 +339,7 @@ fn take_in(feed: &Feed, topic: &str, answers: impl Iterator<Item = PartitionData
         if let Some(error) = refusal(topic, "to give records", answer.error_code) {
             return Err(error);
         }
-        let batches = Batches {
-            bytes: answer.records.unwrap_or_default(),
-            aborted: answer.aborted_transactions.unwrap_or_default(),
-            stable_end: i64::MAX,
-        };
+        let batches = Batches::of(answer, i64::MAX);
         let take = |record: RecordView<'_>| {
             if record.transaction.is_none() {
                 records.push(Record { fetched: record.to_fetched(topic, partition), transaction: None });

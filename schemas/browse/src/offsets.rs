@@ -7,16 +7,50 @@ use crate::{
 use futures::future::try_join_all;
 use kafka_protocol::{
     messages::{
-        ListOffsetsRequest, TopicName,
+        BrokerId, ListOffsetsRequest, TopicName,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
     },
     protocol::StrBytes,
 };
 use std::collections::BTreeMap;
 
-/// Instead of a time: the first offset there is, and the one the next record will get.
-const EARLIEST: i64 = -2;
-const LATEST: i64 = -1;
+/// Which offset of a partition is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    First,
+    LastStable,
+    HighWatermark,
+    /// That of the first record that is not older than this, milliseconds since 1970; -1 when there is none.
+    Since(i64, Isolation),
+}
+
+impl End {
+    /// As the protocol has it: a time, or what stands for one, and for whom.
+    fn asked(self) -> (i64, Isolation) {
+        match self {
+            Self::First => (-2, Isolation::Uncommitted),
+            Self::LastStable => (-1, Isolation::Committed),
+            Self::HighWatermark => (-1, Isolation::Uncommitted),
+            Self::Since(time_ms, isolation) => (time_ms.max(0), isolation),
+        }
+    }
+}
+
+/// Asks one broker for offsets of partitions, by topic.
+pub(crate) fn offsets_request(partitions: &BTreeMap<String, Vec<i32>>, end: End) -> ListOffsetsRequest {
+    let (time, isolation) = end.asked();
+    let of_partition =
+        |partition: &i32| ListOffsetsPartition::default().with_partition_index(*partition).with_timestamp(time);
+    let topics = partitions.iter().map(|(topic, partitions)| {
+        ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_string(topic.clone())))
+            .with_partitions(partitions.iter().map(of_partition).collect())
+    });
+    ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_isolation_level(isolation.level())
+        .with_topics(topics.collect())
+}
 
 /// What a reader is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -69,9 +103,9 @@ impl Brokers {
     /// The range of every partition.
     pub async fn ranges(&self, layout: &Layout) -> Result<BTreeMap<i32, Range>, BrowseError> {
         let (lows, stable, high) = futures::try_join!(
-            self.offsets(layout, EARLIEST, Isolation::Uncommitted),
-            self.offsets(layout, LATEST, Isolation::Committed),
-            self.offsets(layout, LATEST, Isolation::Uncommitted),
+            self.offsets(layout, End::First),
+            self.offsets(layout, End::LastStable),
+            self.offsets(layout, End::HighWatermark),
         )?;
         let range = |partition: i32| {
             let of = |offsets: &BTreeMap<i32, i64>| offsets.get(&partition).copied().unwrap_or(0);
@@ -82,27 +116,13 @@ impl Brokers {
 
     /// Of each partition the first offset whose record is of this time or later; none where there is no such record.
     pub async fn offsets_at(&self, layout: &Layout, time_ms: i64) -> Result<BTreeMap<i32, Option<i64>>, BrowseError> {
-        let offsets = self.offsets(layout, time_ms.max(0), Isolation::Uncommitted).await?;
+        let offsets = self.offsets(layout, End::Since(time_ms, Isolation::Uncommitted)).await?;
         Ok(offsets.into_iter().map(|(partition, offset)| (partition, (offset >= 0).then_some(offset))).collect())
     }
 
-    async fn offsets(
-        &self,
-        layout: &Layout,
-        time: i64,
-        isolation: Isolation,
-    ) -> Result<BTreeMap<i32, i64>, BrowseError> {
+    async fn offsets(&self, layout: &Layout, end: End) -> Result<BTreeMap<i32, i64>, BrowseError> {
         let asked = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
-            let partitions = partitions
-                .into_iter()
-                .map(|partition| ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(time));
-            let topic = ListOffsetsTopic::default()
-                .with_name(TopicName(StrBytes::from_string(layout.topic.clone())))
-                .with_partitions(partitions.collect());
-            let request = ListOffsetsRequest::default()
-                .with_replica_id((-1).into())
-                .with_isolation_level(isolation.level())
-                .with_topics(vec![topic]);
+            let request = offsets_request(&[(layout.topic.clone(), partitions)].into(), end);
             let answer = self.ask_leader(layout, leader, &request, PATIENCE).await?;
             let partitions = answer.topics.into_iter().flat_map(|topic| topic.partitions);
             partitions

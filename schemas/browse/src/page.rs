@@ -10,9 +10,9 @@
 use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, Layout},
-    fetch::{Keep, Looked, Read, Record, Shared, Stretch},
+    fetch::{Keep, Looked, Read, Record, Shared, Stretch, Times},
     filter::Filter,
-    lane::{Covered, Lane, Order, take_next},
+    lane::{CLOCKS_DIFFER_MS, Covered, Lane, Next, Order, take_next},
     offsets::Isolation,
     place::Place,
     settled::SETTLING,
@@ -31,8 +31,6 @@ const LEAST_AHEAD: i64 = 16;
 const MOST_AHEAD: i64 = 16_384;
 const ROUND_RECORDS: u64 = 200_000;
 const ROUND_BYTES: u64 = 32 * 1024 * 1024;
-/// Brokers' clocks differ: a record appended under another leader may lie this much before its place in time.
-const CLOCKS_DIFFER_MS: i64 = 10_000;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
@@ -154,6 +152,7 @@ impl Reading<'_> {
         let mut lanes = self.lanes(&question, &snapshot).await?;
         let (keep, looked) = (self.keep(&question), Arc::new(Looked::default()));
         let mut layout = (*snapshot.layout).clone();
+        let in_order_of_time = snapshot.settings.append_time;
         let at_the_tail = question.order == Order::Newest
             && question.isolation == Isolation::Committed
             && question.filter.is_everything();
@@ -163,22 +162,22 @@ impl Reading<'_> {
         let mut records = Vec::with_capacity(question.limit.min(1024));
         let mut offsets = first_step(question.limit, lanes.len());
         let mut spent = None;
-        for round in 0.. {
-            while records.len() < question.limit
-                && let Some(record) = take_next(question.order, &mut lanes)
-            {
-                records.push(record);
-            }
-            let dry: Vec<_> = lanes.iter().filter(|lane| lane.is_dry()).collect();
-            if records.len() >= question.limit || dry.is_empty() {
-                break;
-            }
-            spent = spent.or_else(|| budget.spent(deadline, &looked).filter(|_| round > 0));
+        let mut rounds = 0;
+        while records.len() < question.limit {
+            let to_read = match take_next(question.order, &mut lanes) {
+                Next::Record(record) => {
+                    records.push(record);
+                    continue;
+                }
+                Next::Read(to_read) => to_read,
+                Next::End => break,
+            };
+            spent = spent.or_else(|| budget.spent(deadline, &looked).filter(|_| rounds > 0));
             if spent.is_some() {
                 break;
             }
-            let ahead = offsets.min(most_ahead(dry.len(), looked.bytes_each()));
-            let stretches: Vec<_> = dry.iter().map(|lane| lane.ahead(ahead)).collect();
+            let ahead = offsets.min(most_ahead(to_read.len(), looked.bytes_each()));
+            let stretches: Vec<_> = to_read.into_iter().map(|lane| lanes[lane].ahead(ahead)).collect();
             let before = looked.bytes.load(Ordering::Relaxed);
             let read = self.read(&mut layout, &stretches, (&keep, &looked)).await?;
             let read: Vec<_> = read.into_iter().map(Shared::from).collect();
@@ -187,13 +186,14 @@ impl Reading<'_> {
             }
             for read in read {
                 if let Some(lane) = lanes.iter_mut().find(|lane| lane.partition == read.stretch.partition) {
-                    lane.take_in(&read.stretch, read.records.into_iter());
+                    lane.take_in(&read.stretch, read.times.filter(|_| in_order_of_time), read.records.into_iter());
                 }
             }
             if !(budget.client)(looked.bytes.load(Ordering::Relaxed) - before) {
                 spent = Some(Spent::Client);
             }
             offsets = offsets.saturating_mul(2).min(MOST_AHEAD);
+            rounds += 1;
         }
         // What the last round brought may have been enough.
         let more = lanes.iter().any(Lane::has_more);
@@ -213,7 +213,7 @@ impl Reading<'_> {
             covered: lanes.iter().map(Lane::covered).collect(),
             next,
             looked_at: looked.as_ref().into(),
-            in_order_of_time: snapshot.settings.append_time,
+            in_order_of_time,
         })
     }
 
@@ -263,7 +263,8 @@ impl Reading<'_> {
             stretch.start = stretch.start.max(tail.from);
             let range = stretch.start..stretch.end;
             let within = tail.records.iter().filter(|record| range.contains(&record.fetched.offset));
-            lane.take_in(&stretch, within.cloned());
+            let times = within.clone().map(|record| Times::at(record.fetched.timestamp_ms)).reduce(Times::and);
+            lane.take_in(&stretch, times.filter(|_| snapshot.settings.append_time), within.cloned());
         }
     }
 

@@ -67,11 +67,7 @@ impl Brokers {
             if let Some(error) = refusal(&layout.topic, "to give a record", answer.error_code) {
                 return Err(error);
             }
-            let batches = Batches {
-                bytes: answer.records.unwrap_or_default(),
-                aborted: answer.aborted_transactions.unwrap_or_default(),
-                stable_end: range.stable_end,
-            };
+            let batches = Batches::of(answer, range.stable_end);
             let take = |record: RecordView<'_>| {
                 let fetched = record.to_fetched(&layout.topic, partition);
                 found = Found::Record(Record { fetched, transaction: record.transaction });

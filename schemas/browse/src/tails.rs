@@ -145,6 +145,10 @@ impl Tails {
         let answers = try_join_all(asked).await?;
         let partitions: Vec<_> =
             answers.into_iter().flat_map(|answer| answer.responses).flat_map(|topic| topic.partitions).collect();
+        // Of whatever a broker is silent about, the end is not known.
+        if partitions.len() < known.tails.len() {
+            return Ok(None);
+        }
         let nothing_new =
             partitions.iter().all(|partition| partition.records.as_ref().is_none_or(|bytes| bytes.is_empty()));
         let take_in = move || take_in(known, partitions);
@@ -173,7 +177,8 @@ impl Tails {
 fn take_in(mut snapshot: Snapshot, partitions: Vec<PartitionData>) -> Result<Option<Snapshot>, BrowseError> {
     let room = TOPIC_BYTES / snapshot.tails.len().max(1);
     for answer in partitions {
-        let Some(tail) = snapshot.tails.get_mut(&answer.partition_index) else { continue };
+        let partition = answer.partition_index;
+        let Some(tail) = snapshot.tails.get_mut(&partition) else { continue };
         // The log was cut: by its retention, or by a leader that had less of it.
         if ResponseError::try_from_code(answer.error_code) == Some(ResponseError::OffsetOutOfRange) {
             return Ok(None);
@@ -186,18 +191,14 @@ fn take_in(mut snapshot: Snapshot, partitions: Vec<PartitionData>) -> Result<Opt
         if end < start {
             return Ok(None);
         }
-        let batches = Batches {
-            bytes: answer.records.unwrap_or_default(),
-            aborted: answer.aborted_transactions.unwrap_or_default(),
-            stable_end: i64::MAX,
-        };
+        let batches = Batches::of(answer, i64::MAX);
         let mut records = Vec::new();
         let next = batches.read(
             start,
             end,
             |record| {
                 if record.transaction.is_none() {
-                    let fetched = record.to_fetched(&snapshot.layout.topic, answer.partition_index);
+                    let fetched = record.to_fetched(&snapshot.layout.topic, partition);
                     records.push(Arc::new(Record { fetched, transaction: None }));
                 }
             },

@@ -15,7 +15,10 @@ pub use counts::{Counts, TypeCount};
 pub use groups::{Group, GroupMember, GroupPartition, Groups};
 pub use settings::{Setting, SettingSource};
 
-use crate::brokers::{Brokers, BrowseError};
+use crate::{
+    brokers::{Brokers, BrowseError},
+    offsets::End,
+};
 use chrono::{DateTime, Utc};
 use foldstream_events::Topic;
 use foldstream_wire::{Difference, FoundTopic, differences};
@@ -23,7 +26,7 @@ use kafka_protocol::{
     ResponseError,
     messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic},
 };
-use offsets::{End, Led};
+use offsets::Led;
 use serde::Serialize;
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
@@ -116,12 +119,13 @@ impl Brokers {
             return Ok(topics);
         }
         let led = Led::of(&topics);
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
         let (first, stable, high, sizes, settings) = tokio::join!(
             self.offsets_of_topics(&led, End::First),
             self.offsets_of_topics(&led, End::LastStable),
             self.offsets_of_topics(&led, End::HighWatermark),
             self.sizes_of_topics(&brokers, &topics),
-            self.settings_of_topics(&topics),
+            self.settings_of_topics(&names),
         );
         let mut settings = settings?;
         // One that was deleted meanwhile has no settings.

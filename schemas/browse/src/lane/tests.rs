@@ -4,8 +4,16 @@ use super::*;
 use foldstream_wire::FetchedRecord;
 use proptest::{collection::vec, prelude::*};
 
-/// Of each partition the offsets and times of its records; offsets have gaps.
-type Log = Vec<Vec<(i64, i64)>>;
+/// A record that is there; offsets have gaps.
+#[derive(Debug, Clone, Copy)]
+struct There {
+    offset: i64,
+    time: i64,
+    /// It passes the filter.
+    wanted: bool,
+}
+
+type Log = Vec<Vec<There>>;
 
 fn record(partition: i32, offset: i64, timestamp_ms: i64) -> Arc<Record> {
     let fetched = FetchedRecord {
@@ -20,22 +28,26 @@ fn record(partition: i32, offset: i64, timestamp_ms: i64) -> Arc<Record> {
     Arc::new(Record { fetched, transaction: None })
 }
 
-fn logs() -> impl Strategy<Value = Log> {
-    let partition = vec((1..4i64, 0..20i64), 0..30).prop_map(|steps| {
-        let mut offset = 0;
-        steps
-            .into_iter()
-            .map(|(gap, time)| {
-                offset += gap;
-                (offset - 1, time)
-            })
-            .collect()
-    });
-    vec(partition, 1..6)
+/// Logs whose times are anything, or follow the offsets as far as brokers' clocks agree.
+fn logs() -> impl Strategy<Value = (Log, bool)> {
+    any::<bool>().prop_flat_map(|in_order_of_time| {
+        let step = (1..4i64, 0..20_000i64, 0..=CLOCKS_DIFFER_MS, prop::bool::weighted(0.4));
+        let partition = vec(step, 0..30).prop_map(move |steps| {
+            let (mut next, mut clock) = (0, 0);
+            let there = steps.into_iter().map(|(gap, time, behind, wanted)| {
+                next += gap;
+                clock += time;
+                let time = if in_order_of_time { clock - behind } else { time / 1000 };
+                There { offset: next - 1, time, wanted }
+            });
+            there.collect()
+        });
+        (vec(partition, 1..6), Just(in_order_of_time))
+    })
 }
 
-fn end_of(partition: &[(i64, i64)]) -> i64 {
-    partition.last().map_or(0, |(offset, _)| offset + 2)
+fn end_of(partition: &[There]) -> i64 {
+    partition.last().map_or(0, |last| last.offset + 2)
 }
 
 fn lanes(log: &Log, order: Order, places: Option<&[(i32, PlaceIn)]>) -> Vec<Lane> {
@@ -54,28 +66,44 @@ fn lanes(log: &Log, order: Order, places: Option<&[(i32, PlaceIn)]>) -> Vec<Lane
     lanes.collect()
 }
 
-fn page(log: &Log, lanes: &mut [Lane], (order, limit, step): (Order, usize, i64)) -> Vec<(i32, i64)> {
-    let mut taken = Vec::new();
+/// A page, and how many records were looked at for it.
+fn page(
+    (log, in_order_of_time): &(Log, bool),
+    lanes: &mut [Lane],
+    (order, limit, step): (Order, usize, i64),
+) -> (Vec<(i32, i64)>, usize) {
+    let (mut taken, mut looked_at) = (Vec::new(), 0);
     while taken.len() < limit {
-        if let Some(record) = take_next(order, lanes) {
-            taken.push((record.fetched.partition, record.fetched.offset));
-            continue;
+        let to_read = match take_next(order, lanes) {
+            Next::Record(record) => {
+                taken.push((record.fetched.partition, record.fetched.offset));
+                continue;
+            }
+            Next::Read(to_read) => to_read,
+            Next::End => break,
+        };
+        for lane in to_read {
+            let stretch = lanes[lane].ahead(step);
+            let there = log[stretch.partition as usize].iter();
+            let within: Vec<_> = there.filter(|record| (stretch.start..stretch.end).contains(&record.offset)).collect();
+            looked_at += within.len();
+            let times = within.iter().map(|there| Times::at(there.time)).reduce(Times::and);
+            let wanted = within.iter().filter(|there| there.wanted);
+            let records: Vec<_> = wanted.map(|there| record(stretch.partition, there.offset, there.time)).collect();
+            lanes[lane].take_in(&stretch, times.filter(|_| *in_order_of_time), records.into_iter());
         }
-        let Some(dry) = lanes.iter_mut().find(|lane| lane.is_dry()) else { break };
-        let stretch = dry.ahead(step);
-        let within =
-            log[stretch.partition as usize].iter().filter(|(offset, _)| (stretch.start..stretch.end).contains(offset));
-        let records: Vec<_> = within.map(|(offset, time)| record(stretch.partition, *offset, *time)).collect();
-        dry.take_in(&stretch, records.into_iter());
     }
-    taken
+    (taken, looked_at)
 }
 
 fn brute_force(log: &Log, order: Order) -> Vec<(i32, i64)> {
     let mut rest: Vec<Vec<(i64, i32, i64)>> = log
         .iter()
         .zip(0..)
-        .map(|(partition, number)| partition.iter().map(|(offset, time)| (*time, number, *offset)).collect())
+        .map(|(partition, number)| {
+            let wanted = partition.iter().filter(|there| there.wanted);
+            wanted.map(|there| (there.time, number, there.offset)).collect()
+        })
         .collect();
     let mut merged = Vec::new();
     loop {
@@ -103,12 +131,12 @@ proptest! {
         let mut places: Option<Vec<(i32, PlaceIn)>> = None;
         let mut all = Vec::new();
         loop {
-            let mut lanes = lanes(&log, order, places.as_deref());
-            let found = page(&log, &mut lanes, (order, limit, step));
+            let mut lanes = lanes(&log.0, order, places.as_deref());
+            let (found, _) = page(&log, &mut lanes, (order, limit, step));
             for lane in &lanes {
                 let covered = lane.covered();
                 let here = found.iter().filter(|(partition, _)| *partition == covered.partition);
-                let within = log[covered.partition as usize].iter().filter(|(offset, _)| (covered.from..covered.to).contains(offset));
+                let within = log.0[covered.partition as usize].iter().filter(|there| there.wanted && (covered.from..covered.to).contains(&there.offset));
                 prop_assert_eq!(here.count(), within.count());
             }
             all.extend(found);
@@ -118,6 +146,25 @@ proptest! {
             }
             places = Some(more);
         }
-        prop_assert_eq!(all, brute_force(&log, order));
+        prop_assert_eq!(all, brute_force(&log.0, order));
+    }
+}
+
+/// A partition with a record each second, of which every hundredth is wanted, and one that is as long and has none.
+#[test]
+fn partitions_without_a_match_are_read_no_further_than_the_page_needs() {
+    let partition = |every: Option<i64>| {
+        let wanted = |offset| every.is_some_and(|every| offset % every == 0);
+        (0..10_000).map(|offset| There { offset, time: offset * 1000, wanted: wanted(offset) }).collect::<Vec<_>>()
+    };
+    for order in [Order::Newest, Order::Oldest] {
+        let log = (vec![partition(Some(100)), partition(None)], true);
+        let (found, looked_at) = page(&log, &mut lanes(&log.0, order, None), (order, 5, 16));
+        assert_eq!(found, brute_force(&log.0, order)[..5]);
+        assert!((800..1200).contains(&looked_at), "{order:?}: {looked_at}");
+        let unordered = (log.0, false);
+        let (same, all_of_one) = page(&unordered, &mut lanes(&unordered.0, order, None), (order, 5, 16));
+        assert_eq!(found, same);
+        assert!(all_of_one > 10_000, "{order:?}: {all_of_one}");
     }
 }

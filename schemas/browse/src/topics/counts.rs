@@ -6,12 +6,13 @@
 
 use super::{
     TopicState,
-    offsets::{End, Led, Offsets},
+    offsets::{Led, Offsets},
 };
 use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, Layout},
     fetch::{Keep, Looked, Stretch},
+    offsets::{End, Isolation},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use foldstream_wire::{Registry, RegistryError, unframe};
@@ -98,7 +99,8 @@ impl Brokers {
 
     /// What was appended from then on, and whether that is all; none when it is too much.
     async fn seen_since(&self, topic: &TopicState, since: DateTime<Utc>) -> Option<Result<(Seen, bool), BrowseError>> {
-        let starts = self.offsets_of_topics(&Led::of([topic]), End::SinceMs(since.timestamp_millis())).await;
+        let starts =
+            self.offsets_of_topics(&Led::of([topic]), End::Since(since.timestamp_millis(), Isolation::Committed)).await;
         let stretches = stretches(topic, &starts)?;
         let all = stretches.len() == topic.partitions.len();
         Some(self.seen(topic, &stretches).await.map(|seen| (seen, all)))

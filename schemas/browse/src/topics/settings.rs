@@ -1,6 +1,5 @@
 //! The settings of topics, of all topics by one question.
 
-use super::TopicState;
 use crate::brokers::{Brokers, BrowseError};
 use kafka_protocol::{
     ResponseError,
@@ -51,12 +50,12 @@ impl Brokers {
     /// Every setting by topic, in the order of their names; a topic that is gone is missing.
     pub(crate) async fn settings_of_topics(
         &self,
-        topics: &[TopicState],
+        topics: &[&str],
     ) -> Result<HashMap<String, Vec<Setting>>, BrowseError> {
         let resources = topics.iter().map(|topic| {
             DescribeConfigsResource::default()
                 .with_resource_type(TOPIC)
-                .with_resource_name(StrBytes::from_string(topic.name.clone()))
+                .with_resource_name(StrBytes::from_string((*topic).to_owned()))
                 .with_configuration_keys(None)
         });
         let request = DescribeConfigsRequest::default().with_resources(resources.collect());
