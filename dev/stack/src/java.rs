@@ -3,6 +3,7 @@
 //! `JAVA_HOME` if it is new enough, else the newest of `/usr/lib/jvm`, else the runtime `dev/setup.sh` put into
 //! the cache. Versions are read from the runtime's `release` file; nothing is executed.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,13 @@ pub(crate) fn executable(part: &str, needed: u32) -> Result<PathBuf, StackError>
             .ok_or_else(|| StackError::JavaMissing { part: part.to_owned(), needed })?,
     };
     Ok(home.join("bin/java"))
+}
+
+/// `-DNAME=PATH`.
+pub(crate) fn property(name: &str, path: &Path) -> OsString {
+    let mut property = OsString::from(format!("-D{name}="));
+    property.push(path);
+    property
 }
 
 fn newest(directory: &Path) -> Option<PathBuf> {

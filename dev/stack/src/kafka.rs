@@ -61,13 +61,15 @@ impl Broker {
             format.args(["format", "--ignore-formatted", "--cluster-id", CLUSTER_ID, "--config"]).arg(&settings);
             command::run(&format!("formatting the directory of {}", self.part.name()), &mut format)?;
         }
-        let mut logging_flag = OsString::from("-Dlog4j2.configurationFile=");
-        logging_flag.push(&logging);
+        let properties = [
+            java::property("java.io.tmpdir", &self.layout.temporary(self.part.name())?),
+            java::property("log4j2.configurationFile", &logging),
+        ];
         let arguments = [HEAP, "-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true"].map(OsString::from);
         let main = [OsString::from("-cp"), classes.into(), OsString::from("kafka.Kafka"), settings.into()];
         self.part.start(Launch {
             program: java.into(),
-            arguments: arguments.into_iter().chain([logging_flag]).chain(main).collect(),
+            arguments: arguments.into_iter().chain(properties).chain(main).collect(),
             environment: Vec::new(),
             directory: self.layout.root().to_owned(),
         })

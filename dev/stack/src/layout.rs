@@ -1,8 +1,9 @@
 //! Where everything of one stack lies below its directory, and where the downloads lie.
 //!
-//! `config/`, `data/`, `logs/` and `run/` (pid files); the downloads are in the cache `dev/setup.sh` fills.
+//! `config/`, `data/`, `logs/`, `run/` (pid files) and `tmp/`; the downloads are in the cache `dev/setup.sh` fills.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::StackError;
@@ -34,6 +35,19 @@ impl Layout {
 
     pub(crate) fn data(&self, part: &str) -> PathBuf {
         self.root.join("data").join(part)
+    }
+
+    /// An empty directory for what a part unpacks while it runs. Killed, it leaves that behind; here, until it starts
+    /// again.
+    pub(crate) fn temporary(&self, part: &str) -> Result<PathBuf, StackError> {
+        let path = self.root.join("tmp").join(part);
+        if let Err(error) = fs::remove_dir_all(&path)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(StackError::files("remove", &path)(error));
+        }
+        fs::create_dir_all(&path).map_err(StackError::files("create", &path))?;
+        Ok(path)
     }
 
     pub(crate) fn log(&self, part: &str) -> PathBuf {

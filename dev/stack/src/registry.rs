@@ -41,13 +41,14 @@ impl Registry {
         let java = java::executable(self.part.name(), OLDEST_JAVA)?;
         let home = layout::cached(&format!("apicurio-registry-{VERSION}"))?;
         // Few requests a day: start-up time is all that matters, so no optimising compiler.
-        let flags = ["-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-jar"];
-        let jar = home.join("quarkus-run.jar");
+        let flags = ["-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"].map(OsString::from);
+        let temporary = java::property("java.io.tmpdir", &self.layout.temporary(self.part.name())?);
+        let main = [OsString::from("-jar"), home.join("quarkus-run.jar").into()];
         let database = format!("jdbc:postgresql://127.0.0.1:{}/{}", self.ports.postgres, postgres::REGISTRY);
         let loopback = "127.0.0.1".to_owned();
         self.part.start(Launch {
             program: java.into(),
-            arguments: flags.map(OsString::from).into_iter().chain([jar.into()]).collect(),
+            arguments: flags.into_iter().chain([temporary]).chain(main).collect(),
             environment: vec![
                 ("APICURIO_STORAGE_KIND", "sql".to_owned()),
                 ("APICURIO_STORAGE_SQL_KIND", "postgresql".to_owned()),
