@@ -6,6 +6,7 @@
 mod commands;
 mod environment;
 mod output;
+mod patience;
 mod projections;
 mod services;
 

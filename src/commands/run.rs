@@ -2,12 +2,13 @@
 
 use crate::{
     Arguments,
+    patience::patiently,
     services::{self, SERVICES},
 };
 use anyhow::{Context, Result, bail};
-use foldstream_read_models::{Applied, Database};
+use foldstream_read_models::{Applied, Database, DatabaseError};
 use foldstream_telemetry::health::Health;
-use foldstream_wire::{Browser, Cluster, Registry};
+use foldstream_wire::{Browser, Cluster, ClusterError, Registry};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ pub(crate) async fn run(options: &Options, arguments: &Arguments, settings: Vec<
     }
     refuse_wrong_topics(arguments).await?;
     let database = Database::connect(&arguments.database)?;
-    database.migrate().await?;
+    patiently("the database", DatabaseError::is_unavailable, async || database.migrate().await).await?;
     let shutdown = CancellationToken::new();
     let runtime = services::Runtime {
         wire: arguments.wire.clone(),
@@ -75,7 +76,8 @@ pub(crate) async fn run(options: &Options, arguments: &Arguments, settings: Vec<
 
 /// A topic with the wrong partitions would fold keys in the wrong order: better not to start.
 async fn refuse_wrong_topics(arguments: &Arguments) -> Result<()> {
-    let differences = Cluster::connect(&arguments.wire)?.check().await?;
+    let cluster = Cluster::connect(&arguments.wire)?;
+    let differences = patiently("Kafka", ClusterError::is_unavailable, async || cluster.check().await).await?;
     let (fatal, other): (Vec<_>, Vec<_>) = differences.into_iter().partition(|difference| difference.fatal);
     for difference in other {
         tracing::warn!("{difference}");

@@ -1,14 +1,14 @@
 //! `foldstream schemas`: registers our schemas at deploy, or says how the registry differs from them.
 
-use crate::output::{Format, Output, line};
+use crate::{
+    output::{Format, Output, line},
+    patience::patiently,
+};
 use anyhow::{Result, bail};
 use foldstream_wire::{Config, Registry, RegistryError};
 use serde_json::json;
-use std::time::Duration;
 
-/// A registry that has just been started, or is busy, fails a question now and then: so often it is asked again.
-const TRIES: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const REGISTRY: &str = "the schema registry";
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
@@ -22,14 +22,16 @@ pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
     let registry = Registry::new(config)?;
     match action {
         Action::Register(output) => {
-            let registered = patiently(async || registry.register_all().await).await?;
+            let registered =
+                patiently(REGISTRY, RegistryError::is_retriable, async || registry.register_all().await).await?;
             let values: Vec<_> =
                 registered.iter().map(|(record, id)| json!({"subject": record.subject(), "id": id})).collect();
             let rows = registered.iter().map(|(record, id)| vec![record.subject(), id.to_string()]).collect();
             output.print(&values, &["subject", "id"], rows)
         }
         Action::Check(output) => {
-            let differences = patiently(async || registry.check_all().await).await?;
+            let differences =
+                patiently(REGISTRY, RegistryError::is_retriable, async || registry.check_all().await).await?;
             if differences.is_empty() && output.output == Format::Table {
                 return line("every schema is registered, and the registry guards their compatibility");
             }
@@ -41,18 +43,4 @@ pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// Neither action does harm when it is repeated.
-async fn patiently<T>(ask: impl AsyncFn() -> Result<T, RegistryError>) -> Result<T, RegistryError> {
-    for tried in 1..TRIES {
-        match ask().await {
-            Err(error) if error.is_retriable() => {
-                tracing::warn!(error = &error as &dyn std::error::Error, tried, "the schema registry is asked again");
-                tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tried - 1)).await;
-            }
-            answer => return answer,
-        }
-    }
-    ask().await
 }

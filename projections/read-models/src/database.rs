@@ -4,6 +4,7 @@ use crate::Config;
 use foldstream_consume_loop::StoreError;
 use sqlx::{
     PgPool,
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -42,7 +43,7 @@ pub enum DatabaseError {
     #[error("the database {url} cannot be used")]
     Connect { url: String, source: sqlx::Error },
     #[error("the database could not be migrated")]
-    Migrate { source: sqlx::migrate::MigrateError },
+    Migrate { source: MigrateError },
     #[error("the query {query} failed")]
     Query { query: &'static str, source: sqlx::Error },
 }
@@ -58,6 +59,9 @@ impl DatabaseError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect { .. } => true,
+            Self::Migrate { source: MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) } => {
+                matches!(store_error(source), Kind::Unavailable)
+            }
             Self::Migrate { .. } => false,
             Self::Query { source, .. } => matches!(store_error(source), Kind::Unavailable),
         }

@@ -28,6 +28,14 @@ pub enum ClusterError {
     Stopped,
 }
 
+impl ClusterError {
+    /// Whether the same question may be answered later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
 /// One way in which a topic is not as declared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {

@@ -1,0 +1,44 @@
+//! Asking again, for what nobody can start without: brokers that are electing, a database that restarts, a registry
+//! that has just come up. What still fails then is an error, and whoever started the process decides.
+
+use std::{error::Error, time::Duration};
+
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks until the answer is no passing failure, a few times at most. Asking twice must do no harm.
+pub(crate) async fn patiently<T, E: Error + 'static>(
+    whom: &str,
+    is_passing: impl Fn(&E) -> bool,
+    ask: impl AsyncFn() -> Result<T, E>,
+) -> Result<T, E> {
+    for tried in 1..TRIES {
+        match ask().await {
+            Err(error) if is_passing(&error) => {
+                tracing::warn!(error = &error as &dyn Error, tried, "{whom} will be asked again");
+                tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tried - 1)).await;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, io};
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_passes_is_asked_again_and_not_for_ever() {
+        for (kind, times) in [(io::ErrorKind::TimedOut, TRIES), (io::ErrorKind::NotFound, 1)] {
+            let asked = Cell::new(0);
+            let is_passing = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+            let answer = patiently("nobody", is_passing, async || {
+                asked.set(asked.get() + 1);
+                Err::<(), _>(io::Error::from(kind))
+            });
+            assert_eq!((answer.await.unwrap_err().kind(), asked.get()), (kind, times));
+        }
+    }
+}
