@@ -286,5 +286,5 @@ async fn read(api: &Api, record: &foldstream_wire::FetchedRecord) -> Result<Pers
 }
 
 fn unavailable(cause: BrowserError) -> Problem {
-    Problem::Unavailable { what: "the log", cause: Arc::new(cause) }
+    Problem::Unavailable { what: "the log".into(), cause: Arc::new(cause) }
 }

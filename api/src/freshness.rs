@@ -149,7 +149,7 @@ fn problem(not_arrived: NotArrived, asked: &Positions) -> Problem {
         },
         NotArrived::Database(error) => error.into(),
         behind @ NotArrived::Behind { .. } => Problem::NotYetApplied { progress: behind.to_string() },
-        unknown @ NotArrived::Unknown { .. } => Problem::Unavailable { what: "Kafka", cause: Arc::new(unknown) },
+        unknown @ NotArrived::Unknown { .. } => Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(unknown) },
     }
 }
 

@@ -182,7 +182,7 @@ pub(crate) async fn known(database: &Database, id: &str) -> Result<Sourced<peopl
 pub(crate) fn not_written(error: WriteError, total: usize) -> Problem {
     match error {
         WriteError::Schema(cause) if cause.is_retriable() => {
-            Problem::Unavailable { what: "the schema registry", cause: Arc::new(cause) }
+            Problem::Unavailable { what: "the schema registry".into(), cause: Arc::new(cause) }
         }
         cause @ WriteError::NotAcknowledged { .. } => Problem::NotAcknowledged {
             total,

@@ -13,7 +13,7 @@ use foldstream_events::Violation;
 use foldstream_read_models::{DatabaseError, Late};
 use foldstream_wire::BrowserError;
 use serde::Serialize;
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// What went wrong, for the log.
@@ -48,7 +48,7 @@ pub(crate) enum Problem {
     #[error("{what}; ask again in {} s", seconds(.after))]
     TooMuch { what: String, after: Duration },
     #[error("{what} cannot be reached at the moment")]
-    Unavailable { what: &'static str, cause: Cause },
+    Unavailable { what: Cow<'static, str>, cause: Cause },
     #[error("{} of {total} events were acknowledged by the log; the others may or may not be in it", total - .not_acknowledged.len())]
     NotAcknowledged { total: usize, not_acknowledged: Vec<usize>, positions: String, cause: Cause },
     #[error("something went wrong here; the request id finds it in the log")]
@@ -240,7 +240,7 @@ impl From<Late> for Problem {
     fn from(late: Late) -> Self {
         match late {
             Late::Unknown(error) => from_database(error),
-            behind @ Late::Behind { .. } => Self::Unavailable { what: "the database", cause: Arc::new(behind) },
+            behind @ Late::Behind { .. } => Self::Unavailable { what: "the database".into(), cause: Arc::new(behind) },
         }
     }
 }
@@ -254,7 +254,15 @@ impl From<BrowseError> for Problem {
                 Self::NotFound(Violation::new(asking::PARTITION, partition, rule))
             }
             cause @ BrowseError::Stopped => Self::Internal { cause: Arc::new(cause) },
-            cause => Self::Unavailable { what: "Kafka", cause: Arc::new(cause) },
+            cause => {
+                let what = match &cause {
+                    BrowseError::NoLeader { topic, partition, .. } => {
+                        format!("partition {partition} of {topic}").into()
+                    }
+                    _ => "Kafka".into(),
+                };
+                Self::Unavailable { what, cause: Arc::new(cause) }
+            }
         }
     }
 }
@@ -263,7 +271,9 @@ impl From<BrowserError> for Problem {
     fn from(error: BrowserError) -> Self {
         match error {
             BrowserError::UnknownTopic { topic } => unknown_topic(&topic),
-            cause @ BrowserError::Unavailable { .. } => Self::Unavailable { what: "Kafka", cause: Arc::new(cause) },
+            cause @ BrowserError::Unavailable { .. } => {
+                Self::Unavailable { what: "Kafka".into(), cause: Arc::new(cause) }
+            }
             cause @ BrowserError::Stopped => Self::Internal { cause: Arc::new(cause) },
         }
     }
@@ -275,7 +285,7 @@ fn unknown_topic(topic: &str) -> Problem {
 
 fn from_database(error: Arc<DatabaseError>) -> Problem {
     match error.is_unavailable() {
-        true => Problem::Unavailable { what: "the database", cause: error },
+        true => Problem::Unavailable { what: "the database".into(), cause: error },
         false => Problem::Internal { cause: error },
     }
 }

@@ -122,6 +122,7 @@ def main():
         show("newest while producers append", pages.racing, wide, random)
         show("a live tail", tails.live, wide, random, PATIENT)
         show("a tail that comes back", tails.comes_back, jumbled_topic, random, PATIENT)
+        show("a tail that nothing passes", tails.passed_by, wide, random)
         show("small budgets", pages.budgeted, jumbled_topic, random)
         api.restart(*PATIENT)
         show("compaction", until_compacted, compacted, made[compacted])
@@ -147,9 +148,11 @@ def main():
     # The brokers make these when the oracle's own producers and consumers look for their coordinators.
     internal = {"__transaction_state", "__consumer_offsets"}
     assert new_topics <= topics | internal, f"topics were created: {new_topics - topics}"
+    print(f"{api.calls} calls left no group and no topic behind", flush=True)
+    api.restart(*PATIENT)
+    show("a partition without a leader", places.without_a_leader, f"without-a-leader-{seed}")
     if failed:
         sys.exit(f"seed {seed}: not as it must be: {', '.join(failed)}")
-    print(f"{api.calls} calls left no group and no topic behind", flush=True)
 
 
 def traces():

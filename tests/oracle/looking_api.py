@@ -16,9 +16,10 @@ class Api:
 
     def restart(self, *settings):
         """Has the process killed with SIGKILL and another one started; returns when that is ready."""
-        print("restart", *settings, flush=True)
-        answer = input()
-        assert answer == "ready", answer
+        have("restart", *settings)
+
+    def kill_broker(self, number):
+        have("kill-broker", number)
 
     def ask(self, path, parameters=(), headers=None):
         """Status, headers and body."""
@@ -91,24 +92,24 @@ class Tail:
         assert name == "listening", name
 
     def event(self):
-        """The next event: its name and its data. A broken connection is an error."""
-        name, data, event_id = None, None, None
+        """The next event, its name and its data, or a comment. A broken connection is an error."""
+        name, data = None, None
         while True:
             line = self.answer.readline()
             assert line, "the tail has ended"
             line = line.decode().rstrip("\n")
             field, _, value = line.partition(": ")
-            if field == "event":
+            if line.startswith(":"):
+                name, data = "comment", line
+            elif field == "event":
                 name = value
             elif field == "data":
                 data = json.loads(value)
             elif field == "id":
-                event_id = value
+                # Also beside a comment it says where this tail stands.
+                self.last_id = value
             elif line == "" and data is not None:
-                self.last_id = event_id or self.last_id
                 return name, data
-            elif line.startswith(":"):
-                return "comment", line
 
     def messages(self, count):
         """So many messages, and no gap among them."""
@@ -125,6 +126,13 @@ class Tail:
     def close(self):
         self.answer.close()
         self.connection.close()
+
+
+def have(*words):
+    """Has the test do something."""
+    print(*words, flush=True)
+    answer = input()
+    assert answer == "ready", answer
 
 
 def path_of(path, parameters):

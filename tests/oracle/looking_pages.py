@@ -177,13 +177,15 @@ def in_one_partition(log, api, writer, topic):
     """Where brokers stamp the times, what only one partition has costs no more of the others than the time it spans."""
     # Times of hours can be had at once from a producer alone, so the brokers take over when the records are there.
     writer.create(topic, 4)
+    # A retry must not change the order.
+    producer = writer.producer({"enable.idempotence": True, "compression.type": "lz4"})
     begun = now_ms() - 3_000_000
     for number in range(3_000):
         for partition in range(4):
             value = b"needle" if partition == 2 and number % 100 == 0 else b"hay"
-            writer.plain["lz4"].produce(topic, value, None, partition, timestamp=begun + number * 1_000 + partition)
-        writer.plain["lz4"].poll(0)
-    writer.flush()
+            producer.produce(topic, value, None, partition, timestamp=begun + number * 1_000 + partition)
+        producer.poll(0)
+    writer.flush(producer)
     writer.configure(topic, "message.timestamp.type", "LogAppendTime")
     needles = only(log.read(topic), lambda record: record.value == b"needle")
     for order in ("newest", "oldest"):

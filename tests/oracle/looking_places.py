@@ -281,6 +281,34 @@ def many_calls(log, api, _, topic, random):
             api.export(topic, [("partition", partition)])
 
 
+def without_a_leader(log, api, writer, topic):
+    """What lies on other brokers can be seen although a partition has no leader, and a tail brings it."""
+    writer.create_on(topic, (1, 2, 3))
+    writer.register(topic)
+    for partition in range(3):
+        writer.append(topic, partition)
+    writer.flush()
+    expected = log.read(topic)
+    tail, key = api.tail(topic), next(key for key in map(str, range(1000)) if partition_of(key.encode(), 3) == 1)
+    api.kill_broker(3)
+    fresh = writer.producer({})
+    for partition in (0, 1, 1, 0):
+        writer.append(topic, partition, fresh)
+    fresh.produce(topic, b"here", key, 1)
+    writer.flush(fresh)
+    found = tail.messages(5)
+    tail.close()
+    assert sorted(message["partition"] for message in found) == [0, 0, 1, 1, 1], found
+    page = api.get("/messages", [("topic", topic), ("partition", "0,1"), ("limit", 7)])
+    assert len(page["messages"]) == 7 and page["next"] is None, page
+    page = api.get("/messages", [("topic", topic), ("key", key), ("since", "1h")])
+    assert [message["key"] for message in page["messages"]] == [key], page
+    record = expected[0][0]
+    assert shown(api.get(f"/messages/{topic}/0/{record.offset}")) == log.described(record)
+    for path, asked in (("/messages", [("topic", topic)]), (f"/messages/{topic}/2/0", [])):
+        api.refused(path, asked, 503, None, "partition 2")
+
+
 def greedy(_, api, __, topic):
     """A client that has had the brokers read too much is told to wait, and served again when it has."""
     api.restart("--client-bytes-per-second", "100000")

@@ -99,6 +99,20 @@ def comes_back(log, api, writer, topic, random, settings):
     exactly(log, since(log, topic, before), found, "a tail that came back")
 
 
+def passed_by(log, api, writer, topic, random):
+    """A tail whose filter lets nothing pass is told where it stands all the same, and goes on from there."""
+    tail = api.tail(topic, [("key", "nobody")])
+    append(log, writer, topic, 40, random)
+    passed = log.stable_ends(topic)
+    name, line = tail.event()
+    assert name == "comment", (name, line)
+    tail.close()
+    count = append(log, writer, topic, 20, random)
+    again = api.tail(topic, last_id=tail.last_id)
+    exactly(log, since(log, topic, passed), again.messages(count), "a tail that nothing passed")
+    again.close()
+
+
 def grows(log, api, writer, topic):
     """Partitions that are added while somebody listens are listened to from their beginning."""
     writer.create(topic, 1)

@@ -62,6 +62,13 @@ class Writer:
         for future in self.admin.create_topics([wanted], operation_timeout=30).values():
             future.result(60)
 
+    def create_on(self, topic, brokers):
+        """A partition on each of these brokers, and nowhere else."""
+        placed = [[broker] for broker in brokers]
+        wanted = NewTopic(topic, len(placed), replica_assignment=placed, config={"min.insync.replicas": "1"})
+        for future in self.admin.create_topics([wanted], operation_timeout=30).values():
+            future.result(60)
+
     def delete(self, topic):
         for future in self.admin.delete_topics([topic], operation_timeout=30).values():
             future.result(60)

@@ -1,8 +1,8 @@
 //! Looking into topics: what `/messages` shows is what a reader of the whole log would show, by `tests/oracle/looking.py`.
 //!
 //! The oracle makes topics at random, reads them by brute force with a client that is not ours, and compares. It may ask
-//! for the API to be killed and started anew, so that nothing it is told can come from what a process remembers. The
-//! seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more topics made.
+//! for the API to be killed and started anew, so that nothing it is told can come from what a process remembers, and for
+//! a broker to be killed. The seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more topics made.
 
 use crate::harness::{Running, World, until};
 use std::{
@@ -24,13 +24,17 @@ fn looking_agrees_with_brute_force() {
     let mut api = run_api(&world, &[]);
     for line in BufReader::new(oracle.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        let mut words = line.split(' ');
-        if words.next() != Some("restart") {
-            println!("{line}");
-            continue;
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["restart", ref settings @ ..] => {
+                api.kill_9();
+                api = run_api(&world, settings);
+            }
+            ["kill-broker", number] => world.stack.kill_broker(number.parse().unwrap()).unwrap(),
+            _ => {
+                println!("{line}");
+                continue;
+            }
         }
-        api.kill_9();
-        api = run_api(&world, &words.collect::<Vec<_>>());
         writeln!(answers, "ready").unwrap();
     }
     let status = oracle.wait().unwrap();

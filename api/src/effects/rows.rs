@@ -167,7 +167,7 @@ fn failed(error: ProvenanceError) -> Problem {
     match error {
         ProvenanceError::Database(error) => error.into(),
         registry @ ProvenanceError::Registry { .. } => {
-            Problem::Unavailable { what: "the schema registry", cause: Arc::new(registry) }
+            Problem::Unavailable { what: "the schema registry".into(), cause: Arc::new(registry) }
         }
     }
 }

@@ -18,24 +18,28 @@ use axum::{
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
-use foldstream_browse::{BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, RecordView, Tail, look_up};
+use foldstream_browse::{
+    BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, Record, RecordView, Tail, look_up,
+};
 use foldstream_events::Violation;
 use foldstream_wire::Schemas;
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, time::Duration};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 const LAST_EVENT_ID: &str = "last-event-id";
 /// The ids of all tails are of one kind: a filter does not change where a reader stands.
 const SCOPE: &str = "/messages/stream";
-/// A comment so often, so that everyone on the way sees that the connection lives.
+/// After so long without an event, a sign of life for everyone on the way, and where the reader stands: what its filter
+/// let pass it by need not be looked at again when it comes back.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 #[derive(Serialize)]
 struct Missed<'a> {
     /// Which offsets, from `from` up to, not including, `to`
-    gaps: &'a [Gap],
+    gaps: Vec<&'a Gap>,
 }
 
 /// A live tail, as server-sent events
@@ -62,6 +66,7 @@ pub(crate) async fn stream(
     }
     let reader = Reader {
         begun: false,
+        spoke_at: Instant::now(),
         topic: question.topic,
         partitions: question.partitions,
         filter: question.filter,
@@ -104,6 +109,7 @@ fn left_at(headers: &HeaderMap) -> Result<Option<(Uuid, Offsets)>, Violation> {
 /// One who listens.
 struct Reader {
     begun: bool,
+    spoke_at: Instant,
     topic: String,
     partitions: Option<BTreeSet<i32>>,
     filter: Filter,
@@ -113,20 +119,22 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next events, or a comment; none at the end.
+    /// The next events, or a sign of life; none at the end.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.begun {
-            self.begun = true;
-            return Some(self.hello());
-        }
+        let events = if self.begun { self.news().await? } else { self.hello() };
+        (self.begun, self.spoke_at) = (true, Instant::now());
+        Some(events)
+    }
+
+    async fn news(&mut self) -> Option<Bytes> {
         loop {
             let news = tokio::select! {
                 () = self.api.parts.shutdown.cancelled() => return None,
-                () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = sleep_until(self.spoke_at + HEARTBEAT) => return Some(self.still_here()),
                 news = self.tail.next() => news?,
             };
             let events = match news {
-                Ok(News::Gap(gaps)) => gap(&gaps),
+                Ok(News::Gap(gaps)) => self.gap(&gaps).freeze(),
                 Ok(News::Chunk(chunk)) => self.events(&chunk).await,
                 Err(error) => {
                     tracing::warn!(topic = self.topic, error = &error as &dyn std::error::Error, "a tail ended");
@@ -147,45 +155,48 @@ impl Reader {
         events.freeze()
     }
 
+    /// An id without data: it moves where a client says it stands, and is no event to it.
+    fn still_here(&self) -> Bytes {
+        format!(": still here\nid: {}\n\n", id(self.tail.topic_id, self.tail.at())).into()
+    }
+
     async fn events(&self, chunk: &Chunk) -> Bytes {
-        let wants_all = self.filter.is_everything() && self.partitions.is_none();
-        let (topic_id, registry) = (self.tail.topic_id, self.api.parts.registry.clone());
-        if wants_all {
-            return chunk.rendered(async || events(chunk, topic_id, &Schemas::new(registry), |_| true).await).await;
-        }
-        let schemas = Schemas::new(registry);
-        look_up(chunk.records.iter(), &schemas).await;
-        let wanted = |record: &foldstream_browse::Record| {
-            self.partitions.as_ref().is_none_or(|wanted| wanted.contains(&record.fetched.partition))
-                && self.filter.matches(&RecordView::of(&record.fetched, record.transaction), &|id| {
-                    schemas.get(id).and_then(|known| Some(known.ok()?.writer))
-                })
+        let schemas = Schemas::new(self.api.parts.registry.clone());
+        let written = async || {
+            look_up(chunk.records.iter(), &schemas).await;
+            let mut events = self.gap(&chunk.missed);
+            for (record, at) in chunk.steps().filter(|(record, _)| self.wants(record, &schemas)) {
+                let id = id(self.tail.topic_id, &at);
+                render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas));
+            }
+            events.freeze()
         };
-        events(chunk, topic_id, &schemas, wanted).await
+        // What is the same for everyone is written once.
+        match self.filter.is_everything() && self.partitions.is_none() {
+            true => chunk.rendered(written).await,
+            false => written().await,
+        }
     }
-}
 
-async fn events(
-    chunk: &Chunk,
-    topic_id: Uuid,
-    schemas: &Schemas,
-    wanted: impl Fn(&foldstream_browse::Record) -> bool,
-) -> Bytes {
-    let mut events = BytesMut::new();
-    if !chunk.missed.is_empty() {
-        render::put_event(&mut events, "gap", None, &Missed { gaps: &chunk.missed });
+    fn wants(&self, record: &Record, schemas: &Schemas) -> bool {
+        self.wants_partition(record.fetched.partition)
+            && self.filter.matches(&RecordView::of(&record.fetched, record.transaction), &|id| {
+                schemas.get(id).and_then(|known| Some(known.ok()?.writer))
+            })
     }
-    look_up(chunk.records.iter(), schemas).await;
-    for (record, at) in chunk.steps().filter(|(record, _)| wanted(record)) {
-        render::put_event(&mut events, "message", Some(&id(topic_id, &at)), &record.describe(schemas));
-    }
-    events.freeze()
-}
 
-fn gap(gaps: &[Gap]) -> Bytes {
-    let mut event = BytesMut::new();
-    render::put_event(&mut event, "gap", None, &Missed { gaps });
-    event.freeze()
+    fn wants_partition(&self, partition: i32) -> bool {
+        self.partitions.as_ref().is_none_or(|wanted| wanted.contains(&partition))
+    }
+
+    fn gap(&self, missed: &[Gap]) -> BytesMut {
+        let gaps: Vec<_> = missed.iter().filter(|gap| self.wants_partition(gap.partition)).collect();
+        let mut event = BytesMut::new();
+        if !gaps.is_empty() {
+            render::put_event(&mut event, "gap", None, &Missed { gaps });
+        }
+        event
+    }
 }
 
 fn id(topic_id: Uuid, at: &Offsets) -> String {

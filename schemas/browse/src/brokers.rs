@@ -10,7 +10,7 @@ use kafka_protocol::{
     protocol::{Request, StrBytes},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -33,8 +33,8 @@ pub enum BrowseError {
     UnknownPartition { topic: String, partition: i32, partitions: usize },
     #[error("no broker can be asked")]
     Unreachable(#[source] ConnectionError),
-    #[error("partition {partition} of {topic} has no leader at the moment")]
-    NoLeader { topic: String, partition: i32 },
+    #[error("partition {partition} of {topic} has no leader that answers")]
+    NoLeader { topic: String, partition: i32, source: Option<ConnectionError> },
     #[error("a broker refused {doing}: {error:?}")]
     Refused { doing: &'static str, error: ResponseError },
     #[error("the log holds what cannot be read")]
@@ -56,6 +56,13 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// As if there were no other partitions.
+    pub(crate) fn only(&self, partitions: &BTreeSet<i32>) -> Self {
+        let mut only = self.clone();
+        only.leaders.retain(|partition, _| partitions.contains(partition));
+        only
+    }
+
     /// The partitions, by the broker that leads them.
     pub(crate) fn by_leader(&self, partitions: impl IntoIterator<Item = i32>) -> BTreeMap<i32, Vec<i32>> {
         let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();

@@ -2,8 +2,8 @@
 
 use crate::{
     brokers::{Brokers, BrowseError, Layout},
-    fetch::{Keep, Read, Record, Stretch},
-    live::{Chunk, Gap, Listener, Live, News, Offsets, gaps},
+    fetch::{Gap, Keep, Read, Record, Stretch},
+    live::{Chunk, Listener, Live, News, Offsets, gaps},
     page::{Budget, Page, PageError, Question, Reading},
     settled::SETTLING,
     tails::Tails,
@@ -135,9 +135,10 @@ impl CatchingUp {
             let read = read.await?;
             let before = self.at.clone();
             self.at.extend(ahead.iter().map(|stretch| (stretch.partition, stretch.end)));
+            let missed: Vec<Gap> = read.iter().flat_map(|read| read.missed.iter().copied()).collect();
             let records = in_order(read);
-            if !records.is_empty() {
-                return Ok(Some(Chunk::new(records, before, Vec::new())));
+            if !records.is_empty() || !missed.is_empty() {
+                return Ok(Some(Chunk::new(records, before, missed)));
             }
         }
     }

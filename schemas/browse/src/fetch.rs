@@ -78,12 +78,22 @@ impl Times {
     }
 }
 
+/// Offsets that a reader was not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Gap {
+    pub partition: i32,
+    pub from: i64,
+    pub to: i64,
+}
+
 /// What was kept of a stretch, in the order of offsets.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) stretch: Stretch,
     /// Of whatever was looked at, kept or not.
     pub(crate) times: Option<Times>,
+    /// What was removed before it could be read.
+    pub(crate) missed: Vec<Gap>,
     pub(crate) records: Vec<Record>,
 }
 
@@ -124,17 +134,18 @@ struct Open {
     stretch: Stretch,
     at: i64,
     times: Option<Times>,
+    missed: Vec<Gap>,
     records: Vec<Record>,
     fruitless: u32,
 }
 
 impl Open {
     fn at_the_start_of(stretch: Stretch) -> Self {
-        Self { stretch, at: stretch.start, times: None, records: Vec::new(), fruitless: 0 }
+        Self { stretch, at: stretch.start, times: None, missed: Vec::new(), records: Vec::new(), fruitless: 0 }
     }
 
     fn into_read(self) -> Read {
-        Read { stretch: self.stretch, times: self.times, records: self.records }
+        Read { stretch: self.stretch, times: self.times, missed: self.missed, records: self.records }
     }
 
     /// The stable part is fetched as committed, for only then a broker lists what was aborted.
@@ -209,10 +220,12 @@ fn take_in(
         let Some(open) = open.iter_mut().find(|open| open.stretch.partition == partition) else { continue };
         if ResponseError::try_from_code(answer.error_code) == Some(ResponseError::OffsetOutOfRange) {
             // What was there a moment ago has been deleted: whoever reads on, reads on behind it.
-            match answer.log_start_offset > open.at {
-                true => open.at = answer.log_start_offset,
-                false => return Err(BrowseError::Moved { topic: topic.to_owned() }),
+            let (from, low) = (open.at, answer.log_start_offset);
+            if low <= from {
+                return Err(BrowseError::Moved { topic: topic.to_owned() });
             }
+            open.missed.push(Gap { partition, from, to: low.min(open.stretch.end) });
+            open.at = low;
             continue;
         }
         if let Some(error) = refusal(topic, "to give records", answer.error_code) {
@@ -279,4 +292,29 @@ pub(crate) fn fetch_request(
 fn bytes_for(offsets: i64, bytes_each: u64) -> i32 {
     let bytes = offsets.unsigned_abs().saturating_mul(bytes_each).saturating_mul(5) / 4;
     i32::try_from(bytes.clamp(LEAST_PARTITION_BYTES, MOST_PARTITION_BYTES)).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_retention_removes_meanwhile_is_named() {
+        let stretch = Stretch { partition: 3, start: 10, end: 20, stable_end: 20 };
+        let keep: Keep = Arc::new(|_| true);
+        let begins_at = |low, open| {
+            let answer = PartitionData::default()
+                .with_partition_index(3)
+                .with_error_code(ResponseError::OffsetOutOfRange.code())
+                .with_log_start_offset(low);
+            take_in("t", vec![open], vec![answer], (&keep, &Looked::default())).map(|mut open| open.remove(0))
+        };
+        let missed = |from, to| Gap { partition: 3, from, to };
+        let open = begins_at(14, Open::at_the_start_of(stretch)).unwrap();
+        assert_eq!((open.at, &open.missed[..]), (14, &[missed(10, 14)][..]));
+        let open = begins_at(25, open).unwrap();
+        assert_eq!((open.at, &open.missed[..]), (25, &[missed(10, 14), missed(14, 20)][..]));
+        // The log ends before what was there a moment ago: another leader has less.
+        assert!(matches!(begins_at(5, Open::at_the_start_of(stretch)), Err(BrowseError::Moved { .. })));
+    }
 }

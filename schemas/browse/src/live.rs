@@ -11,12 +11,12 @@ use crate::{
     batches::{Batches, RecordView},
     brokers::{Brokers, BrowseError, Layout},
     connection::Connection,
-    fetch::{Record, Wanted, fetch_request},
+    fetch::{Gap, Record, Wanted, fetch_request},
     offsets::Isolation,
     settled::refusal,
 };
 use foldstream_telemetry::names;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use kafka_protocol::{ResponseError, messages::fetch_response::PartitionData};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -24,8 +24,8 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{OnceCell, watch},
-    time::sleep,
+    sync::{Notify, OnceCell, watch},
+    time::{sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -53,14 +53,6 @@ pub struct Chunk {
     pub missed: Vec<Gap>,
     bytes: usize,
     rendered: OnceCell<bytes::Bytes>,
-}
-
-/// Offsets that a reader was not shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Gap {
-    pub partition: i32,
-    pub from: i64,
-    pub to: i64,
 }
 
 #[derive(Debug)]
@@ -257,45 +249,60 @@ pub(crate) fn gaps(from: &Offsets, to: &Offsets) -> Vec<Gap> {
 
 /// Follows a topic as long as anyone listens.
 async fn follow(brokers: Brokers, mut layout: Layout, feed: Weak<Feed>) {
-    loop {
-        let Some(failure) = follow_layout(&brokers, &layout, &feed).await.err() else { return };
-        tracing::debug!(topic = layout.topic, error = &failure as &dyn std::error::Error, "following a topic failed");
-        sleep(AFTER_FAILURE).await;
-        let Some(listened) = feed.upgrade() else { return };
-        match brokers.layout(&layout.topic).await {
-            Ok(found) if found.id == layout.id => layout = found,
-            Ok(_) | Err(BrowseError::UnknownTopic { .. }) => return listened.end(),
-            // The brokers are away: they are asked again.
-            Err(_) => {}
-        }
+    while let Some(next) = follow_layout(&brokers, &layout, &feed).await {
+        layout = next;
+    }
+    // Nobody listens, or there is nothing to listen to.
+    if let Some(listened) = feed.upgrade() {
+        listened.end();
     }
 }
 
-/// Until nobody listens, or a leader fails.
-async fn follow_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>) -> Result<(), BrowseError> {
-    let leaders = layout.by_leader(layout.leaders.keys().copied()).into_iter();
-    let following = leaders.map(|(leader, partitions)| follow_leader(brokers, layout, feed, (leader, partitions)));
-    futures::try_join!(try_join_all(following), watch_layout(brokers, layout, feed))?;
-    Ok(())
+/// Until the topic is laid out otherwise: gives how. None when nobody listens, and when the topic is gone.
+///
+/// A leader that fails holds up its own partitions and no others.
+async fn follow_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>) -> Option<Layout> {
+    let failed = Notify::new();
+    let following = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
+        while let Err(failure) = follow_leader(brokers, layout, feed, (leader, &partitions)).await {
+            tracing::debug!(
+                topic = layout.topic,
+                leader,
+                error = &failure as &dyn std::error::Error,
+                "following a leader failed"
+            );
+            failed.notify_one();
+            sleep(AFTER_FAILURE).await;
+        }
+    });
+    let following = join_all(following);
+    tokio::select! {
+        _ = following => None,
+        next = next_layout(brokers, layout, feed, &failed) => next,
+    }
 }
 
-/// Until nobody listens, or the topic is laid out otherwise. Partitions that are new are read from their beginning.
-async fn watch_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>) -> Result<(), BrowseError> {
+/// The layout that follows this one. Partitions that are new in it are read from their beginning.
+async fn next_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>, failed: &Notify) -> Option<Layout> {
     while feed.strong_count() > 0 {
-        sleep(LAYOUT_LASTS).await;
-        // Brokers that do not answer are noticed by those who follow them.
-        if brokers.layout(&layout.topic).await.is_ok_and(|found| found != *layout) {
-            return Err(BrowseError::Moved { topic: layout.topic.clone() });
+        let _ = timeout(LAYOUT_LASTS, failed.notified()).await;
+        match brokers.layout(&layout.topic).await {
+            Ok(found) if found.id != layout.id => return None,
+            Ok(found) if found != *layout => return Some(found),
+            Err(BrowseError::UnknownTopic { .. }) => return None,
+            // The same, or the brokers are away: they are asked again.
+            Ok(_) | Err(_) => {}
         }
     }
-    Ok(())
+    None
 }
 
+/// Until nobody listens, or the leader fails.
 async fn follow_leader(
     brokers: &Brokers,
     layout: &Layout,
     feed: &Weak<Feed>,
-    (leader, partitions): (i32, Vec<i32>),
+    (leader, partitions): (i32, &[i32]),
 ) -> Result<(), BrowseError> {
     // A poll waits, so it has a connection to itself.
     let mut connection: Connection = brokers.connect(leader).await?;
@@ -330,8 +337,11 @@ fn take_in(feed: &Feed, topic: &str, answers: impl Iterator<Item = PartitionData
         let partition = answer.partition_index;
         let from = before.get(&partition).copied().unwrap_or(0);
         if ResponseError::try_from_code(answer.error_code) == Some(ResponseError::OffsetOutOfRange) {
-            // Retention was quicker than the poll.
-            let to = answer.log_start_offset.max(from);
+            // Retention was quicker than the poll, or the log is shorter than it was.
+            let to = answer.log_start_offset;
+            if to <= from {
+                return Err(BrowseError::Moved { topic: topic.to_owned() });
+            }
             moved.insert(partition, to);
             missed.push(Gap { partition, from, to });
             continue;

@@ -47,6 +47,11 @@ pub struct Question {
 }
 
 impl Question {
+    /// Whether it leaves partitions out.
+    fn is_of_some(&self) -> bool {
+        self.partitions.is_some() || self.filter.key().is_some()
+    }
+
     /// The newest committed records of a topic.
     #[must_use]
     pub fn newest(topic: &str, limit: usize) -> Self {
@@ -142,7 +147,13 @@ pub(crate) struct Reading<'a> {
 impl Reading<'_> {
     pub(crate) async fn page(&self, mut question: Question, budget: &Budget) -> Result<Page, PageError> {
         let deadline = Instant::now() + budget.time;
-        let snapshot = self.tails.look(&question.topic).await?;
+        let snapshot = match self.tails.look(&question.topic).await {
+            // It may be another partition that has no leader.
+            Err(error) if error.is_retriable() && question.is_of_some() => {
+                self.tails.look_at_some(&question.topic, |layout| wanted(&question, layout)).await?
+            }
+            looked => looked?,
+        };
         if let Some(after) = &question.after {
             if after.topic_id != snapshot.layout.id {
                 return Err(Expired::OtherTopic.into());
@@ -222,11 +233,13 @@ impl Reading<'_> {
         let wanted = wanted(question, layout)?;
         let (since, until) = (question.filter.since_ms(), question.filter.until_ms());
         let floors = match since {
-            Some(since) => self.brokers.offsets_at(layout, since).await?,
+            Some(since) => self.brokers.offsets_at(&layout.only(&wanted), since).await?,
             None => BTreeMap::new(),
         };
         let tops = match until.filter(|_| snapshot.settings.append_time) {
-            Some(until) => self.brokers.offsets_at(layout, until.saturating_add(CLOCKS_DIFFER_MS)).await?,
+            Some(until) => {
+                self.brokers.offsets_at(&layout.only(&wanted), until.saturating_add(CLOCKS_DIFFER_MS)).await?
+            }
             None => BTreeMap::new(),
         };
         let mut lanes = Vec::new();
@@ -303,7 +316,7 @@ impl Reading<'_> {
 }
 
 /// The partitions to look into.
-fn wanted(question: &Question, layout: &Layout) -> Result<BTreeSet<i32>, PageError> {
+fn wanted(question: &Question, layout: &Layout) -> Result<BTreeSet<i32>, BrowseError> {
     // Also of a topic that has grown since, where the key would live in another partition.
     if let Some(after) = &question.after {
         return Ok(after.partitions.keys().copied().collect());
@@ -315,11 +328,11 @@ fn wanted(question: &Question, layout: &Layout) -> Result<BTreeSet<i32>, PageErr
         });
     };
     match wanted.iter().find(|partition| !layout.leaders.contains_key(partition)) {
-        Some(unknown) => Err(PageError::Browse(BrowseError::UnknownPartition {
+        Some(unknown) => Err(BrowseError::UnknownPartition {
             topic: layout.topic.clone(),
             partition: *unknown,
             partitions: layout.leaders.len(),
-        })),
+        }),
         None => Ok(wanted.clone()),
     }
 }

@@ -58,12 +58,15 @@ impl Brokers {
         request: &R,
         patience: Duration,
     ) -> Result<R::Response, BrowseError> {
-        if leader < 0 {
+        let no_leader = |source| {
             let partition =
                 layout.leaders.iter().find(|(_, of)| **of == leader).map_or(-1, |(partition, _)| *partition);
-            return Err(BrowseError::NoLeader { topic: layout.topic.clone(), partition });
+            BrowseError::NoLeader { topic: layout.topic.clone(), partition, source }
+        };
+        if leader < 0 {
+            return Err(no_leader(None));
         }
-        Ok(self.ask(leader, request, patience).await?)
+        self.ask(leader, request, patience).await.map_err(|error| no_leader(Some(error)))
     }
 
     /// Asks with the layout of the topic, and again with the one that follows while that may help.

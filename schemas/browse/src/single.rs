@@ -38,7 +38,7 @@ impl Brokers {
                 let (topic, partitions) = (topic.to_owned(), layout.leaders.len());
                 return Err(BrowseError::UnknownPartition { topic, partition, partitions });
             };
-            let ranges = self.ranges(&layout).await?;
+            let ranges = self.ranges(&layout.only(&[partition].into())).await?;
             match ranges.get(&partition) {
                 Some(range) if offset < range.low => Ok(Found::Removed { low: range.low }),
                 Some(range) if offset < range.high_watermark => {

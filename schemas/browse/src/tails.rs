@@ -17,7 +17,7 @@ use crate::{
 use futures::future::try_join_all;
 use kafka_protocol::{ResponseError, messages::fetch_response::PartitionData};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -85,6 +85,19 @@ impl Tails {
         Ok(looked)
     }
 
+    /// Some partitions of the topic as they were at some moment after the call, whatever has become of the others.
+    pub(crate) async fn look_at_some(
+        &self,
+        topic: &str,
+        wanted: impl Fn(&Layout) -> Result<BTreeSet<i32>, BrowseError>,
+    ) -> Result<Snapshot, BrowseError> {
+        let looked = self.brokers.settled(topic, SETTLING, async |layout| {
+            let wanted = wanted(&layout)?;
+            self.begin(layout, &wanted).await
+        });
+        looked.await
+    }
+
     /// Keeps what was read of a topic, complete stretches without a filter, where it joins on to what is at hand.
     pub(crate) async fn keep(&self, looked: &Snapshot, read: &[Shared]) {
         if looked.settings.compacted {
@@ -113,12 +126,16 @@ impl Tails {
                 return Ok(snapshot);
             }
         }
-        self.brokers.settled(topic, SETTLING, |layout| self.begin(layout)).await
+        let looked = self.brokers.settled(topic, SETTLING, async |layout| {
+            let all = layout.leaders.keys().copied().collect();
+            self.begin(layout, &all).await
+        });
+        looked.await
     }
 
-    async fn begin(&self, layout: Layout) -> Result<Snapshot, BrowseError> {
-        let asked_at = Instant::now();
-        let (ranges, settings) = tokio::try_join!(self.brokers.ranges(&layout), self.brokers.settings(&layout.topic))?;
+    async fn begin(&self, layout: Layout, partitions: &BTreeSet<i32>) -> Result<Snapshot, BrowseError> {
+        let (asked_at, only) = (Instant::now(), layout.only(partitions));
+        let (ranges, settings) = tokio::try_join!(self.brokers.ranges(&only), self.brokers.settings(&layout.topic))?;
         let tail = |range: Range| Tail { range, from: range.stable_end, records: Arc::default(), bytes: 0 };
         let tails = ranges.into_iter().map(|(partition, range)| (partition, tail(range))).collect();
         Ok(Snapshot { asked_at, layout: Arc::new(layout), settings, settings_of: asked_at, tails })
