@@ -183,7 +183,7 @@ WRONG = {
     "until": ("tomorrow", "", "-5", "2026-02-30"),
     "type": ("", "a b", "1a", "a..b", "a" * 501),
     "contains": ("", "c" * 201),
-    "where": ("", "n", "=5", "a..b=1", "n > 5", "n=" + "5" * 1001),
+    "where": ("", "n", "=5", "a..b=1", "n > 5", "n==5", "n=>5", "n=" + "5" * 1001),
     "undecodable": ("yes", "", "1", "TRUE"),
     "order": ("up", "", "Newest"),
     "isolation": ("dirty", ""),

@@ -66,6 +66,10 @@ impl Condition {
             return Err(refuse(rule.to_owned()));
         };
         let path = path.parse().map_err(|error| refuse(format!("{error}")))?;
+        if comparison != Comparison::Contains && begins_with_another_operator(value) {
+            let rule = "a condition has one operator, of = != > >= < <= ~, and its value does not begin with another";
+            return Err(refuse(rule.to_owned()));
+        }
         if value.chars().nth(MAX_VALUE_CHARS).is_some() {
             return Err(refuse(format!("a condition's value has at most {MAX_VALUE_CHARS} characters")));
         }
@@ -106,6 +110,12 @@ fn split(text: &str) -> Option<(&str, Comparison, &str)> {
         let (path, rest) = text.split_at(at);
         OPERATORS.iter().find_map(|(sign, comparison)| Some((path, *comparison, rest.strip_prefix(sign)?)))
     })
+}
+
+/// `==`, `=>`, `=~`, `<>` and such: habits from elsewhere, which would be taken for texts that nothing equals. A text
+/// may well begin with `<`, a number does not.
+fn begins_with_another_operator(value: &str) -> bool {
+    value.starts_with(['=', '>', '~']) || value.strip_prefix('<').is_some_and(|rest| Number::parse(rest).is_some())
 }
 
 impl Operand {
@@ -217,7 +227,8 @@ mod tests {
             ("a~1", Comparison::Contains, "1"),
             ("a=", Comparison::Equal, ""),
             ("a=b>=c", Comparison::Equal, "b>=c"),
-            ("a==b", Comparison::Equal, "=b"),
+            ("a=<b>", Comparison::Equal, "<b>"),
+            ("a~=b", Comparison::Contains, "=b"),
         ] {
             let condition = Condition::parse(text).unwrap();
             assert_eq!((condition.comparison, condition.operand.text.as_str()), (comparison, value), "{text}");
@@ -236,6 +247,13 @@ mod tests {
             ("a = 1", "without space around them"),
             (&long, "a path has 1 to 200 characters"),
             (&endless, "at most 1000 characters"),
+            ("a==b", "does not begin with another"),
+            ("a=>1", "does not begin with another"),
+            ("a=<1", "does not begin with another"),
+            ("a=~b", "does not begin with another"),
+            ("a<>b", "does not begin with another"),
+            ("a>>1", "does not begin with another"),
+            ("a<<1", "does not begin with another"),
         ] {
             let violation = Condition::parse(bad).unwrap_err();
             assert_eq!(violation.field, "where");
