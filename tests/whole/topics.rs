@@ -356,7 +356,9 @@ fn tool(world: &World, class: &str) -> Command {
     let mut arguments = arguments.split(|byte| *byte == 0).skip_while(|argument| *argument != b"-cp").skip(1);
     let classes = OsString::from_vec(arguments.next().unwrap().to_vec());
     let mut command = Command::new(java);
-    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp"]).arg(classes);
+    let temporary = format!("-Djava.io.tmpdir={}", world.stack.directory().join("tmp").display());
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", &temporary, "-cp"]);
+    command.arg(classes);
     command.arg(class).args(["--bootstrap-server", &world.stack.bootstrap()]).stdin(Stdio::null());
     command
 }
