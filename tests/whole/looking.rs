@@ -2,7 +2,8 @@
 //!
 //! The oracle makes topics at random, reads them by brute force with a client that is not ours, and compares. It may ask
 //! for the API to be killed and started anew, so that nothing it is told can come from what a process remembers, and for
-//! a broker to be killed. The seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more topics made.
+//! a broker to be killed. The seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more
+//! topics made.
 
 use crate::harness::{Running, World, until};
 use std::{

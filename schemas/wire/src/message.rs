@@ -3,7 +3,7 @@
 //! A record that cannot be decoded keeps its place, with the reason and its bytes in base64.
 
 use crate::{
-    browser::FetchedRecord,
+    FetchedRecord,
     codec::unframe,
     schemas::{Known, Schemas},
 };

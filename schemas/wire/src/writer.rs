@@ -1,8 +1,7 @@
 //! Appends events, each acknowledged by a majority of replicas, each once and in the order of its key.
 
 use crate::{
-    Config, EncodeError, Registry, RegistryError,
-    browser::FetchedRecord,
+    Config, EncodeError, FetchedRecord, Registry, RegistryError,
     client_log::Plain,
     codec::encode,
     headers::{Cause, REDRIVE_OF, headers_of},
