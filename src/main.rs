@@ -26,9 +26,9 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     telemetry: foldstream_telemetry::config::Config,
     #[command(flatten, next_help_heading = SETTINGS)]
-    wire: foldstream_wire::Config,
+    wire: foldstream_log::Config,
     #[command(flatten, next_help_heading = SETTINGS)]
-    database: foldstream_read_models::Config,
+    database: foldstream_store::Config,
     #[command(flatten, next_help_heading = SETTINGS)]
     api: foldstream_api::Config,
     #[command(flatten, next_help_heading = SETTINGS)]

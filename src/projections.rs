@@ -4,11 +4,11 @@
 
 use clap::builder::PossibleValuesParser;
 use foldstream_activity_projection::Activity;
-use foldstream_consume_loop::{Projection, Service};
 use foldstream_events::Flow;
+use foldstream_fold::{Projection, Service};
 use foldstream_locations_projection::Locations;
 use foldstream_people_projection::People;
-use foldstream_read_models::{
+use foldstream_store::{
     Database, Provenance,
     versions::{self, Progress, ReadModel, Rebuilt, Version, VersionError},
 };

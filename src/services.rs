@@ -8,11 +8,11 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use foldstream_api::Outcomes;
 use foldstream_browse::{Brokers, Browse};
-use foldstream_consume_loop::Service as LoopService;
 use foldstream_events::Flow;
-use foldstream_read_models::{Applied, Database};
+use foldstream_fold::Service as LoopService;
+use foldstream_log::{Browser, Config, Registry, Writer};
+use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Component, Health, Status};
-use foldstream_wire::{Browser, Config, Registry, Writer};
 use std::{future::Future, pin::Pin, time::Duration};
 use tokio_util::sync::CancellationToken;
 

@@ -12,7 +12,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_read_models::activity;
+use foldstream_store::activity;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -12,11 +12,11 @@
 
 use crate::lookups::Lookups;
 use foldstream_events::{Flow, Position, Positions, Topic};
-use foldstream_read_models::{
+use foldstream_log::BrowserError;
+use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
     dead_letters::{Held, held},
 };
-use foldstream_wire::BrowserError;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 

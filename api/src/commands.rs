@@ -20,7 +20,7 @@ use axum::{
 use foldstream_events::{
     PERSON_COMMANDS, PersonCommandDecided, PersonCommandsEvent, Position, Violation, derived_event_id, new_event_id,
 };
-use foldstream_wire::{BrowserError, CAUSE};
+use foldstream_log::{BrowserError, CAUSE};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -260,7 +260,7 @@ async fn decided(
     let look = || async {
         let is_it = {
             let cause = cause.clone();
-            move |record: &foldstream_wire::FetchedRecord| record.text_header(CAUSE) == Some(&cause)
+            move |record: &foldstream_log::FetchedRecord| record.text_header(CAUSE) == Some(&cause)
         };
         let found = api.parts.browser.find_since(topic, command.partition, appended_at_ms, is_it).await;
         match found.map_err(unavailable)? {
@@ -278,7 +278,7 @@ async fn decided(
     }
 }
 
-async fn read(api: &Api, record: &foldstream_wire::FetchedRecord) -> Result<PersonCommandDecided, Problem> {
+async fn read(api: &Api, record: &foldstream_log::FetchedRecord) -> Result<PersonCommandDecided, Problem> {
     let event =
         record.event(&api.parts.registry).await.map_err(|error| Problem::Internal { cause: Arc::new(error) })?;
     let foldstream_events::PersonOutcomesEvent::PersonCommandDecided(outcome) = event;

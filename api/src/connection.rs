@@ -1,6 +1,6 @@
 //! Connections: `/api/persons/{id}/connection`, who was near a person within some days.
 //!
-//! One set-based query; how it works and what it costs stands in `foldstream-read-models`, `locations/read.rs`.
+//! One set-based query; how it works and what it costs stands in `foldstream-store`, `locations/read.rs`.
 
 use crate::{
     freshness::{AFTER, Freshness, FreshnessParameters, READS_BOTH, WAIT_MS},
@@ -14,7 +14,7 @@ use crate::{
 };
 use axum::{extract::State, http::Uri, response::Response};
 use foldstream_events::Violation;
-use foldstream_read_models::locations::{self, PageEnd, Paging, Proximity};
+use foldstream_store::locations::{self, PageEnd, Paging, Proximity};
 
 const DISTANCE: &str = "distance";
 const MAX_DISTANCE_M: f64 = 100_000.0;

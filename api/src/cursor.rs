@@ -7,7 +7,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::DateTime;
 use foldstream_events::Violation;
-use foldstream_read_models::locations::PageEnd;
+use foldstream_store::locations::PageEnd;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;

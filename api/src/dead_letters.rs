@@ -13,7 +13,7 @@ use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use foldstream_events::{Topic, Violation};
-use foldstream_read_models::dead_letters::{self, Filter, Listed};
+use foldstream_store::dead_letters::{self, Filter, Listed};
 use serde::Serialize;
 use utoipa::ToSchema;
 

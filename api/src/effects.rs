@@ -22,7 +22,7 @@ use axum::{
 };
 use foldstream_browse::Isolation;
 use foldstream_events::Position;
-use foldstream_wire::{CAUSE, FetchedRecord};
+use foldstream_log::{CAUSE, FetchedRecord};
 use following::{Budget, Processor, effects_of};
 use rows::RowResource;
 use serde::Serialize;

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::{http::HeaderValue, response::Response};
 use foldstream_events::{LOCATIONS, PERSON_PROFILES, Position, Positions, Topic, Violation};
-use foldstream_read_models::{Checkpoint, Database, Late, View};
+use foldstream_store::{Checkpoint, Database, Late, View};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa::IntoParams;

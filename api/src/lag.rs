@@ -9,8 +9,8 @@
 
 use chrono::{DateTime, Utc};
 use foldstream_events::{TOPICS, Topic};
-use foldstream_read_models::Checkpoint;
-use foldstream_wire::{Browser, PartitionRange};
+use foldstream_log::{Browser, PartitionRange};
+use foldstream_store::Checkpoint;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

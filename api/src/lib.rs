@@ -6,8 +6,8 @@
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
 //! dependency is asked; nothing of it is written.
 //!
-//! `routes.rs` is the whole list of what is served. No SQL and no Kafka here: see `foldstream-read-models`,
-//! `foldstream-wire` and `foldstream-browse`.
+//! `routes.rs` is the whole list of what is served. No SQL and no Kafka here: see `foldstream-store`,
+//! `foldstream-log` and `foldstream-browse`.
 
 mod activity;
 mod arrival;
@@ -52,9 +52,9 @@ pub use topics::{Declaration, KeptIn, ReaderPosition, TopicDetail, TopicReader, 
 
 use foldstream_browse::Browse;
 use foldstream_events::Flow;
-use foldstream_read_models::{Applied, Database, Provenance};
+use foldstream_log::{Browser, Registry, Writer};
+use foldstream_store::{Applied, Database, Provenance};
 use foldstream_telemetry::health::Health;
-use foldstream_wire::{Browser, Registry, Writer};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

@@ -4,7 +4,7 @@
 //! however many they are, there is one question under way.
 
 use foldstream_events::Topic;
-use foldstream_wire::{Browser, BrowserError, Committed};
+use foldstream_log::{Browser, BrowserError, Committed};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

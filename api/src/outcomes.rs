@@ -5,7 +5,7 @@
 //! last few are kept.
 
 use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent, Position, Topic};
-use foldstream_wire::{Batch, CAUSE, Config, Registry, Tail, decode, decode_key};
+use foldstream_log::{Batch, CAUSE, Config, Registry, Tail, decode, decode_key};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},

@@ -20,8 +20,8 @@ use axum::{
 };
 use chrono::Utc;
 use foldstream_events::{ChangePerson, ErasePerson, Positions, RegisterPerson, Violation, checked_name};
-use foldstream_read_models::{Database, Sourced, people};
-use foldstream_wire::WriteError;
+use foldstream_log::WriteError;
+use foldstream_store::{Database, Sourced, people};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;

@@ -10,8 +10,8 @@ use axum::{
 };
 use foldstream_browse::{BrowseError, asking};
 use foldstream_events::Violation;
-use foldstream_read_models::{DatabaseError, Late};
-use foldstream_wire::BrowserError;
+use foldstream_log::BrowserError;
+use foldstream_store::{DatabaseError, Late};
 use serde::Serialize;
 use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 use utoipa::ToSchema;

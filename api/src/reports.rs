@@ -24,8 +24,8 @@ use foldstream_events::{
     LocationReported, LocationsEvent, Position, Positions, Violation, checked_accuracy, checked_id, checked_latitude,
     checked_longitude, new_event_id,
 };
-use foldstream_read_models::{View, people};
-use foldstream_wire::{WriteError, Writer};
+use foldstream_log::{WriteError, Writer};
+use foldstream_store::{View, people};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use foldstream_events::{LocationReported, Position, RegisterPerson, Topic};
-use foldstream_read_models::{Source, Sourced, locations::Location, people::Person};
+use foldstream_store::{Source, Sourced, locations::Location, people::Person};
 use serde::Serialize;
 use std::sync::Arc;
 use url::form_urlencoded::byte_serialize;

@@ -18,7 +18,7 @@ WHOLE = ["--workspace", "--test", "whole", "--", "--test-threads=1"]
 FAULTS = [
     (
         "the position is committed before the rows",
-        "projections/read-models/src/checkpoint.rs",
+        "engine/store/src/checkpoint.rs",
         "        commit.changes.write(projection, &mut transaction)",
         "        transaction.commit().await.map_err(for_store)?;\n"
         "        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;\n"
@@ -27,35 +27,35 @@ FAULTS = [
     ),
     (
         "the fence of projections is taken out",
-        "projections/read-models/queries/checkpoint/advance.sql",
+        "engine/store/queries/checkpoint/advance.sql",
         "\n  and stands.next_offset = batch.start_offset",
         "",
         [*WHOLE, "zombies::a_frozen_projection"],
     ),
     (
         "a position is one too low",
-        "processors/consume-loop/src/projection/folding.rs",
+        "engine/fold/src/projection/folding.rs",
         "advance.end = entry.offset + 1;",
         "advance.end = entry.offset;",
-        ["-p", "foldstream-consume-loop", "--lib", "folding"],
+        ["-p", "foldstream-fold", "--lib", "folding"],
     ),
     (
         "offsets are committed after the facts, in a transaction of their own",
-        "processors/consume-loop/src/decider/transaction.rs",
+        "engine/fold/src/decider/transaction.rs",
         "    writer.move_offsets(",
         "    writer.commit()?;\n    writer.begin()?;\n    writer.move_offsets(",
         [*WHOLE, "deciding::killed"],
     ),
     (
         "parked keys are forgotten when a service starts",
-        "projections/read-models/src/checkpoint.rs",
+        "engine/store/src/checkpoint.rs",
         "parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)",
         "{\n            let _ = (projection, partitions);\n            Ok(Vec::new())\n        }",
         [*WHOLE, "parked::a_key_waits"],
     ),
     (
         "the state of a decider is not written",
-        "processors/consume-loop/src/decider/transaction.rs",
+        "engine/fold/src/decider/transaction.rs",
         "writer.append_state(&D::save(state), D::FOLD_VERSION)?;",
         "let _ = D::save(state);",
         [*WHOLE, "deciding::killed"],
@@ -69,7 +69,7 @@ FAULTS = [
     ),
     (
         "a timer that fired is still due",
-        "processors/consume-loop/src/decider/deciding.rs",
+        "engine/fold/src/decider/deciding.rs",
         "self.timers.remove(&(due, (partition, key.clone())));",
         "let _ = due;",
         [*WHOLE, "timers"],

@@ -14,13 +14,13 @@ use anyhow::{Context, Result};
 use chrono::Utc;
 
 use foldstream_browse::{Brokers, Browse};
-use foldstream_consume_loop::Action as Wish;
 use foldstream_events::Position;
-use foldstream_read_models::{
+use foldstream_fold::Action as Wish;
+use foldstream_log::{Browser, Registry, Schemas, describe, schema_id};
+use foldstream_store::{
     Database,
     dead_letters::{Filter, parked_offsets},
 };
-use foldstream_wire::{Browser, Registry, Schemas, describe, schema_id};
 use letters::{Id, Letter, Shown, of_projections, of_topic};
 use std::time::Duration;
 

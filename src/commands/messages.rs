@@ -16,7 +16,7 @@ mod table;
 pub(crate) use asking::Refused;
 
 use anyhow::Result;
-use foldstream_wire::Config;
+use foldstream_log::Config;
 use print::Printer;
 use sources::Sources;
 

@@ -3,7 +3,7 @@
 use crate::{Arguments, output::Output, services::PROCESSORS};
 use anyhow::{Context, Result};
 use foldstream_events::Topic;
-use foldstream_wire::Browser;
+use foldstream_log::Browser;
 use serde::Serialize;
 
 #[derive(clap::Subcommand, Debug)]

@@ -6,9 +6,9 @@ use crate::{
     services::{self, SERVICES},
 };
 use anyhow::{Context, Result, bail};
-use foldstream_read_models::{Applied, Database, DatabaseError};
+use foldstream_log::{Browser, Cluster, ClusterError, Registry};
+use foldstream_store::{Applied, Database, DatabaseError};
 use foldstream_telemetry::health::Health;
-use foldstream_wire::{Browser, Cluster, ClusterError, Registry};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

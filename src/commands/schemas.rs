@@ -5,7 +5,7 @@ use crate::{
     patience::patiently,
 };
 use anyhow::{Result, bail};
-use foldstream_wire::{Config, Registry, RegistryError};
+use foldstream_log::{Config, Registry, RegistryError};
 use serde_json::json;
 
 const REGISTRY: &str = "the schema registry";

@@ -11,8 +11,8 @@ use crate::{
 use anyhow::{Result, bail};
 use foldstream_api::TopicSources;
 use foldstream_browse::Brokers;
-use foldstream_read_models::Database;
-use foldstream_wire::{Cluster, Config, Registry};
+use foldstream_log::{Cluster, Config, Registry};
+use foldstream_store::Database;
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {

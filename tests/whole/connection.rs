@@ -3,11 +3,11 @@
 
 use crate::harness::sql;
 use chrono::{DateTime, Duration, Utc};
-use foldstream_read_models::{
+use foldstream_stack::{Options, Parts, Stack};
+use foldstream_store::{
     Config, Database,
     locations::{Paging, Proximity, connection},
 };
-use foldstream_stack::{Options, Parts, Stack};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 /// 5,000 persons about their homes in a 20 km square, 200 points each over 30 days.

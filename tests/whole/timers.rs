@@ -5,13 +5,13 @@
 
 use crate::harness::{World, until};
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_consume_loop::{Decider, Decision, Service, TimerFired, run_decider};
 use foldstream_events::{
     Fact, Flow, PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered,
     PersonState, RegisterPerson, Topic, derived_event_id, events_of,
 };
+use foldstream_fold::{Decider, Decision, Service, TimerFired, run_decider};
+use foldstream_log::{Browser, Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use foldstream_telemetry::health::Health;
-use foldstream_wire::{Browser, Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use serde_json::Value;
 use std::{
     sync::atomic::{AtomicI64, Ordering},

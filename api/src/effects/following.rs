@@ -7,7 +7,7 @@
 use super::{Effects, position_of, rows::rows_of};
 use crate::{problem::Problem, routes::Api};
 use foldstream_events::{Flow, Position, Topic};
-use foldstream_wire::{Caused, FetchedRecord, TopicPartition};
+use foldstream_log::{Caused, FetchedRecord, TopicPartition};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
 use std::{

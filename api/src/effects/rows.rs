@@ -11,11 +11,11 @@ use crate::{
     routes::Api,
 };
 use foldstream_events::{Position, Positions, Topic};
-use foldstream_read_models::{
+use foldstream_log::FetchedRecord;
+use foldstream_store::{
     Checkpoint, Fate, Made, Provenance, ProvenanceError, RowOf, View,
     dead_letters::{Held, held},
 };
-use foldstream_wire::FetchedRecord;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -175,7 +175,7 @@ fn failed(error: ProvenanceError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foldstream_read_models::Source;
+    use foldstream_store::Source;
 
     const PROJECTION: &str = "locations-projection";
 

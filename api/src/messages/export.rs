@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use foldstream_browse::{Order, Page, PageError, Question};
-use foldstream_wire::Schemas;
+use foldstream_log::Schemas;
 use futures::stream;
 use std::io;
 

@@ -14,7 +14,7 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{Covered, LookedAt, Place, Spent};
-use foldstream_wire::{Message, Schemas};
+use foldstream_log::{Message, Schemas};
 use serde::Serialize;
 use utoipa::ToSchema;
 

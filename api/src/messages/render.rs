@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use foldstream_browse::{Record, look_up};
-use foldstream_wire::{Message, Schemas};
+use foldstream_log::{Message, Schemas};
 use std::fmt::Display;
 
 pub(super) async fn messages<'a>(records: impl Iterator<Item = &'a Record> + Clone, schemas: &Schemas) -> Vec<Message> {

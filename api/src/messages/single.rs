@@ -12,7 +12,7 @@ use foldstream_browse::{
     asking::{self, ISOLATION},
 };
 use foldstream_events::{Position, Violation};
-use foldstream_wire::{Message, Schemas};
+use foldstream_log::{Message, Schemas};
 
 /// One record
 ///

@@ -22,7 +22,7 @@ use foldstream_browse::{
     BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, Record, RecordView, Tail, look_up,
 };
 use foldstream_events::Violation;
-use foldstream_wire::Schemas;
+use foldstream_log::Schemas;
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, time::Duration};

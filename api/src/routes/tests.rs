@@ -10,9 +10,9 @@ use axum::{
 use clap::{Args, Command};
 use foldstream_browse::{Brokers, Browse};
 use foldstream_events::Flow;
-use foldstream_read_models::{Applied, Database};
+use foldstream_log::{Browser, Registry, Writer};
+use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
-use foldstream_wire::{Browser, Registry, Writer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ fn parsed<C: Args>(flags: &[&str]) -> C {
 
 /// Parts whose every address is one where nobody listens.
 fn parts() -> Parts {
-    let wire: foldstream_wire::Config = parsed(&["--kafka-brokers=127.0.0.1:1", "--registry-url=http://127.0.0.1:1"]);
+    let wire: foldstream_log::Config = parsed(&["--kafka-brokers=127.0.0.1:1", "--registry-url=http://127.0.0.1:1"]);
     let database = Database::connect(&parsed(&["--database-url=postgres://nobody@127.0.0.1:1/none"])).unwrap();
     let registry = Registry::new(&wire).unwrap();
     Parts {

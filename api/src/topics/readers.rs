@@ -6,8 +6,8 @@
 
 use foldstream_browse::{Groups, TopicState};
 use foldstream_events::{Flow, TOPICS};
-use foldstream_read_models::versions::VersionPosition;
-use foldstream_wire::group_of;
+use foldstream_log::group_of;
+use foldstream_store::versions::VersionPosition;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use utoipa::ToSchema;

@@ -8,15 +8,15 @@ use crate::{
     world::World,
 };
 use anyhow::{Context, Result, bail};
-use foldstream_consume_loop::{Projection, Step};
 use foldstream_events::LocationsEvent;
+use foldstream_fold::{Projection, Step};
 use foldstream_locations_projection::Locations;
-use foldstream_read_models::{Write, locations::LocationChanges};
-use foldstream_wire::{Assignment, Batch, Reader, ReaderEvent, ReaderOptions, Recorded, Registry, decode, decode_key};
+use foldstream_log::{Assignment, Batch, Reader, ReaderEvent, ReaderOptions, Recorded, Registry, decode, decode_key};
+use foldstream_store::{Write, locations::LocationChanges};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use std::str::FromStr;
 
-/// As many as the loop puts into one transaction at most (`MAX_BATCH_RECORDS` in processors/consume-loop).
+/// As many as the loop puts into one transaction at most (`MAX_BATCH_RECORDS` in engine/fold).
 const BATCH_RECORDS: usize = 20_000;
 const UNINDEXED: &str = "
     drop schema if exists unindexed cascade;

@@ -11,14 +11,14 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result, bail};
-use foldstream_consume_loop::Decider;
 use foldstream_events::{
     PERSON_COMMANDS, PERSON_OUTCOMES, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonRegistered,
     Position, RegisterPerson, Topic, new_event_id,
 };
+use foldstream_fold::Decider;
+use foldstream_log::{Browser, CAUSE, Cause, Registry, Tail, TransactionalOptions, TransactionalWriter, Writer};
 use foldstream_people_processor::{FLOW, People};
 use foldstream_telemetry::names;
-use foldstream_wire::{Browser, CAUSE, Cause, Registry, Tail, TransactionalOptions, TransactionalWriter, Writer};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},

@@ -16,8 +16,8 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use foldstream_events::{LocationReported, LocationsEvent, Position, new_event_id};
 use foldstream_locations_projection::FLOW;
+use foldstream_log::{Registry, Writer};
 use foldstream_telemetry::names;
-use foldstream_wire::{Registry, Writer};
 use std::time::{Duration, Instant};
 use tokio::{
     sync::oneshot,

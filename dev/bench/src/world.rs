@@ -6,9 +6,9 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use foldstream_events::Flow;
-use foldstream_read_models::Database;
+use foldstream_log::Browser;
 use foldstream_stack::{Options, Stack};
-use foldstream_wire::Browser;
+use foldstream_store::Database;
 use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) stack: Stack,
-    pub(crate) wire: foldstream_wire::Config,
+    pub(crate) wire: foldstream_log::Config,
     pub(crate) database: Database,
     pub(crate) records: u64,
     /// How long the command took that wrote the history to the topic.
@@ -42,12 +42,12 @@ impl World {
         }
         tell("starting three brokers, the registry and the database");
         let stack = Stack::start(Options::temporary("bench")?)?;
-        let wire = foldstream_wire::Config {
+        let wire = foldstream_log::Config {
             brokers: stack.bootstrap(),
             registry_url: stack.registry_url().parse().context("the registry's address is no URL")?,
             instance: "bench".to_owned(),
         };
-        let database = Database::connect(&foldstream_read_models::Config {
+        let database = Database::connect(&foldstream_store::Config {
             database_url: stack.database_url().parse().map_err(anyhow::Error::msg)?,
             database_connections: 4,
         })?;

@@ -11,13 +11,13 @@
 //! Nothing is remembered of people who are not known, or anybody could fill the state with ids.
 
 use crate::FLOW;
-use foldstream_consume_loop::{Decider, Decision};
 use foldstream_events::{
     AnsweredCommand, Fact, Flow, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent,
     PersonChanged, PersonCommandDecided, PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded,
     PersonProfilesEvent, PersonRegistered, PersonState, Topic, TopicEvent, derived_event_id, events_of,
 };
-use foldstream_wire::Recorded;
+use foldstream_fold::{Decider, Decision};
+use foldstream_log::Recorded;
 use std::fmt;
 use uuid::Uuid;
 

@@ -8,8 +8,8 @@
 
 mod decide;
 
-use foldstream_consume_loop::{Service, run_decider};
 use foldstream_events::Flow;
+use foldstream_fold::{Service, run_decider};
 
 pub use decide::{Decided, Output, People, REMEMBERED, Rule};
 

@@ -1,6 +1,6 @@
 //! What can end a replay before its time, and which of it is worth another try.
 
-use foldstream_wire::{BrowserError, RecordError, RegistryError, TransactionError};
+use foldstream_log::{BrowserError, RecordError, RegistryError, TransactionError};
 use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]

@@ -49,7 +49,7 @@ pub const FLOW: Flow = Flow {
 /// Replays a data set until its end, its limit, the clock or `shutdown` stops it, whichever is first. When `shutdown`
 /// resolves, the open transaction is finished.
 pub async fn run(
-    wire: &foldstream_wire::Config,
+    wire: &foldstream_log::Config,
     config: &Config,
     options: &Options,
     shutdown: impl Future<Output = ()> + Send,

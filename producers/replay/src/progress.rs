@@ -3,7 +3,7 @@
 use crate::error::ReplayError;
 use chrono::{DateTime, Utc};
 use foldstream_events::{SOURCE_PROGRESS, SourceProgressEvent, SourceProgressed, derived_event_id};
-use foldstream_wire::{Browser, Registry};
+use foldstream_log::{Browser, Registry};
 use std::time::Duration;
 
 /// Longer than a foreign transaction on the same partition can stay open.

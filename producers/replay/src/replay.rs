@@ -22,7 +22,7 @@ use crate::{
 };
 use chrono::Utc;
 use foldstream_events::{LocationsEvent, PersonCommandsEvent, SourceProgressEvent};
-use foldstream_wire::{Browser, Registry, TransactionError, TransactionalOptions, TransactionalWriter};
+use foldstream_log::{Browser, Registry, TransactionError, TransactionalOptions, TransactionalWriter};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -39,7 +39,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const TRANSACTION_EXPIRES: Duration = Duration::from_secs(9);
 
 pub(crate) struct Replay {
-    wire: foldstream_wire::Config,
+    wire: foldstream_log::Config,
     registry: Registry,
     browser: Browser,
     source: Arc<dyn Source>,
@@ -66,7 +66,7 @@ struct Standing {
 impl Replay {
     /// To be called inside the async runtime; `run` then belongs on a blocking thread.
     pub(crate) fn new(
-        wire: &foldstream_wire::Config,
+        wire: &foldstream_log::Config,
         source: Arc<dyn Source>,
         pace: &Pace,
         stop: Stop,

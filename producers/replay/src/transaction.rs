@@ -6,7 +6,7 @@ use crate::{
     validate::{Acquaintances, validate},
 };
 use chrono::Utc;
-use foldstream_wire::{Cause, TransactionError, TransactionalWriter};
+use foldstream_log::{Cause, TransactionError, TransactionalWriter};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

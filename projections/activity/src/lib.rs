@@ -3,10 +3,10 @@
 //! Reads: `locations`. Writes: `activity`. Keyed by: the hour. On poison: dead letter, and its key waits.
 
 use chrono::{DurationRound, TimeDelta};
-use foldstream_consume_loop::{Projection, Service, Step};
 use foldstream_events::{Flow, LocationsEvent};
-use foldstream_read_models::{Database, activity::ActivityChanges, versions::fold_versions};
-use foldstream_wire::Recorded;
+use foldstream_fold::{Projection, Service, Step};
+use foldstream_log::Recorded;
+use foldstream_store::{Database, activity::ActivityChanges, versions::fold_versions};
 
 pub const FLOW: Flow =
     Flow { service: "activity-projection", reads: &["locations"], writes: &["activity"], keeps_keys: false };

@@ -2,10 +2,10 @@
 //! erased person has neither.
 
 use crate::FLOW;
-use foldstream_consume_loop::{Projection, Step};
 use foldstream_events::{Flow, LocationsEvent, PeopleEvent, events_of};
-use foldstream_read_models::locations::{LocationChanges, LocationRow};
-use foldstream_wire::Recorded;
+use foldstream_fold::{Projection, Step};
+use foldstream_log::Recorded;
+use foldstream_store::locations::{LocationChanges, LocationRow};
 
 events_of! {
     /// What is folded here.

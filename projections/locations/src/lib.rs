@@ -5,9 +5,9 @@
 
 mod apply;
 
-use foldstream_consume_loop::Service;
 use foldstream_events::Flow;
-use foldstream_read_models::{Database, versions::fold_versions};
+use foldstream_fold::Service;
+use foldstream_store::{Database, versions::fold_versions};
 
 pub use apply::Locations;
 

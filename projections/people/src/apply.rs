@@ -1,10 +1,10 @@
 //! The fold of a profile: the newest one of a person is the row; a record without a value erases it.
 
 use crate::FLOW;
-use foldstream_consume_loop::{Projection, Step};
 use foldstream_events::{Flow, PersonProfilesEvent};
-use foldstream_read_models::people::{PeopleChanges, PersonRow};
-use foldstream_wire::Recorded;
+use foldstream_fold::{Projection, Step};
+use foldstream_log::Recorded;
+use foldstream_store::people::{PeopleChanges, PersonRow};
 
 #[derive(Debug)]
 pub struct People;

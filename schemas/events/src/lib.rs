@@ -4,7 +4,7 @@
 //! is made from them. Every door into the system (HTTP, replay, a foreign producer's record) is held to the same
 //! rules, those in `rules.rs`.
 //!
-//! Not here: bytes, Kafka, the registry (see `foldstream-wire`).
+//! Not here: bytes, Kafka, the registry (see `foldstream-log`).
 
 mod evolution;
 mod flow;

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::output::Output;
 use anyhow::{Context, Result, bail};
-use foldstream_consume_loop::Action as Wish;
 use foldstream_events::Topic;
-use foldstream_read_models::dead_letters::{request, requested};
-use foldstream_wire::{Config, Writer};
+use foldstream_fold::Action as Wish;
+use foldstream_log::{Config, Writer};
+use foldstream_store::dead_letters::{request, requested};
 use serde::Serialize;
 use std::{
     collections::HashMap,

@@ -5,11 +5,11 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Budget, Question};
 use foldstream_events::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
-use foldstream_read_models::{
+use foldstream_log::{FetchedRecord, Schemas};
+use foldstream_store::{
     Database,
     dead_letters::{self, Filter, Listed},
 };
-use foldstream_wire::{FetchedRecord, Schemas};
 use serde::Serialize;
 use std::{str::FromStr, time::Duration};
 

@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use foldstream_browse::{
     Chunk, Expired, Gap, Layout, News, Offsets, Order, Place, PlaceIn, Question, Record, RecordView, look_up,
 };
-use foldstream_wire::Schemas;
+use foldstream_log::Schemas;
 use std::{sync::Arc, time::Duration};
 
 /// Until it is stopped, which is its good end.

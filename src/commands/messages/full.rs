@@ -3,7 +3,7 @@
 use super::table::{ERROR, KEY, POSITION, TIME, UNCOMMITTED, visible};
 use anstyle::Style;
 use anyhow::{Context, Result};
-use foldstream_wire::Message;
+use foldstream_log::Message;
 use serde_json::Value;
 
 const NAME: Style = Style::new().dimmed();

@@ -10,7 +10,7 @@ use super::{
 use crate::output::all;
 use anstream::{AutoStream, adapter::strip_str};
 use anyhow::{Context, Result};
-use foldstream_wire::Message;
+use foldstream_log::Message;
 use std::{
     fmt::Write,
     io::{self, IsTerminal},

@@ -3,7 +3,7 @@
 use super::near::nearest;
 use anyhow::{Error, Result, anyhow};
 use foldstream_browse::{Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, look_up};
-use foldstream_wire::{Config, Message, Registry, Schemas};
+use foldstream_log::{Config, Message, Registry, Schemas};
 use std::time::Duration;
 
 pub(super) struct Sources {

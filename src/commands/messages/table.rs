@@ -4,7 +4,7 @@
 //! control characters are in it, whatever the records hold.
 
 use anstyle::{AnsiColor, Style};
-use foldstream_wire::Message;
+use foldstream_log::Message;
 use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 

@@ -1,6 +1,6 @@
 //! How far a replay is: a bar on a terminal, elsewhere a log line every few seconds.
 
-use foldstream_read_models::versions::Progress;
+use foldstream_store::versions::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     future::Future,

@@ -3,13 +3,13 @@
 use super::{Named, RebuildOptions, progress};
 use crate::{Arguments, commands::run::asked_to_stop, output::Output, projections::Tools};
 use anyhow::{Result, bail};
-use foldstream_consume_loop::Service;
-use foldstream_read_models::{
+use foldstream_fold::Service;
+use foldstream_log::{Browser, Registry};
+use foldstream_store::{
     Database,
     versions::{Progress, Rebuilt},
 };
 use foldstream_telemetry::health::Health;
-use foldstream_wire::{Browser, Registry};
 use tokio_util::sync::CancellationToken;
 
 pub(super) async fn rebuild(options: &RebuildOptions, arguments: &Arguments) -> Result<()> {

@@ -5,11 +5,11 @@
 use crate::{Arguments, output::Output};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use foldstream_read_models::{
+use foldstream_log::{Browser, BrowserError};
+use foldstream_store::{
     Database,
     versions::{VersionPosition, version_positions},
 };
-use foldstream_wire::{Browser, BrowserError};
 use serde::Serialize;
 use std::{
     collections::HashMap,

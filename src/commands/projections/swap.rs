@@ -3,7 +3,7 @@
 use super::Numbered;
 use crate::Arguments;
 use anyhow::Result;
-use foldstream_read_models::{Database, versions};
+use foldstream_store::{Database, versions};
 use serde::Serialize;
 use std::time::Duration;
 

@@ -83,7 +83,7 @@ fn partitions(topic: &TopicDetail) -> Table {
 }
 
 fn differences(topic: &TopicDetail) -> Table {
-    let row = |difference: &foldstream_wire::Difference| {
+    let row = |difference: &foldstream_log::Difference| {
         vec![difference.property.clone(), difference.declared.clone(), difference.found.clone()]
     };
     (&["differs", "declared", "found"], topic.differences.iter().map(row).collect())

@@ -3,7 +3,7 @@
 use super::*;
 use chrono::DateTime;
 use foldstream_browse::{Bytes, Group, GroupPartition, PartitionState};
-use foldstream_read_models::versions::Version;
+use foldstream_store::versions::Version;
 use uuid::Uuid;
 
 const PROCESSOR: Flow = Flow { service: "p", reads: &["locations"], writes: &["people"], keeps_keys: true };

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::world::World;
 use anyhow::{Context, Result, bail, ensure};
-use foldstream_wire::{Registry, Schemas, partition_of, unframe};
+use foldstream_log::{Registry, Schemas, partition_of, unframe};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},

@@ -3,7 +3,7 @@
 use crate::world::{World, tell};
 use anyhow::{Context, Result, anyhow};
 use foldstream_events::{LocationReported, LocationsEvent, RecordType, new_event_id};
-use foldstream_wire::{Registry, encode};
+use foldstream_log::{Registry, encode};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},

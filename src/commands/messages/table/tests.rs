@@ -2,7 +2,7 @@
 
 use super::*;
 use anstream::adapter::strip_str;
-use foldstream_wire::{MessageError, MessageSchema};
+use foldstream_log::{MessageError, MessageSchema};
 use serde_json::{Map, Value, json};
 
 fn message(partition: i32, offset: i64, key: &str, value: Value) -> Message {

@@ -1,0 +1,223 @@
+//! What was appended to a topic lately, by the type of record.
+//!
+//! Every committed record of the last hour is looked at, unless there are too many for one answer; then those of the
+//! last quarter of an hour, and so on. Whatever period was counted was counted in full, and the answer names it. Only
+//! the frame of a value is read: the id of its schema stands for its type.
+
+use super::{
+    TopicState,
+    offsets::{Led, Offsets},
+};
+use crate::{
+    batches::RecordView,
+    brokers::{Brokers, BrowseError, Layout},
+    fetch::{Keep, Looked, Stretch},
+    offsets::{End, Isolation},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use foldstream_log::{Registry, RegistryError, unframe};
+use futures::future::join_all;
+use serde::Serialize;
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout};
+
+/// The periods that are tried, in seconds, the longest first: that is what is asked for.
+const PERIODS: [i64; 6] = [3600, 900, 300, 60, 10, 1];
+/// How many offsets are looked at for one answer.
+const MOST_OFFSETS: i64 = 200_000;
+/// How many bytes, as far as the size of the topic tells.
+const MOST_BYTES: i64 = 64 * 1024 * 1024;
+/// How long looking may take: half of it the first period, half of the rest the next one that is tried, and so on.
+const BUDGET: Duration = Duration::from_secs(1);
+/// How many types are told by name. What are no frames at all may look like as many as there are records.
+const MOST_TYPES: usize = 50;
+/// How long the registry may take over their names.
+const NAMING: Duration = Duration::from_secs(1);
+const TOMBSTONE: &str = "tombstone";
+const UNDECODABLE: &str = "undecodable";
+const OTHER: &str = "other";
+
+/// How many records of which type were appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Every committed record that was appended from here on is counted.
+    pub since: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+    /// False when the last hour held too many records, or a partition could not be read: then `since` is later, or
+    /// those of that partition are missing.
+    pub complete: bool,
+    pub records: u64,
+    /// The most frequent first.
+    pub types: Vec<TypeCount>,
+}
+
+/// How many records of a type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TypeCount {
+    /// The record's full name, `tombstone`, or `undecodable`; `schema ID` while the registry cannot be asked; `other` for
+    /// all but the most frequent ones.
+    pub r#type: String,
+    pub records: u64,
+}
+
+/// What the frame of a value says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Frame {
+    Tombstone,
+    Unframed,
+    Schema(u32),
+}
+
+type Seen = BTreeMap<Frame, u64>;
+
+impl Brokers {
+    /// What was appended to the topic in the last hour.
+    pub async fn counts(&self, topic: &TopicState, registry: &Registry) -> Result<Counts, BrowseError> {
+        let (until, deadline) = (topic.asked_at, Instant::now() + BUDGET);
+        for seconds in PERIODS {
+            let since = until - TimeDelta::seconds(seconds);
+            let left = deadline.saturating_duration_since(Instant::now());
+            match timeout(left / 2, self.seen_since(topic, since)).await {
+                Ok(Some(Ok((seen, all)))) => {
+                    let complete = all && seconds == PERIODS[0];
+                    let types = named(seen, registry).await;
+                    let records = types.iter().map(|counted| counted.records).sum();
+                    return Ok(Counts { since, until, complete, records, types });
+                }
+                Ok(Some(Err(error))) => return Err(error),
+                // Too much, or too slow: a shorter period may do.
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Ok(Counts { since: until, until, complete: false, records: 0, types: Vec::new() })
+    }
+
+    /// What was appended from then on, and whether that is all; none when it is too much.
+    async fn seen_since(&self, topic: &TopicState, since: DateTime<Utc>) -> Option<Result<(Seen, bool), BrowseError>> {
+        let starts =
+            self.offsets_of_topics(&Led::of([topic]), End::Since(since.timestamp_millis(), Isolation::Committed)).await;
+        let stretches = stretches(topic, &starts)?;
+        let all = stretches.len() == topic.partitions.len();
+        Some(self.seen(topic, &stretches).await.map(|seen| (seen, all)))
+    }
+
+    async fn seen(&self, topic: &TopicState, stretches: &[Stretch]) -> Result<Seen, BrowseError> {
+        let leaders = topic.partitions.iter().filter_map(|partition| Some((partition.partition, partition.leader?)));
+        let layout = Layout { topic: topic.name.clone(), id: topic.id, leaders: leaders.collect() };
+        let seen: Arc<Mutex<Seen>> = Arc::default();
+        let counting = seen.clone();
+        let count: Keep = Arc::new(move |record: &RecordView<'_>| {
+            if record.transaction.is_none() {
+                let mut seen = counting.lock().unwrap_or_else(PoisonError::into_inner);
+                *seen.entry(frame(record.value)).or_default() += 1;
+            }
+            false
+        });
+        let unread: Vec<Stretch> = stretches.iter().filter(|stretch| stretch.start < stretch.end).copied().collect();
+        self.read(&layout, &unread, &count, &Arc::new(Looked::default())).await?;
+        Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// What is to be read from these offsets on, of the partitions that can be; none when it is too much for one answer.
+fn stretches(topic: &TopicState, starts: &Offsets) -> Option<Vec<Stretch>> {
+    let stretches: Vec<Stretch> = topic
+        .partitions
+        .iter()
+        .filter_map(|partition| {
+            let end = partition.last_stable_offset?;
+            // Where no record is as young, there is nothing to read.
+            let start = starts.get(&(topic.name.clone(), partition.partition)).copied()?;
+            let start = if start < 0 { end } else { start.min(end) };
+            Some(Stretch { partition: partition.partition, start, end, stable_end: end })
+        })
+        .collect();
+    let wanted: i64 = stretches.iter().map(|stretch| stretch.end - stretch.start).sum();
+    let bytes = wanted.saturating_mul(bytes_each(topic));
+    (wanted <= MOST_OFFSETS && bytes <= MOST_BYTES).then_some(stretches)
+}
+
+/// How many bytes an offset of the topic takes on average.
+fn bytes_each(topic: &TopicState) -> i64 {
+    let each = topic.bytes.leaders.zip(topic.offsets()).and_then(|(bytes, offsets)| bytes.checked_div(offsets));
+    each.unwrap_or(0).max(1)
+}
+
+fn frame(value: Option<&[u8]>) -> Frame {
+    match value.map(unframe) {
+        None => Frame::Tombstone,
+        Some(Ok((id, _))) => Frame::Schema(id),
+        Some(Err(_)) => Frame::Unframed,
+    }
+}
+
+/// The most frequent by name, the others as one.
+async fn named(seen: Seen, registry: &Registry) -> Vec<TypeCount> {
+    let mut seen: Vec<(Frame, u64)> = seen.into_iter().collect();
+    seen.sort_by_key(|(frame, records)| (Reverse(*records), *frame));
+    let rest: u64 = seen.split_off(seen.len().min(MOST_TYPES)).into_iter().map(|(_, records)| records).sum();
+    let naming = seen.into_iter().map(async |(frame, records)| (type_of(frame, registry).await, records));
+    let mut types: BTreeMap<String, u64> = BTreeMap::new();
+    for (name, records) in join_all(naming).await.into_iter().chain((rest > 0).then(|| (OTHER.to_owned(), rest))) {
+        *types.entry(name).or_default() += records;
+    }
+    let mut types: Vec<TypeCount> = types.into_iter().map(|(r#type, records)| TypeCount { r#type, records }).collect();
+    types.sort_by_key(|counted| Reverse(counted.records));
+    types
+}
+
+async fn type_of(frame: Frame, registry: &Registry) -> String {
+    let id = match frame {
+        Frame::Tombstone => return TOMBSTONE.to_owned(),
+        Frame::Unframed => return UNDECODABLE.to_owned(),
+        Frame::Schema(id) => id,
+    };
+    match timeout(NAMING, registry.schema(id)).await {
+        Ok(Ok(schema)) if !schema.full_name.is_empty() => schema.full_name.clone(),
+        Ok(Err(RegistryError::UnknownId { .. } | RegistryError::Unusable { .. })) => UNDECODABLE.to_owned(),
+        _ => format!("schema {id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topics::tests::{locations, partition};
+
+    fn starts(of: &[(i32, i64)]) -> Offsets {
+        of.iter().map(|(partition, start)| (("locations".to_owned(), *partition), *start)).collect()
+    }
+
+    #[test]
+    fn a_period_is_read_whole_or_not_at_all() {
+        let topic = locations(vec![partition(0, Some((0, 150_000))), partition(1, Some((5, 60_000)))]);
+        assert!(stretches(&topic, &starts(&[(0, 0), (1, 5)])).is_none());
+        let found = stretches(&topic, &starts(&[(0, 0), (1, -1)])).unwrap();
+        let found: Vec<_> = found.iter().map(|found| (found.partition, found.start, found.end)).collect();
+        assert_eq!(found, [(0, 0, 150_000), (1, 60_000, 60_000)], "in partition 1 nothing is as young");
+        assert_eq!(stretches(&topic, &starts(&[(0, 149_000)])).unwrap().len(), 1, "partition 1 does not answer");
+    }
+
+    #[test]
+    fn long_records_are_too_much_sooner() {
+        let mut topic = locations(vec![partition(0, Some((0, 10_000)))]);
+        assert!(stretches(&topic, &starts(&[(0, 0)])).is_some());
+        topic.bytes.leaders = Some(10_000 * 1_000_000);
+        assert!(stretches(&topic, &starts(&[(0, 0)])).is_none());
+        assert!(stretches(&topic, &starts(&[(0, 9_990)])).is_some());
+    }
+
+    #[test]
+    fn a_value_is_known_by_its_frame() {
+        assert_eq!(frame(None), Frame::Tombstone);
+        assert_eq!(frame(Some(&[0, 0, 0, 0, 7, 1])), Frame::Schema(7));
+        for bytes in [&b""[..], &[0, 0, 0, 7], b"no frame"] {
+            assert_eq!(frame(Some(bytes)), Frame::Unframed);
+        }
+    }
+}

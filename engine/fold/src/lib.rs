@@ -1,0 +1,39 @@
+//! The two loops that every service behind the brokers runs in, each written once:
+//!
+//! | | from | to | exactly once by |
+//! |---|---|---|---|
+//! | [`projection`] | topics | tables | position and rows in one SQL transaction, fenced by the position itself |
+//! | [`decider`] | topics | topics | offsets, state and events in one Kafka transaction, fenced by the group's generation |
+//!
+//! Both hold sessions one after the other, decode in batches, put poison aside and measure their lag; that is shared
+//! and lies beside them. Each module's text has the argument why nothing is lost and nothing happens twice.
+
+mod backoff;
+mod decider;
+mod decoding;
+mod fetching;
+mod lag;
+mod projection;
+mod sessions;
+mod waiting;
+
+pub use decider::{Decider, Decision, TimerFired, run_decider};
+pub use projection::{
+    Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, ReplayError, Settlement, Step, Store,
+    StoreError, StoredRecord, replay, run_projection,
+};
+pub use sessions::Service;
+
+use foldstream_log::TopicPartition;
+
+/// A record that could not be used, as it lay in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub partition: TopicPartition,
+    pub offset: i64,
+    pub appended_at_ms: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub reason: String,
+}

@@ -1,0 +1,264 @@
+//! The loop of a projection: topics -> tables.
+//!
+//! # Why it is exactly once
+//!
+//! A position (`next_offset` of a partition) lives in the store, next to the rows. A batch that holds the records from
+//! `start` up to `end` is folded into one transaction that changes the rows *and* moves the position from `start` to
+//! `end`, and only if it still stands at `start`: that condition is the fence. So:
+//!
+//! - **Killed before the commit**: neither rows nor position changed; the next owner starts at `start`.
+//! - **Killed after the commit**: both changed; the next owner starts at `end`.
+//! - **Commit answer lost**: the retry finds the position past `start` and is refused; this owner drops the batch and
+//!   starts again from the store. Whether the commit happened need not be known.
+//! - **Two owners** (a process that was frozen past its session and woke up): the first to commit moves the position;
+//!   the other one is refused. No clock and no lease is involved.
+//!
+//! Kafka's committed offsets play no part; they are a hint for tools that show lag.
+//!
+//! # What happens to a record
+//!
+//! [`Step`] says it, and nothing else decides what happens to an offset. Bytes that are no event are dead letters. A
+//! batch the store refuses for its *data* is split in half until the one event is found; each half is a transaction
+//! with a fence of its own, so there is nothing to undo (savepoints would do the same with one more state to think
+//! about). A store or registry that is away is waited for. Anything else halts: nothing is ever skipped.
+//!
+//! # Poison keeps its key's order
+//!
+//! A dead letter parks its key: later records of that key in that partition are not applied but queued behind it in the
+//! store, in the transaction that moves the position past them. All other keys flow. Which keys are parked is loaded
+//! with the positions and held in memory, and the fold decides by it, so that it is as repeatable as the rest. A record
+//! that makes all before it of its key void ([`Projection::supersedes`]: the erasure of a person) does not wait; it
+//! drops what does.
+//!
+//! When somebody asks for it, the owner of the partition folds a dead letter again, with today's decoder and fold, and
+//! then what is parked behind it, in order; or drops the dead letter and folds what is behind it. Each piece of the
+//! queue is one transaction: the rows it leads to, and the records it takes from the queue. Its fence is the position,
+//! which does not move, *and* the queue, which must be as it was read: so of two owners one is refused here too. Killed
+//! before the commit, everything is still parked; after it, what was applied is gone from the queue. A record that
+//! fails again becomes the dead letter, and the rest goes on waiting.
+//!
+//! Parked records are stored without their headers: no fold looks at them, and a record that becomes a dead letter has
+//! them read again from the topic, like every dead letter.
+//!
+//! # Versions, and folding again
+//!
+//! A projection may be folded into several stores at once, its versions. Each has rows and positions of its own and so a
+//! loop, a fence and a consumer group of its own; none knows of the others ([`Store::version`]). [`replay`] folds what is
+//! there already, from the store's positions up to given ends, by the same session over a reader that is in no group:
+//! there is one meaning of a batch, whoever asks for it.
+//!
+//! Not here: SQL (see `foldstream-store`), and what an event means (each projection's `apply.rs`).
+
+mod folding;
+mod parking;
+mod redriving;
+mod refolding;
+mod replaying;
+mod session;
+
+pub use replaying::{ReplayError, replay};
+pub use session::run_projection;
+
+use crate::DeadLetter;
+use foldstream_events::{Flow, TopicEvent};
+use foldstream_log::{Recorded, TopicPartition};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
+
+/// A fold of topics into tables.
+pub trait Projection: Send + Sync + 'static {
+    type Event: TopicEvent;
+    /// What the records of a batch change, folded before it is written: a row appears at most once.
+    type Changes: Default + Send + Sync;
+
+    /// Its name and its edges. The name is the consumer group's and the position's; it never changes.
+    const FLOW: Flow;
+
+    /// Folds one record. Pure: no clock, no I/O, no randomness, no log.
+    fn apply(changes: &mut Self::Changes, record: &Recorded<Self::Event>) -> Step;
+
+    /// Whether after this record nothing before it of its key matters any more, so that it need not wait behind a dead
+    /// letter: that and what is parked with it are dropped.
+    fn supersedes(_record: &Recorded<Self::Event>) -> bool {
+        false
+    }
+}
+
+/// What a fold makes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It is in the changes.
+    Applied,
+    /// It means nothing to this fold.
+    Skip,
+    /// It cannot be used; the reason.
+    DeadLetter(String),
+    /// This version of the fold must not go past it; the reason. Its partition stops.
+    Halt(String),
+}
+
+/// A partition's step forward. It is also the fence: it holds only while the position stands at `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    pub partition: TopicPartition,
+    pub start: i64,
+    pub end: i64,
+    /// Append time of the newest record in it; none where only the position moves.
+    pub appended_at_ms: Option<i64>,
+}
+
+/// What one transaction writes.
+#[derive(Debug)]
+pub struct Commit<C> {
+    pub changes: C,
+    pub dead_letters: Vec<DeadLetter>,
+    pub parked: Vec<ParkedRecord>,
+    /// Keys whose dead letters and parked records are void.
+    pub released: Vec<(TopicPartition, Vec<u8>)>,
+    pub advances: Vec<Advance>,
+}
+
+/// A record that waits behind a dead letter of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedRecord {
+    pub partition: TopicPartition,
+    pub offset: i64,
+    pub appended_at_ms: i64,
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+    /// Whether that dead letter is written by the same transaction.
+    pub behind_new: bool,
+}
+
+/// What somebody wants done with a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Fold it again, then what is parked behind it.
+    Redrive,
+    /// Drop it, then fold what is parked behind it.
+    Discard,
+}
+
+/// A dead letter somebody asked about, and the first of what is parked behind it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub dead_letter: i64,
+    pub action: Action,
+    pub partition: TopicPartition,
+    /// Where the dead letter lies; its record may be settled already, while others still wait.
+    pub offset: i64,
+    pub settled: bool,
+    pub key: Option<Vec<u8>>,
+    /// Whether its key was parked when it failed.
+    pub parks: bool,
+    /// In the order of the log: the dead letter's own unless it is settled, then parked ones.
+    pub records: Vec<StoredRecord>,
+    /// Whether more is parked behind these.
+    pub more: bool,
+}
+
+/// A record as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    pub offset: i64,
+    pub appended_at_ms: i64,
+    pub value: Option<Vec<u8>>,
+}
+
+/// What became of a piece of a queue.
+#[derive(Debug)]
+pub struct Settlement<'a, C> {
+    pub asked: &'a Asked,
+    pub changes: C,
+    /// Holds while the position stands where the owner thinks it does; moves nothing.
+    pub fence: Advance,
+    /// How many of the records leave the queue: the first ones.
+    pub leaving: usize,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left: the key is parked no longer.
+    Emptied,
+    /// More is parked behind.
+    Continues,
+    /// The last of those that leave the queue failed: it is the dead letter now, and the request is over.
+    Failed(DeadLetter),
+}
+
+/// Where rows and positions live together.
+pub trait Store<C>: Send + Sync + 'static {
+    /// Which version of the projection it holds; each version has a consumer group of its own.
+    fn version(&self) -> i32 {
+        FIRST_VERSION
+    }
+
+    /// Where each partition starts; a partition never seen starts at 0.
+    fn positions(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+    ) -> impl Future<Output = Result<Vec<(TopicPartition, i64)>, StoreError>> + Send;
+
+    /// The keys that are parked in these partitions.
+    fn parked(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+    ) -> impl Future<Output = Result<Vec<(TopicPartition, Vec<u8>)>, StoreError>> + Send;
+
+    /// Writes all of it or nothing.
+    fn commit(
+        &self,
+        projection: &'static str,
+        commit: &Commit<C>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The oldest open request about a dead letter of these partitions, with at most this many records.
+    fn asked(
+        &self,
+        projection: &'static str,
+        partitions: &[TopicPartition],
+        most_records: usize,
+    ) -> impl Future<Output = Result<Option<Asked>, StoreError>> + Send;
+
+    /// Writes all of it or nothing.
+    fn settle(
+        &self,
+        projection: &'static str,
+        settlement: &Settlement<'_, C>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The version that is there from the beginning.
+const FIRST_VERSION: i32 = 1;
+
+/// The name of a version of a projection: the first bears the projection's own.
+fn name_of_version(projection: &'static str, version: i32) -> &'static str {
+    static NAMES: Mutex<BTreeMap<(&str, i32), &'static str>> = Mutex::new(BTreeMap::new());
+    if version == FIRST_VERSION {
+        return projection;
+    }
+    // Kept as long as the process: names label groups and metrics, and there are a handful of versions.
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry((projection, version)).or_insert_with(|| Box::leak(format!("{projection}-v{version}").into_boxed_str()))
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the position of {projection} is not where the batch starts: another owner is ahead")]
+    Fenced { projection: &'static str },
+    #[error("what is parked in {projection} is not what this owner knows: somebody else removed some of it")]
+    Unparked { projection: &'static str },
+    #[error("the store refused a value (SQLSTATE {code})")]
+    BadData { code: String, source: Box<dyn Error + Send + Sync> },
+    #[error("the store is away or busy (SQLSTATE {code})")]
+    Unavailable { code: String, source: Box<dyn Error + Send + Sync> },
+    #[error("the store cannot do this (SQLSTATE {code})")]
+    Broken { code: String, source: Box<dyn Error + Send + Sync> },
+}

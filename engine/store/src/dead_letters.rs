@@ -1,0 +1,172 @@
+//! Questions about dead letters, and wishes: what is there, what waits behind it, and what is to be done with it.
+//!
+//! Nothing is done here. A wish is a row; the owner of the partition finds it and does it between its batches, in its
+//! own fenced transaction (`parked.rs`).
+
+use crate::{Database, DatabaseError};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
+use foldstream_events::{Position, Positions};
+use foldstream_fold::Action;
+use serde_json::Value;
+
+/// Which dead letters; all of them where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub projection: Option<String>,
+    pub topic: Option<String>,
+    pub key: Option<Vec<u8>>,
+    /// A part of the reason.
+    pub reason_contains: Option<String>,
+}
+
+/// A dead letter as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Listed {
+    pub id: i64,
+    pub projection: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub appended_at: DateTime<Utc>,
+    pub key: Option<Vec<u8>>,
+    pub reason: String,
+    pub failed_at: DateTime<Utc>,
+    /// Its own record is done with; others still wait behind it.
+    pub settled: bool,
+    /// How many records wait behind it.
+    pub parked: i64,
+    /// What is asked for: `redrive` or `discard`.
+    pub action: Option<String>,
+    pub requested_at: Option<DateTime<Utc>>,
+    /// Why what was asked for failed.
+    pub failure: Option<String>,
+}
+
+/// A dead letter with everything that is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Kept {
+    #[sqlx(flatten)]
+    pub listed: Listed,
+    pub value: Option<Vec<u8>>,
+    headers: Value,
+}
+
+/// A record that is not applied: it is a dead letter, or waits behind one.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Held {
+    /// The dead letter's.
+    pub id: i64,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    pub reason: String,
+    asked: i64,
+}
+
+impl Listed {
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
+}
+
+impl Kept {
+    /// The headers as they were; names may repeat.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let pair = |pair: &Value| {
+            let value = pair.get(1).and_then(Value::as_str).and_then(|value| STANDARD.decode(value).ok());
+            Some((pair.get(0)?.as_str()?.to_owned(), value))
+        };
+        self.headers.as_array().into_iter().flatten().filter_map(pair).collect()
+    }
+}
+
+impl Held {
+    /// Where the dead letter lies.
+    #[must_use]
+    pub fn dead_letter(&self) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
+
+    /// The record that was asked about.
+    #[must_use]
+    pub fn record(&self) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.asked }
+    }
+}
+
+/// Dead letters, newest first, those before the id `after`.
+pub async fn list(
+    database: &Database,
+    filter: &Filter,
+    after: Option<i64>,
+    rows: u32,
+) -> Result<Vec<Listed>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/dead-letter/list.sql"))
+        .bind(&filter.projection)
+        .bind(&filter.topic)
+        .bind(&filter.key)
+        .bind(&filter.reason_contains)
+        .bind(after)
+        .bind(i64::from(rows))
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("dead-letter/list", error))
+}
+
+/// The dead letter of this id.
+pub async fn find(database: &Database, id: i64) -> Result<Option<Kept>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/dead-letter/find.sql"))
+        .bind(id)
+        .fetch_optional(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("dead-letter/find", error))
+}
+
+/// The offsets of the first records that wait behind a dead letter.
+pub async fn parked_offsets(database: &Database, id: i64, rows: u32) -> Result<Vec<i64>, DatabaseError> {
+    sqlx::query_scalar(include_str!("../queries/parked/offsets.sql"))
+        .bind(id)
+        .bind(i64::from(rows))
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("parked/offsets", error))
+}
+
+/// Leaves the wish; gives the ids of those dead letters that are there.
+pub async fn request(database: &Database, ids: &[i64], action: Action) -> Result<Vec<i64>, DatabaseError> {
+    sqlx::query_scalar(include_str!("../queries/dead-letter/request.sql"))
+        .bind(ids)
+        .bind(match action {
+            Action::Redrive => "redrive",
+            Action::Discard => "discard",
+        })
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("dead-letter/request", error))
+}
+
+/// Those of these dead letters about which something is still asked, and why it failed if it did. Of the others the
+/// wish is fulfilled: they are gone.
+pub async fn requested(database: &Database, ids: &[i64]) -> Result<Vec<(i64, Option<String>)>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/dead-letter/requested.sql"))
+        .bind(ids)
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("dead-letter/requested", error))
+}
+
+/// The first of these records that a projection holds back.
+pub async fn held(database: &Database, projection: &str, positions: &Positions) -> Result<Option<Held>, DatabaseError> {
+    let positions: Vec<Position> = positions.iter().collect();
+    sqlx::query_as(include_str!("../queries/parked/holds.sql"))
+        .bind(projection)
+        .bind(positions.iter().map(|position| position.topic.as_str()).collect::<Vec<_>>())
+        .bind(positions.iter().map(|position| position.partition).collect::<Vec<_>>())
+        .bind(positions.iter().map(|position| position.offset).collect::<Vec<_>>())
+        .fetch_optional(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("parked/holds", error))
+}

@@ -1,0 +1,145 @@
+//! From rows to the records they came from, and from a record to the rows it made.
+//!
+//! A row names the record that made it ([`Source`]). The other way round the fold itself is asked: what
+//! [`Projection::apply`] makes of the record alone are the rows, and the read model looks up what became of them
+//! ([`ReadModel::rows_of`]). So what a record means is said in one place.
+//!
+//! Not told here: whether the projection has come that far, and whether it put the record aside. Whoever asks looks at
+//! its position and at its dead letters first.
+
+use crate::{Database, DatabaseError, versions::ReadModel};
+use foldstream_events::{Flow, Topic};
+use foldstream_fold::{Projection, Step};
+use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key};
+use std::{error::Error, future::Future, pin::Pin};
+
+/// Where the record lies that a row came from; the topic is the one the row's table is folded from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Source {
+    #[sqlx(rename = "source_partition")]
+    pub partition: i32,
+    #[sqlx(rename = "source_offset")]
+    pub offset: i64,
+}
+
+/// A row with the record it came from.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Sourced<T> {
+    #[sqlx(flatten)]
+    pub row: T,
+    #[sqlx(flatten)]
+    pub source: Source,
+}
+
+/// A row that a record made or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowOf {
+    pub table: &'static str,
+    pub key: String,
+    pub fate: Fate,
+}
+
+/// What became of a row since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is as this record made it; of a sum: the record is counted in it.
+    Current,
+    /// Another record counts in its place.
+    Superseded {
+        by: Source,
+    },
+    Erased,
+    /// The record made no row; why.
+    Unused {
+        reason: &'static str,
+    },
+}
+
+/// What a projection makes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    Rows(Vec<RowOf>),
+    /// It means nothing to this projection.
+    Nothing,
+    /// It cannot be used; why.
+    Unusable {
+        reason: String,
+    },
+    /// The read model does not tell which rows are whose.
+    Untold,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProvenanceError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the schema of the record cannot be asked for")]
+    Registry { source: RegistryError },
+}
+
+/// A projection that can be asked what it makes of a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Provenance {
+    pub flow: Flow,
+    made: for<'a> fn(&'a Database, &'a Registry, &'a FetchedRecord) -> Making<'a>,
+}
+
+type Making<'a> = Pin<Box<dyn Future<Output = Result<Made, ProvenanceError>> + Send + 'a>>;
+
+impl Provenance {
+    #[must_use]
+    pub const fn of<P>() -> Self
+    where
+        P: Projection,
+        P::Changes: ReadModel,
+    {
+        Self { flow: P::FLOW, made: |database, registry, record| Box::pin(made_by::<P>(database, registry, record)) }
+    }
+
+    /// What it makes of this record, and what became of that in these tables.
+    pub async fn made(
+        &self,
+        database: &Database,
+        registry: &Registry,
+        record: &FetchedRecord,
+    ) -> Result<Made, ProvenanceError> {
+        (self.made)(database, registry, record).await
+    }
+}
+
+async fn made_by<P>(database: &Database, registry: &Registry, record: &FetchedRecord) -> Result<Made, ProvenanceError>
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    let Some(topic) = Topic::named(&record.topic) else { return Ok(Made::Nothing) };
+    let key = match decode_key(record.key.as_deref()) {
+        Ok(key) => key.to_owned(),
+        Err(error) => return Ok(Made::Unusable { reason: error.to_string() }),
+    };
+    let event = match record.event::<P::Event>(registry).await {
+        Ok(event) => Some(event),
+        Err(RecordError::NoValue) => None,
+        Err(RecordError::Schema(source)) if source.is_retriable() => return Err(ProvenanceError::Registry { source }),
+        Err(error) => return Ok(Made::Unusable { reason: cause_of(&error) }),
+    };
+    let recorded = Recorded {
+        topic: topic.name,
+        partition: record.partition,
+        offset: record.offset,
+        appended_at_ms: record.timestamp_ms,
+        key,
+        event,
+    };
+    let mut changes = P::Changes::default();
+    match P::apply(&mut changes, &recorded) {
+        Step::Applied => Ok(changes.rows_of(database).await?.map_or(Made::Untold, Made::Rows)),
+        Step::Skip => Ok(Made::Nothing),
+        Step::DeadLetter(reason) | Step::Halt(reason) => Ok(Made::Unusable { reason }),
+    }
+}
+
+/// What a dead letter would say of it.
+fn cause_of(error: &RecordError) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}

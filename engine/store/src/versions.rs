@@ -1,0 +1,166 @@
+//! Versions of a projection: tables rebuilt beside the live ones, compared, and swapped under readers.
+//!
+//! # How it works
+//!
+//! A version is a row (projection, version, schema) and a schema with the projection's tables, its positions and its dead
+//! letters. Version 1 lives in `public`. The same code folds every version: its statements name no schema, the
+//! connections of a version see its schema first (`search_path`), and behind it `public` with PostGIS and the functions.
+//!
+//! - **Folding** (`folding.rs`): a service runs one loop for each version, with a consumer group of its own. Positions
+//!   lie in the version's schema, next to its rows, so each has the fence of [`foldstream_fold`] for itself:
+//!   what is exactly once for one version is so for all, and none waits for another.
+//! - **Rebuilding** (`rebuilding.rs`): a new version is loaded from offset 0 by the command, in the state `loading`, in
+//!   which no service touches it. It stops exactly where the live version stands in one snapshot, is compared with it,
+//!   and handed over (`folding`). Killed at any moment it goes on: positions move in the transactions of the rows.
+//! - **Verifying**: the same into a schema that nobody else knows and that is dropped afterwards.
+//! - **Swapping** (`swapping.rs`): one row names the version readers are shown.
+//!
+//! # Why a rebuild equals the live tables
+//!
+//! Rows are a function of the records before the positions: a row is fed by one partition in the order of its offsets,
+//! or by integer merges that commute, and the fold is pure. So at equal positions rows are equal, whatever the batches
+//! were, unless code or a hand changed them: that is what the comparison finds. It reads the live rows and positions in
+//! one repeatable-read transaction, which stays open until the other side stands at the same positions; until then
+//! vacuum keeps what that snapshot sees. Two things may differ without a fault: a dead letter that was settled by hand,
+//! and a topic that was compacted behind the live positions while those lag.
+//!
+//! # Rejected
+//!
+//! - *A column `version` in every table*: each statement, index and constraint would carry it, and dropping one is a
+//!   delete of millions of rows under readers.
+//! - *Renaming schemas or tables at the swap*: DDL takes the exclusive lock, so it queues behind the slowest reader and
+//!   every other reader behind it; and statements prepared before keep the old tables.
+//! - *Views that are replaced*: the same lock, for as long as a transaction that replaces all of them.
+//! - *One loop that writes all versions in one transaction*: the slowest would slow all, and poison in one stop all.
+//! - *The service itself loads a new version*: the load would share memory, connections and restarts with live folding.
+//! - *Logical replication of the old tables*: copies what a wrong fold wrote; the point is to fold again.
+
+mod comparing;
+mod folding;
+mod rebuilding;
+mod swapping;
+
+pub use comparing::{Difference, TableComparison};
+pub use folding::fold_versions;
+pub use rebuilding::{Progress, Rebuilt, VersionError, rebuild, verify};
+pub use swapping::{activate, discard};
+
+use crate::{
+    Database, DatabaseError, RowOf, Write,
+    database::{PUBLIC, Purpose},
+};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::future::Future;
+
+/// Changes that know in which tables they end up.
+pub trait ReadModel: Write {
+    /// Every table of the read model.
+    const TABLES: &'static [Table];
+
+    /// The names of its tables.
+    fn table_names() -> Vec<&'static str> {
+        Self::TABLES.iter().map(|table| table.name).collect()
+    }
+
+    /// Which rows these changes, of one record, are, and what became of them since; none where it is not told. Rows are
+    /// found by an index, never by the place of their record.
+    fn rows_of(&self, _database: &Database) -> impl Future<Output = Result<Option<Vec<RowOf>>, DatabaseError>> + Send {
+        async { Ok(None) }
+    }
+}
+
+/// A table of a read model.
+#[derive(Debug)]
+pub struct Table {
+    pub name: &'static str,
+    /// The statement that gives every row as key and hash, in the order of both.
+    pub rows: &'static str,
+    /// Whether rows are only added, so that a load may make its indexes at the end.
+    pub only_appended: bool,
+}
+
+/// A version of a projection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct Version {
+    pub projection: String,
+    pub version: i32,
+    pub schema_name: String,
+    pub state: String,
+    /// Whether readers are shown it.
+    pub is_active: bool,
+}
+
+/// Where a version stands in a partition; no partition where it has folded nothing yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct VersionPosition {
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    pub version: Version,
+    pub topic: Option<String>,
+    pub partition: Option<i32>,
+    pub next_offset: Option<i64>,
+    /// When the newest record folded so far was appended to the log.
+    pub appended_at: Option<DateTime<Utc>>,
+}
+
+pub(crate) const LOADING: &str = "loading";
+pub(crate) const FOLDING: &str = "folding";
+
+impl Version {
+    /// The database as this version's statements see it.
+    pub(crate) fn database(&self, database: &Database, purpose: Purpose) -> Database {
+        database.within(std::slice::from_ref(&self.schema_name), purpose)
+    }
+}
+
+/// Where every version of every projection stands.
+pub async fn version_positions(database: &Database) -> Result<Vec<VersionPosition>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/version/positions.sql"))
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("version/positions", error))
+}
+
+/// The versions of a projection.
+pub(crate) async fn versions_of(database: &Database, projection: &str) -> Result<Vec<Version>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/version/list.sql"))
+        .bind(projection)
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("version/list", error))
+}
+
+pub(crate) async fn set_state(
+    database: &Database,
+    projection: &str,
+    version: i32,
+    state: &str,
+) -> Result<(), DatabaseError> {
+    sqlx::query(include_str!("../queries/version/set_state.sql"))
+        .bind(projection)
+        .bind(version)
+        .bind(state)
+        .execute(database.pool())
+        .await
+        .map(drop)
+        .map_err(|error| DatabaseError::query("version/set_state", error))
+}
+
+/// The schema of a version that is made anew: `locations_v2` for the second of `locations-projection`.
+pub(crate) fn schema_of(projection: &str, suffix: &str) -> String {
+    let name = projection.strip_suffix("-projection").unwrap_or(projection).replace('-', "_");
+    debug_assert_ne!(name, PUBLIC);
+    format!("{name}_{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_are_named_for_their_projection() {
+        assert_eq!(schema_of("locations-projection", "v2"), "locations_v2");
+        assert_eq!(schema_of("email-claims", "scratch"), "email_claims_scratch");
+    }
+}

@@ -1,0 +1,101 @@
+//! Folds every version of a projection side by side: one loop each, begun and ended as versions come and go.
+//!
+//! Which there are is looked up every second; a look that fails leaves everything as it is.
+
+use super::{FOLDING, ReadModel, Version, versions_of};
+use crate::{Database, DatabaseError, Fenced, database::Purpose};
+use foldstream_fold::{Projection, Service, run_projection};
+use foldstream_telemetry::health::{Component, Status};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How soon a service notices that there is another version, or one less.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The loop of a version.
+struct Loop {
+    stop: CancellationToken,
+    component: Component,
+    running: JoinHandle<()>,
+}
+
+/// Folds every version until shutdown.
+pub async fn fold_versions<P>(service: Service, database: &Database)
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    let mut loops: BTreeMap<i32, Loop> = BTreeMap::new();
+    loop {
+        match known(database, P::FLOW.service).await {
+            Ok(versions) => {
+                end_others(&mut loops, &versions).await;
+                for version in versions.iter().filter(|version| version.state == FOLDING) {
+                    loops.entry(version.version).or_insert_with(|| begin::<P>(&service, database, version));
+                }
+                service.component.set(Status::Ready);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    projection = P::FLOW.service,
+                    error = &error as &dyn std::error::Error,
+                    "which versions there are cannot be read"
+                );
+                if loops.is_empty() {
+                    service.component.set(Status::Degraded { reason: error.to_string() });
+                }
+            }
+        }
+        if service.shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+            break;
+        }
+    }
+    for (_, each) in loops {
+        // It was told by the same shutdown; a panic was logged where it happened.
+        let _ = each.running.await;
+    }
+}
+
+async fn known(database: &Database, projection: &str) -> Result<Vec<Version>, DatabaseError> {
+    sqlx::query(include_str!("../../queries/version/ensure.sql"))
+        .bind(projection)
+        .execute(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("version/ensure", error))?;
+    versions_of(database, projection).await
+}
+
+fn begin<P>(service: &Service, database: &Database, version: &Version) -> Loop
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    let component = service.component.sibling(&format!("{} v{}", P::FLOW.service, version.version));
+    let stop = service.shutdown.child_token();
+    let service = Service { component: component.clone(), shutdown: stop.clone(), ..service.clone() };
+    let store = Fenced::new(&version.database(database, Purpose::Folding), version.version);
+    tracing::info!(projection = P::FLOW.service, version = version.version, "a version is folded");
+    Loop { stop, component, running: tokio::spawn(run_projection::<P, _>(service, store)) }
+}
+
+/// Ends the loops of versions that are dropped, and forgets those that ended by themselves so that they begin again.
+async fn end_others(loops: &mut BTreeMap<i32, Loop>, versions: &[Version]) {
+    let is_folded = |number: i32| versions.iter().any(|version| version.version == number && version.state == FOLDING);
+    let over: Vec<i32> = loops
+        .iter()
+        .filter(|(number, each)| !is_folded(**number) || each.running.is_finished())
+        .map(|(number, _)| *number)
+        .collect();
+    for number in over {
+        let Some(each) = loops.remove(&number) else { continue };
+        each.stop.cancel();
+        if let Err(panic) = each.running.await {
+            tracing::error!(version = number, error.message = %panic, "the loop of a version panicked; it begins again");
+        }
+        if !is_folded(number) {
+            each.component.retire();
+            tracing::info!(version = number, "a version is folded no longer");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Folds a projection anew: into a version that readers may be shown, or into a scratch schema to verify the live one.
+//!
+//! The load goes from 0 to where the live version stands, again and again until little is left, then exactly to its
+//! positions in one snapshot, and there both are compared. Topics are loaded one after the other, the smallest first,
+//! because what erases is small: as long as the history is empty there is nothing to look for in a table without indexes.
+//! Partitions of a topic are loaded side by side, which is safe for the reason it is safe in the service.
+
+use super::{
+    FOLDING, LOADING, ReadModel, TableComparison, Version,
+    comparing::{Snapshot, compare, positions},
+    schema_of, set_state, versions_of,
+};
+use crate::{Database, DatabaseError, Fenced, database::Purpose};
+use foldstream_fold::{Projection, ReplayError, Service, Store, StoreError, replay};
+use foldstream_log::{PartitionEnd, TopicPartition};
+use serde::Serialize;
+use sqlx::PgExecutor;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+/// When so little is left, the snapshot is taken: it stays open until that is loaded.
+const LITTLE: u64 = 20_000;
+/// More loads side by side than this wait for the database rather than for each other.
+const MOST_LANES: usize = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("the positions of the new version cannot be read")]
+    Positions(#[from] StoreError),
+    #[error("a part of the load was stopped")]
+    Lane(#[from] tokio::task::JoinError),
+    #[error("{projection} has no active version: has its service ever run?")]
+    NoneActive { projection: &'static str },
+    #[error("{projection} has no version {version}; there are {known}")]
+    Unknown { projection: &'static str, version: i32, known: String },
+    #[error("version {version} of {projection} is what readers are shown: activate another one first")]
+    Active { projection: &'static str, version: i32 },
+    #[error("version {version} of {projection} is not loaded yet: run the rebuild to its end first")]
+    Loading { projection: &'static str, version: i32 },
+    #[error("version {version} is behind the active one at {partition} ({stands} of {active}): does the service run?")]
+    Behind { version: i32, partition: TopicPartition, stands: i64, active: i64 },
+}
+
+/// What folding anew came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rebuilt {
+    pub projection: &'static str,
+    /// The version it made; none for a verification.
+    pub version: Option<i32>,
+    pub schema_name: String,
+    /// What this run loaded; less than all where an earlier one was resumed.
+    pub records: u64,
+    pub load_seconds: f64,
+    pub records_per_second: f64,
+    /// Whether every table was equal to the live one at the same positions.
+    pub equal: bool,
+    pub tables: Vec<TableComparison>,
+}
+
+/// How far it is, for whoever shows it; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    pub passed: Arc<AtomicU64>,
+    pub total: Arc<AtomicU64>,
+    pub stage: watch::Sender<String>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { passed: Arc::default(), total: Arc::default(), stage: watch::Sender::new("starting".to_owned()) }
+    }
+}
+
+/// The fold of one schema anew.
+struct Replaying<'a> {
+    service: &'a Service,
+    live: Database,
+    /// As the new tables' statements see it.
+    database: Database,
+    schema_name: String,
+    store: Fenced,
+    progress: &'a Progress,
+}
+
+/// Makes a version, or goes on with one whose rebuild was cut short, and hands it over to the service. Where it is not
+/// equal to the live one and no change is expected it stays as it is, and nobody is shown it.
+pub async fn rebuild<P>(
+    service: &Service,
+    database: &Database,
+    expect_changes: bool,
+    progress: &Progress,
+) -> Result<Rebuilt, VersionError>
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    let projection = P::FLOW.service;
+    let versions = versions_of(database, projection).await?;
+    let live = active(&versions, projection)?;
+    let version = match versions.iter().find(|version| version.state == LOADING) {
+        Some(begun) => begun.clone(),
+        None => create::<P>(database, &versions).await?,
+    };
+    let replaying = Replaying::new(service, database, live, &version, progress);
+    let mut rebuilt = replaying.run::<P>().await?;
+    rebuilt.version = Some(version.version);
+    if rebuilt.equal || expect_changes {
+        set_state(database, projection, version.version, FOLDING).await?;
+    }
+    Ok(rebuilt)
+}
+
+/// Compares the live version with a replay that is dropped afterwards.
+pub async fn verify<P>(service: &Service, database: &Database, progress: &Progress) -> Result<Rebuilt, VersionError>
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    let projection = P::FLOW.service;
+    let versions = versions_of(database, projection).await?;
+    let live = active(&versions, projection)?;
+    let scratch = Version { schema_name: schema_of(projection, "scratch"), ..live.clone() };
+    // One that was killed may have left it behind.
+    drop_tables::<P::Changes>(database, &scratch).await?;
+    create_tables::<P::Changes>(database.pool(), &scratch.schema_name).await?;
+    let verified = Replaying::new(service, database, live, &scratch, progress).run::<P>().await;
+    drop_tables::<P::Changes>(database, &scratch).await?;
+    verified
+}
+
+pub(super) fn active<'a>(versions: &'a [Version], projection: &'static str) -> Result<&'a Version, VersionError> {
+    versions.iter().find(|version| version.is_active).ok_or(VersionError::NoneActive { projection })
+}
+
+async fn create<P>(database: &Database, versions: &[Version]) -> Result<Version, VersionError>
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    let projection = P::FLOW.service;
+    let number = versions.iter().map(|version| version.version).max().unwrap_or(0) + 1;
+    let version = Version {
+        projection: projection.to_owned(),
+        version: number,
+        schema_name: schema_of(projection, &format!("v{number}")),
+        state: LOADING.to_owned(),
+        is_active: false,
+    };
+    // Together, so that whoever finds the row finds the tables; of two that begin at once, one is refused.
+    let failed = |error| DatabaseError::query("version/insert", error);
+    let mut transaction = database.pool().begin().await.map_err(failed)?;
+    sqlx::query(include_str!("../../queries/version/insert.sql"))
+        .bind(projection)
+        .bind(number)
+        .bind(&version.schema_name)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    create_tables::<P::Changes>(&mut *transaction, &version.schema_name).await?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(version)
+}
+
+async fn create_tables<M: ReadModel>(database: impl PgExecutor<'_>, schema_name: &str) -> Result<(), DatabaseError> {
+    let appended: Vec<&str> = M::TABLES.iter().filter(|table| table.only_appended).map(|table| table.name).collect();
+    sqlx::query(include_str!("../../queries/version/create_tables.sql"))
+        .bind(schema_name)
+        .bind(M::table_names())
+        .bind(appended)
+        .execute(database)
+        .await
+        .map(drop)
+        .map_err(|error| DatabaseError::query("version/create_tables", error))
+}
+
+/// Removes what a version holds.
+pub(super) async fn drop_tables<M: ReadModel>(database: &Database, version: &Version) -> Result<(), DatabaseError> {
+    sqlx::query(include_str!("../../queries/version/drop_tables.sql"))
+        .bind(&version.projection)
+        .bind(&version.schema_name)
+        .bind(M::table_names())
+        .execute(database.pool())
+        .await
+        .map(drop)
+        .map_err(|error| DatabaseError::query("version/drop_tables", error))
+}
+
+impl<'a> Replaying<'a> {
+    fn new(
+        service: &'a Service,
+        database: &Database,
+        live: &Version,
+        version: &Version,
+        progress: &'a Progress,
+    ) -> Self {
+        let live = live.database(database, Purpose::Loading);
+        let database = version.database(database, Purpose::Loading);
+        let store = Fenced::new(&database, version.version).counted_by(&progress.passed);
+        Self { service, live, database, schema_name: version.schema_name.clone(), store, progress }
+    }
+
+    async fn run<P>(&self) -> Result<Rebuilt, VersionError>
+    where
+        P: Projection,
+        P::Changes: ReadModel,
+    {
+        let projection = P::FLOW.service;
+        let mut loading = Duration::ZERO;
+        loop {
+            let started = Instant::now();
+            let ends = positions(self.live.pool(), projection).await?;
+            let loaded = self.load::<P>(ends).await?;
+            self.create_indexes::<P::Changes>().await?;
+            loading += started.elapsed();
+            if loaded <= LITTLE {
+                break;
+            }
+        }
+        let mut snapshot = Snapshot::take(&self.live, projection).await?;
+        self.load::<P>(snapshot.positions.clone()).await?;
+        let mut tables = Vec::new();
+        let failed = |error| DatabaseError::query("version/acquire", error);
+        let mut replayed = self.database.pool().acquire().await.map_err(failed)?;
+        for table in P::Changes::TABLES {
+            self.progress.stage.send_replace(format!("comparing {}", table.name));
+            tables.push(compare(table, &mut snapshot.transaction, &mut replayed).await?);
+        }
+        let records = self.progress.passed.load(Ordering::Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "a rate is shown to people")]
+        let records_per_second = records as f64 / loading.as_secs_f64().max(0.001);
+        Ok(Rebuilt {
+            projection,
+            version: None,
+            schema_name: self.schema_name.clone(),
+            records,
+            load_seconds: loading.as_secs_f64(),
+            records_per_second,
+            equal: tables.iter().all(|table| table.differing_rows == 0),
+            tables,
+        })
+    }
+
+    /// Folds up to these ends; gives how many offsets that were.
+    async fn load<P>(&self, ends: Vec<PartitionEnd>) -> Result<u64, VersionError>
+    where
+        P: Projection,
+        P::Changes: ReadModel,
+    {
+        let topics = self.left::<P>(ends).await?;
+        let left: u64 = topics.iter().map(|(left, _)| left).sum();
+        self.progress.total.store(self.progress.passed.load(Ordering::Relaxed) + left, Ordering::Relaxed);
+        for (_, ends) in topics {
+            if let Some(end) = ends.first() {
+                self.progress.stage.send_replace(format!("loading {}", end.partition.topic));
+            }
+            let mut lanes = JoinSet::new();
+            for ends in in_lanes(ends) {
+                let (service, store) = (self.service.clone(), self.store.clone());
+                lanes.spawn(async move { replay::<P, _>(&service, store, ends).await });
+            }
+            while let Some(lane) = lanes.join_next().await {
+                lane??;
+            }
+        }
+        Ok(left)
+    }
+
+    /// What is left of each topic, the smallest first.
+    async fn left<P>(&self, ends: Vec<PartitionEnd>) -> Result<Vec<(u64, Vec<PartitionEnd>)>, VersionError>
+    where
+        P: Projection,
+        P::Changes: ReadModel,
+    {
+        let partitions: Vec<TopicPartition> = ends.iter().map(|end| end.partition).collect();
+        let stands = Store::<P::Changes>::positions(&self.store, P::FLOW.service, &partitions).await?;
+        let mut topics: BTreeMap<&str, (u64, Vec<PartitionEnd>)> = BTreeMap::new();
+        for end in ends {
+            let stands = stands.iter().find(|(found, _)| *found == end.partition).map_or(0, |(_, stands)| *stands);
+            let left = u64::try_from(end.next_offset - stands).unwrap_or(0);
+            if left > 0 {
+                let topic = topics.entry(end.partition.topic).or_default();
+                topic.0 += left;
+                topic.1.push(end);
+            }
+        }
+        let mut topics: Vec<_> = topics.into_values().collect();
+        topics.sort_unstable_by_key(|(left, _)| *left);
+        Ok(topics)
+    }
+
+    /// Makes the indexes that were left out of the load. Those that are there are left alone.
+    async fn create_indexes<M: ReadModel>(&self) -> Result<(), DatabaseError> {
+        for table in M::TABLES.iter().filter(|table| table.only_appended) {
+            loop {
+                self.progress.stage.send_replace(format!("indexing {}", table.name));
+                let made: Option<String> = sqlx::query_scalar(include_str!("../../queries/version/create_index.sql"))
+                    .bind(&self.schema_name)
+                    .bind(table.name)
+                    .fetch_one(self.database.pool())
+                    .await
+                    .map_err(|error| DatabaseError::query("version/create_index", error))?;
+                match made {
+                    Some(index) => tracing::debug!(table = table.name, index, "an index was made"),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shares partitions out among loads that run side by side.
+fn in_lanes(ends: Vec<PartitionEnd>) -> Vec<Vec<PartitionEnd>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let lanes = cores.clamp(1, MOST_LANES).min(ends.len());
+    let mut shared = vec![Vec::new(); lanes];
+    for (index, end) in ends.into_iter().enumerate() {
+        shared[index % lanes].push(end);
+    }
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_is_in_one_lane() {
+        for count in [0, 1, 3, 6] {
+            let end = |partition| PartitionEnd {
+                partition: TopicPartition { topic: "locations", partition },
+                next_offset: 1,
+            };
+            let lanes = in_lanes((0..count).map(end).collect());
+            let mut all: Vec<i32> = lanes.iter().flatten().map(|end| end.partition.partition).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+            assert!(lanes.iter().all(|lane| !lane.is_empty()));
+        }
+    }
+}
