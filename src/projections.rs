@@ -5,14 +5,14 @@
 use clap::builder::PossibleValuesParser;
 use foldstream_activity_projection::Activity;
 use foldstream_events::Flow;
-use foldstream_fold::{Projection, Service};
+use foldstream_fold::Service;
 use foldstream_locations_projection::Locations;
 use foldstream_people_projection::People;
 use foldstream_store::{
-    Database, Provenance,
-    versions::{self, Progress, ReadModel, Rebuilt, Version, VersionError},
+    Database, Provenance, ReadModel,
+    versions::{self, Progress, Rebuilt, Version, VersionError},
 };
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 pub(crate) const PROJECTIONS: &[Known] = &[known::<People>(), known::<Locations>(), known::<Activity>()];
 
@@ -22,6 +22,7 @@ pub(crate) struct Known {
     pub(crate) provenance: Provenance,
     pub(crate) rebuild: for<'a> fn(Tools<'a>, bool) -> Doing<'a, Rebuilt>,
     pub(crate) verify: for<'a> fn(Tools<'a>) -> Doing<'a, Rebuilt>,
+    pub(crate) activate: for<'a> fn(&'a Database, i32, Duration) -> Doing<'a, Version>,
     pub(crate) discard: for<'a> fn(&'a Database, i32) -> Doing<'a, Version>,
 }
 
@@ -37,8 +38,7 @@ pub(crate) struct Tools<'a> {
 
 const fn known<P>() -> Known
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     Known {
         flow: P::FLOW,
@@ -47,7 +47,8 @@ where
             Box::pin(versions::rebuild::<P>(tools.service, tools.database, expect_changes, tools.progress))
         },
         verify: |tools| Box::pin(versions::verify::<P>(tools.service, tools.database, tools.progress)),
-        discard: |database, version| Box::pin(versions::discard::<P::Changes>(database, P::FLOW.service, version)),
+        activate: |database, version, patience| Box::pin(versions::activate::<P>(database, version, patience)),
+        discard: |database, version| Box::pin(versions::discard::<P>(database, version)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_store::locations::{Paging, Proximity, connection};
+use foldstream_locations_projection::read::{Paging, Proximity, connection};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{collections::HashMap, time::Instant};
 

@@ -3,7 +3,7 @@
 use super::Numbered;
 use crate::Arguments;
 use anyhow::Result;
-use foldstream_store::{Database, versions};
+use foldstream_store::Database;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -20,9 +20,10 @@ struct Done {
 }
 
 pub(super) async fn activate(numbered: &Numbered, arguments: &Arguments) -> Result<()> {
-    let projection = numbered.named.known()?.flow.service;
+    let known = numbered.named.known()?;
+    let projection = known.flow.service;
     let database = Database::connect(&arguments.database)?;
-    let before = versions::activate(&database, projection, numbered.number, PATIENCE).await?;
+    let before = (known.activate)(&database, numbered.number, PATIENCE).await?;
     print(numbered, Done { projection, version: numbered.number, done: "active", before: Some(before.version) })
 }
 
