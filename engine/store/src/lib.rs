@@ -30,4 +30,4 @@ pub use config::Config;
 pub use copy::CopyRows;
 pub use database::{Database, DatabaseError};
 pub use provenance::{Fate, Made, Provenance, ProvenanceError, RowOf, Source, Sourced};
-pub use read_model::{ReadModel, Table};
+pub use read_model::{ReadModel, Table, projection_flow};

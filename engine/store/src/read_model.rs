@@ -5,23 +5,23 @@
 //! versions and their comparison follow from it.
 
 use crate::{Database, DatabaseError, RowOf};
+use foldstream_events::{Flow, ServiceKind};
 use foldstream_fold::Projection;
 use sqlx::PgConnection;
-use std::{future::Future, marker::PhantomData};
-
-/// More tables than this are not one read model.
-const MOST_TABLES: usize = 16;
 
 /// A projection whose changes are kept in tables.
 pub trait ReadModel: Projection {
     /// In one word, for the schemas of its versions: `locations_v2` is the second of `locations`.
-    const NAME: &'static str;
+    const MODEL: &'static str;
 
     /// Every table of the read model.
     const TABLES: &'static [Table];
 
     /// The names of its tables.
-    const TABLE_NAMES: &'static [&'static str] = Names::<Self>::PADDED.split_at(Self::TABLES.len()).0;
+    #[must_use]
+    fn table_names() -> Vec<&'static str> {
+        Self::TABLES.iter().map(|table| table.name).collect()
+    }
 
     /// Writes what a batch changed: a set-based statement a table.
     fn write(
@@ -54,17 +54,8 @@ pub struct Table {
     pub only_appended: bool,
 }
 
-/// The names of a model's tables, with room for more: the length of an array cannot depend on the model.
-struct Names<M: ?Sized>(PhantomData<M>);
-
-impl<M: ReadModel + ?Sized> Names<M> {
-    const PADDED: &'static [&'static str; MOST_TABLES] = &{
-        let mut names = [""; MOST_TABLES];
-        let mut index = 0;
-        while index < M::TABLES.len() {
-            names[index] = M::TABLES[index].name;
-            index += 1;
-        }
-        names
-    };
+/// What a projection reads and writes, as its types say.
+#[must_use]
+pub fn projection_flow<M: ReadModel>() -> Flow {
+    Flow::of(M::NAME, ServiceKind::Projection).reading::<M::Event>().writing_tables(M::table_names())
 }

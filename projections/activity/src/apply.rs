@@ -1,8 +1,8 @@
 //! The fold of a reported location: one more for its hour, by the time of the report and not by its arrival.
 
-use crate::{Activity, FLOW};
+use crate::Activity;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use foldstream_events::{Flow, LocationsEvent};
+use foldstream_events::LocationsEvent;
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub struct ActivityChanges {
 impl Projection for Activity {
     type Event = LocationsEvent;
     type Changes = ActivityChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "activity-projection";
 
     fn apply(changes: &mut ActivityChanges, record: &Recorded<LocationsEvent>) -> Step {
         let Some(LocationsEvent::LocationReported(report)) = &record.event else {

@@ -9,19 +9,8 @@ mod apply;
 pub mod read;
 mod write;
 
-use foldstream_events::Flow;
-use foldstream_fold::Service;
-use foldstream_store::{Database, ReadModel, versions::fold_versions};
-
 pub use apply::ActivityChanges;
 
 /// The projection, and its read model.
 #[derive(Debug)]
 pub struct Activity;
-
-pub const FLOW: Flow =
-    Flow { service: "activity-projection", reads: &["locations"], writes: Activity::TABLE_NAMES, keeps_keys: false };
-
-pub async fn run(service: Service, database: &Database) {
-    fold_versions::<Activity>(service, database).await;
-}

@@ -6,7 +6,7 @@ use foldstream_store::{Database, DatabaseError, Fate, ReadModel, RowOf, Table};
 use sqlx::PgConnection;
 
 impl ReadModel for Activity {
-    const NAME: &'static str = "activity";
+    const MODEL: &'static str = "activity";
     const TABLES: &'static [Table] = &[Table {
         name: "activity",
         rows: "select hour::text as key, hashtextextended(reports::text, 0) as hash from activity order by hour",

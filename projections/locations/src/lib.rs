@@ -9,23 +9,8 @@ pub mod read;
 mod rows;
 mod write;
 
-use foldstream_events::Flow;
-use foldstream_fold::Service;
-use foldstream_store::{Database, ReadModel, versions::fold_versions};
-
 pub use apply::{LocationChanges, LocationRow};
 
 /// The projection, and its read model.
 #[derive(Debug)]
 pub struct Locations;
-
-pub const FLOW: Flow = Flow {
-    service: "locations-projection",
-    reads: &["locations", "people"],
-    writes: Locations::TABLE_NAMES,
-    keeps_keys: true,
-};
-
-pub async fn run(service: Service, database: &Database) {
-    fold_versions::<Locations>(service, database).await;
-}

@@ -10,7 +10,8 @@
 //! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
 //! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
-use crate::{FLOW, LocationChanges, LocationRow, Locations, rows};
+use crate::{LocationChanges, LocationRow, Locations, rows};
+use foldstream_fold::Projection;
 use foldstream_store::{CopyRows, Database, DatabaseError, ReadModel, RowOf, Table};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use std::collections::{BTreeSet, HashSet};
@@ -19,7 +20,7 @@ use std::collections::{BTreeSet, HashSet};
 const COPY_FROM_ROWS: usize = 2_000;
 
 impl ReadModel for Locations {
-    const NAME: &'static str = "locations";
+    const MODEL: &'static str = "locations";
     const TABLES: &'static [Table] = &[
         Table { name: "location_history", rows: include_str!("../queries/rows_history.sql"), only_appended: true },
         Table { name: "current_location", rows: include_str!("../queries/rows_current.sql"), only_appended: false },
@@ -65,7 +66,7 @@ impl ReadModel for Locations {
 async fn erase(changes: &LocationChanges, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let partitions: BTreeSet<i32> = changes.erased.values().copied().collect();
     sqlx::query(include_str!("../queries/lock_partitions.sql"))
-        .bind(FLOW.service)
+        .bind(Locations::NAME)
         .bind(partitions.into_iter().collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;

@@ -1,8 +1,8 @@
 //! The fold of a profile: the newest one of a person is the row; a record without a value erases it.
 
-use crate::{FLOW, People};
+use crate::People;
 use chrono::{DateTime, Utc};
-use foldstream_events::{Flow, PersonProfilesEvent};
+use foldstream_events::PersonProfilesEvent;
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct PersonRow {
 impl Projection for People {
     type Event = PersonProfilesEvent;
     type Changes = PeopleChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "people-projection";
 
     fn apply(changes: &mut PeopleChanges, record: &Recorded<PersonProfilesEvent>) -> Step {
         let row = record.event.as_ref().map(|PersonProfilesEvent::PersonProfileRecorded(profile)| PersonRow {

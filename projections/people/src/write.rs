@@ -5,7 +5,7 @@ use foldstream_store::{Database, DatabaseError, ReadModel, RowOf, Table};
 use sqlx::PgConnection;
 
 impl ReadModel for People {
-    const NAME: &'static str = "people";
+    const MODEL: &'static str = "people";
     const TABLES: &'static [Table] =
         &[Table { name: "person", rows: include_str!("../queries/rows_person.sql"), only_appended: false }];
 

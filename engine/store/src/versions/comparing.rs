@@ -70,7 +70,7 @@ impl Snapshot {
 /// Where the version stands whose tables are seen there.
 pub(super) async fn positions<M: ReadModel>(tables: impl PgExecutor<'_>) -> Result<Vec<PartitionEnd>, DatabaseError> {
     let found: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/of_projection.sql"))
-        .bind(M::FLOW.service)
+        .bind(M::NAME)
         .fetch_all(tables)
         .await
         .map_err(|error| DatabaseError::query("checkpoint/of_projection", error))?;

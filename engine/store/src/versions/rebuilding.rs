@@ -104,7 +104,7 @@ pub async fn rebuild<P>(
 where
     P: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let versions = versions_of(database, projection).await?;
     let live = active(&versions, projection)?;
     let version = match versions.iter().find(|version| version.state == LOADING) {
@@ -125,10 +125,10 @@ pub async fn verify<P>(service: &Service, database: &Database, progress: &Progre
 where
     P: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let versions = versions_of(database, projection).await?;
     let live = active(&versions, projection)?;
-    let scratch = Version { schema_name: schema_of(P::NAME, "scratch"), ..live.clone() };
+    let scratch = Version { schema_name: schema_of(P::MODEL, "scratch"), ..live.clone() };
     // One that was killed may have left it behind.
     drop_tables::<P>(database, &scratch).await?;
     create_tables::<P>(database.pool(), &scratch.schema_name).await?;
@@ -145,12 +145,12 @@ async fn create<P>(database: &Database, versions: &[Version]) -> Result<Version,
 where
     P: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let number = versions.iter().map(|version| version.version).max().unwrap_or(0) + 1;
     let version = Version {
         projection: projection.to_owned(),
         version: number,
-        schema_name: schema_of(P::NAME, &format!("v{number}")),
+        schema_name: schema_of(P::MODEL, &format!("v{number}")),
         state: LOADING.to_owned(),
         is_active: false,
     };
@@ -173,7 +173,7 @@ async fn create_tables<M: ReadModel>(database: impl PgExecutor<'_>, schema_name:
     let appended: Vec<&str> = M::TABLES.iter().filter(|table| table.only_appended).map(|table| table.name).collect();
     sqlx::query(include_str!("../../queries/version/create_tables.sql"))
         .bind(schema_name)
-        .bind(M::TABLE_NAMES)
+        .bind(M::table_names())
         .bind(appended)
         .execute(database)
         .await
@@ -186,7 +186,7 @@ pub(super) async fn drop_tables<M: ReadModel>(database: &Database, version: &Ver
     sqlx::query(include_str!("../../queries/version/drop_tables.sql"))
         .bind(&version.projection)
         .bind(&version.schema_name)
-        .bind(M::TABLE_NAMES)
+        .bind(M::table_names())
         .execute(database.pool())
         .await
         .map(drop)
@@ -208,7 +208,7 @@ impl<'a, P: ReadModel> Replaying<'a, P> {
     }
 
     async fn run(&self) -> Result<Rebuilt, VersionError> {
-        let projection = P::FLOW.service;
+        let projection = P::NAME;
         let mut loading = Duration::ZERO;
         loop {
             let started = Instant::now();
@@ -268,7 +268,7 @@ impl<'a, P: ReadModel> Replaying<'a, P> {
     /// What is left of each topic, the smallest first.
     async fn left(&self, ends: Vec<PartitionEnd>) -> Result<Vec<(u64, Vec<PartitionEnd>)>, VersionError> {
         let partitions: Vec<TopicPartition> = ends.iter().map(|end| end.partition).collect();
-        let stands = Store::<P::Changes>::positions(&self.store, P::FLOW.service, &partitions).await?;
+        let stands = Store::<P::Changes>::positions(&self.store, P::NAME, &partitions).await?;
         let mut topics: BTreeMap<&str, (u64, Vec<PartitionEnd>)> = BTreeMap::new();
         for end in ends {
             let stands = stands.iter().find(|(found, _)| *found == end.partition).map_or(0, |(_, stands)| *stands);

@@ -37,7 +37,7 @@ pub async fn activate<M: ReadModel>(
     version: i32,
     patience: Duration,
 ) -> Result<Version, VersionError> {
-    let projection = M::FLOW.service;
+    let projection = M::NAME;
     let versions = versions_of(database, projection).await?;
     let old = active(&versions, projection)?;
     let new = find_version(&versions, projection, version)?;
@@ -82,7 +82,7 @@ pub async fn activate<M: ReadModel>(
 
 /// Removes a version that readers are not shown, with everything it holds.
 pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<Version, VersionError> {
-    let projection = M::FLOW.service;
+    let projection = M::NAME;
     let versions = versions_of(database, projection).await?;
     let found = find_version(&versions, projection, version)?;
     let changed = sqlx::query(include_str!("../../queries/version/give_up.sql"))
