@@ -26,6 +26,7 @@ const AGAIN: Duration = Duration::from_millis(5);
 /// Follows positions to read models; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
+    /// The edges of all that folds.
     pub(crate) flows: Arc<[Flow]>,
     pub(crate) lookups: Lookups,
     pub(crate) applied: Applied,
@@ -57,7 +58,7 @@ impl Arrival {
                     return true;
                 }
                 if seen.insert(flow.service) {
-                    next.extend(flow.writes);
+                    next.extend(&flow.writes);
                 }
             }
         }

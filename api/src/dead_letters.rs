@@ -99,7 +99,7 @@ fn filter(parameters: &mut Parameters, api: &Api) -> Filter {
     let given = |parameters: &Parameters, name| parameters.text(name).map(str::to_owned);
     let (projection, topic) = (given(parameters, PROJECTION), given(parameters, TOPIC));
     if let Some(name) = &projection
-        && !api.parts.flows.iter().any(|flow| flow.service == name)
+        && !api.parts.flows.iter().any(|flow| flow.kind.folds() && flow.service == name)
     {
         parameters.refuse(Violation::new(PROJECTION, name, "must be the name of a service that exists"));
     }

@@ -7,8 +7,8 @@ mod asking;
 mod letters;
 
 use crate::{
-    Arguments,
     output::{Format, Output, line},
+    settings::Settings,
 };
 use anyhow::{Context, Result};
 use chrono::Utc;
@@ -100,18 +100,18 @@ struct Sources {
     registry: Registry,
 }
 
-pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     let sources = Sources {
-        database: Database::connect(&arguments.database)?,
-        browser: Browser::new(&arguments.wire),
-        browse: Browse::new(Brokers::new(&arguments.wire.brokers)),
-        registry: Registry::new(&arguments.wire)?,
+        database: Database::connect(&settings.database)?,
+        browser: Browser::new(&settings.wire),
+        browse: Browse::new(Brokers::new(&settings.wire.brokers)),
+        registry: Registry::new(&settings.wire)?,
     };
     match action {
         Action::List(options) => list(options, &sources).await,
         Action::Show(options) => show(options, &sources).await,
-        Action::Redrive(options) => asking::run(options, Wish::Redrive, &sources, &arguments.wire).await,
-        Action::Discard(options) => asking::run(options, Wish::Discard, &sources, &arguments.wire).await,
+        Action::Redrive(options) => asking::run(options, Wish::Redrive, &sources, &settings.wire).await,
+        Action::Discard(options) => asking::run(options, Wish::Discard, &sources, &settings.wire).await,
     }
 }
 

@@ -6,11 +6,12 @@ mod status;
 mod swap;
 
 use crate::{
-    Arguments,
     output::Output,
-    projections::{self, Known, PROJECTIONS},
+    services::{Tables, projections},
+    settings::Settings,
 };
 use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
@@ -34,7 +35,7 @@ pub(crate) enum Action {
 #[derive(clap::Args, Debug)]
 pub(crate) struct Named {
     /// Which projection
-    #[arg(value_name = "NAME", value_parser = projections::names())]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(projections().map(|(name, _)| name)))]
     name: String,
     #[command(flatten)]
     output: Output,
@@ -59,18 +60,18 @@ pub(crate) struct Numbered {
 }
 
 impl Named {
-    fn known(&self) -> Result<&'static Known> {
-        let found = PROJECTIONS.iter().find(|known| known.flow.service == self.name);
+    fn projection(&self) -> Result<(&'static str, &'static Tables)> {
+        let found = projections().find(|(name, _)| *name == self.name);
         found.with_context(|| format!("{} is no projection", self.name))
     }
 }
 
-pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     match action {
-        Action::Status(output) => status::run(*output, arguments).await,
-        Action::Rebuild(options) => rebuild::rebuild(options, arguments).await,
-        Action::Verify(named) => rebuild::verify(named, arguments).await,
-        Action::Activate(numbered) => swap::activate(numbered, arguments).await,
-        Action::Drop(numbered) => swap::discard(numbered, arguments).await,
+        Action::Status(output) => status::run(*output, settings).await,
+        Action::Rebuild(options) => rebuild::rebuild(options, settings).await,
+        Action::Verify(named) => rebuild::verify(named, settings).await,
+        Action::Activate(numbered) => swap::activate(numbered, settings).await,
+        Action::Drop(numbered) => swap::discard(numbered, settings).await,
     }
 }

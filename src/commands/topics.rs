@@ -4,9 +4,9 @@
 mod show;
 
 use crate::{
-    Arguments,
     output::{Format, Output, line},
-    services::edges,
+    services::flows,
+    settings::Settings,
 };
 use anyhow::{Result, bail};
 use foldstream_api::TopicSources;
@@ -35,12 +35,12 @@ pub(crate) struct Named {
     output: Output,
 }
 
-pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     match action {
-        Action::Apply(output) => apply(*output, &arguments.wire).await,
-        Action::Check(output) => check(*output, &arguments.wire).await,
-        Action::List(output) => show::list(*output, &sources(arguments)?).await,
-        Action::Show(Named { name, output }) => show::show(name, *output, &sources(arguments)?).await,
+        Action::Apply(output) => apply(*output, &settings.wire).await,
+        Action::Check(output) => check(*output, &settings.wire).await,
+        Action::List(output) => show::list(*output, &sources(settings)?).await,
+        Action::Show(Named { name, output }) => show::show(name, *output, &sources(settings)?).await,
     }
 }
 
@@ -76,11 +76,11 @@ async fn check(output: Output, config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn sources(arguments: &Arguments) -> Result<TopicSources> {
+fn sources(settings: &Settings) -> Result<TopicSources> {
     Ok(TopicSources {
-        brokers: Brokers::new(&arguments.wire.brokers),
-        registry: Registry::new(&arguments.wire)?,
-        database: Database::connect(&arguments.database)?,
-        edges: edges().collect(),
+        brokers: Brokers::new(&settings.wire.brokers),
+        registry: Registry::new(&settings.wire)?,
+        database: Database::connect(&settings.database)?,
+        edges: flows(),
     })
 }

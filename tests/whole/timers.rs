@@ -6,7 +6,7 @@
 use crate::harness::{World, until};
 use chrono::{DateTime, TimeDelta, Utc};
 use foldstream_events::{
-    Fact, Flow, PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered,
+    Fact, PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered,
     PersonState, RegisterPerson, Topic, derived_event_id, events_of,
 };
 use foldstream_fold::{Decider, Decision, Service, TimerFired, run_decider};
@@ -35,12 +35,7 @@ impl Decider for Mortals {
     type State = PersonState;
     type Changelog = PeopleProcessorStateEvent;
 
-    const FLOW: Flow = Flow {
-        service: "mortals",
-        reads: &["person-commands"],
-        writes: &["people", "person-commands"],
-        keeps_keys: false,
-    };
+    const NAME: &'static str = "mortals";
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[&PEOPLE];
 

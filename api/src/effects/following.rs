@@ -6,7 +6,7 @@
 
 use super::{Effects, position_of, rows::rows_of};
 use crate::{problem::Problem, routes::Api};
-use foldstream_events::{Flow, Position, Topic};
+use foldstream_events::{Flow, Position, ServiceKind, Topic};
 use foldstream_log::{Caused, FetchedRecord, TopicPartition};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(super) fn effects_of<'a>(
         // Of a topic that is not declared nothing follows.
         let Some(topic) = Topic::named(&record.topic) else { return Ok(effects) };
         let reading = api.parts.flows.iter().filter(|flow| flow.reads.contains(&topic.name));
-        for flow in reading.filter(|flow| flow.writes.iter().any(|written| Topic::named(written).is_some())) {
+        for flow in reading.filter(|flow| flow.kind == ServiceKind::Processor) {
             let processor = standing(api, flow, topic, &record).await?;
             if processor.behind.is_none() {
                 let found = written_by(api, flow, &record, budget).await?;
@@ -151,6 +151,7 @@ async fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foldstream_events::{DeadLettersEvent, PeopleEvent, PersonCommandsEvent};
 
     fn command(partition: i32) -> FetchedRecord {
         FetchedRecord {
@@ -166,12 +167,11 @@ mod tests {
 
     #[test]
     fn what_is_keyed_alike_lies_in_the_partition_of_the_same_number() {
-        let flow = Flow {
-            service: "people-processor",
-            reads: &["person-commands"],
-            writes: &["people", "dead-letters", "person"],
-            keeps_keys: true,
-        };
+        let flow = Flow::of("people-processor", ServiceKind::Processor)
+            .reading::<PersonCommandsEvent>()
+            .writing::<PeopleEvent>()
+            .writing::<DeadLettersEvent>()
+            .keeping_keys(true);
         let (near, far) = places(&flow, &command(3));
         assert_eq!(near, [TopicPartition { topic: "people", partition: 3 }]);
         assert_eq!(far.len(), 6);

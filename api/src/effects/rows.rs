@@ -70,11 +70,11 @@ enum Waits {
 pub(super) async fn rows_of(api: &Api, record: &FetchedRecord) -> Result<Vec<RowResource>, Problem> {
     let position = position_of(record);
     let mut rows = Vec::new();
-    for projection in api.parts.provenances.iter().filter(|one| one.flow.reads.contains(&record.topic.as_str())) {
-        let view = api.parts.applied.now(projection.flow.service).await?;
+    for projection in api.parts.provenances.iter().filter(|one| one.reads(&record.topic)) {
+        let view = api.parts.applied.now(projection.projection).await?;
         let waits = waits(api, projection, &view, &position).await?;
         let made = projection.made(&view.database, &api.parts.registry, record).await.map_err(failed)?;
-        rows.extend(described(projection.flow.service, made, waits.as_ref(), &position));
+        rows.extend(described(projection.projection, made, waits.as_ref(), &position));
     }
     Ok(rows)
 }
@@ -92,7 +92,7 @@ async fn waits(api: &Api, projection: &Provenance, view: &View, position: &Posit
         return Ok(Some(Waits::NotYet { next_offset, lag_ms }));
     }
     let asked = Positions::from_iter([position.clone()]);
-    let held = held(&view.database, projection.flow.service, &asked).await?;
+    let held = held(&view.database, projection.projection, &asked).await?;
     Ok(held.map(|held| Waits::Held(Box::new(held))))
 }
 

@@ -113,7 +113,7 @@ impl TopicSources {
             brokers: parts.browse.brokers().clone(),
             registry: parts.registry.clone(),
             database: parts.database.clone(),
-            edges: parts.edges.clone(),
+            edges: parts.flows.clone(),
         }
     }
 

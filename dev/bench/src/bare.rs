@@ -106,10 +106,7 @@ impl Bare {
         let meter = Meter::start(&world.stack)?;
         for batch in &self.batches {
             let mut transaction = connection.begin().await?;
-            batch
-                .write(foldstream_locations_projection::FLOW.service, &mut transaction)
-                .await
-                .context("cannot write a batch")?;
+            batch.write(Locations::NAME, &mut transaction).await.context("cannot write a batch")?;
             transaction.commit().await?;
         }
         let spent = meter.stop()?;

@@ -19,7 +19,7 @@ mod projection;
 mod sessions;
 mod waiting;
 
-pub use decider::{Decider, Decision, TimerFired, run_decider};
+pub use decider::{Decider, Decision, TimerFired, decider_flow, run_decider};
 pub use effect::{Attempt, Delivery, Effect, Retry, run_effect};
 pub use projection::{
     Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, ReplayError, Settlement, Step, Store,

@@ -60,7 +60,7 @@ pub use replaying::{ReplayError, replay};
 pub use session::run_projection;
 
 use crate::DeadLetter;
-use foldstream_events::{Flow, TopicEvent};
+use foldstream_events::TopicEvent;
 use foldstream_log::{Recorded, TopicPartition};
 use std::{
     collections::BTreeMap,
@@ -74,8 +74,8 @@ pub trait Projection: Send + Sync + 'static {
     /// What the records of a batch change, folded before it is written: a row appears at most once.
     type Changes: Default + Send + Sync;
 
-    /// Its name and its edges. The name is the consumer group's and the position's; it never changes.
-    const FLOW: Flow;
+    /// Names the consumer group and the positions; it never changes.
+    const NAME: &'static str;
 
     /// Folds one record. Pure: no clock, no I/O, no randomness, no log.
     fn apply(changes: &mut Self::Changes, record: &Recorded<Self::Event>) -> Step;

@@ -8,7 +8,7 @@
 //! its position and at its dead letters first.
 
 use crate::{Database, DatabaseError, versions::ReadModel};
-use foldstream_events::{Flow, Topic};
+use foldstream_events::{Topic, TopicEvent};
 use foldstream_fold::{Projection, Step};
 use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key};
 use std::{error::Error, future::Future, pin::Pin};
@@ -80,7 +80,8 @@ pub enum ProvenanceError {
 /// A projection that can be asked what it makes of a record.
 #[derive(Debug, Clone, Copy)]
 pub struct Provenance {
-    pub flow: Flow,
+    pub projection: &'static str,
+    topics: fn() -> &'static [&'static Topic],
     made: for<'a> fn(&'a Database, &'a Registry, &'a FetchedRecord) -> Making<'a>,
 }
 
@@ -93,7 +94,17 @@ impl Provenance {
         P: Projection,
         P::Changes: ReadModel,
     {
-        Self { flow: P::FLOW, made: |database, registry, record| Box::pin(made_by::<P>(database, registry, record)) }
+        Self {
+            projection: P::NAME,
+            topics: P::Event::topics,
+            made: |database, registry, record| Box::pin(made_by::<P>(database, registry, record)),
+        }
+    }
+
+    /// Whether it folds the records of this topic.
+    #[must_use]
+    pub fn reads(&self, topic: &str) -> bool {
+        (self.topics)().iter().any(|read| read.name == topic)
     }
 
     /// What it makes of this record, and what became of that in these tables.

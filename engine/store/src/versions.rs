@@ -50,6 +50,8 @@ use crate::{
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
+use foldstream_events::{Flow, ServiceKind};
+use foldstream_fold::Projection;
 use serde::Serialize;
 use std::future::Future;
 
@@ -68,6 +70,16 @@ pub trait ReadModel: Write {
     fn rows_of(&self, _database: &Database) -> impl Future<Output = Result<Option<Vec<RowOf>>, DatabaseError>> + Send {
         async { Ok(None) }
     }
+}
+
+/// What a projection reads and writes, as its types say.
+#[must_use]
+pub fn projection_flow<P>() -> Flow
+where
+    P: Projection,
+    P::Changes: ReadModel,
+{
+    Flow::of(P::NAME, ServiceKind::Projection).reading::<P::Event>().writing_tables(P::Changes::table_names())
 }
 
 /// A table of a read model.

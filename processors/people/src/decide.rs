@@ -10,9 +10,8 @@
 //! remembered: one that comes again is answered as the first time, and one that comes with another content is refused.
 //! Nothing is remembered of people who are not known, or anybody could fill the state with ids.
 
-use crate::FLOW;
 use foldstream_events::{
-    AnsweredCommand, Fact, Flow, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent,
+    AnsweredCommand, Fact, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent,
     PersonChanged, PersonCommandDecided, PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded,
     PersonProfilesEvent, PersonRegistered, PersonState, Topic, TopicEvent, derived_event_id, events_of,
 };
@@ -105,7 +104,8 @@ impl Decider for People {
     type State = PersonState;
     type Changelog = PeopleProcessorStateEvent;
 
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "people-processor";
+    const KEEPS_KEYS: bool = true;
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[&PEOPLE, &PERSON_PROFILES, &PERSON_OUTCOMES];
 

@@ -164,7 +164,7 @@ impl Replay {
         let record_types =
             [LocationsEvent::RECORD_TYPES, PersonCommandsEvent::RECORD_TYPES, SourceProgressEvent::RECORD_TYPES];
         let options = TransactionalOptions {
-            source: crate::FLOW.service,
+            source: crate::NAME,
             transactional_id,
             record_types: record_types.into_iter().flatten().collect(),
             linger_ms: 20,

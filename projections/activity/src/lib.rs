@@ -3,17 +3,10 @@
 //! Reads: `locations`. Writes: `activity`. Keyed by: the hour. On poison: dead letter, and its key waits.
 
 use chrono::{DurationRound, TimeDelta};
-use foldstream_events::{Flow, LocationsEvent};
-use foldstream_fold::{Projection, Service, Step};
+use foldstream_events::LocationsEvent;
+use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
-use foldstream_store::{Database, activity::ActivityChanges, versions::fold_versions};
-
-pub const FLOW: Flow =
-    Flow { service: "activity-projection", reads: &["locations"], writes: &["activity"], keeps_keys: false };
-
-pub async fn run(service: Service, database: &Database) {
-    fold_versions::<Activity>(service, database).await;
-}
+use foldstream_store::activity::ActivityChanges;
 
 #[derive(Debug)]
 pub struct Activity;
@@ -21,7 +14,7 @@ pub struct Activity;
 impl Projection for Activity {
     type Event = LocationsEvent;
     type Changes = ActivityChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "activity-projection";
 
     fn apply(changes: &mut ActivityChanges, record: &Recorded<LocationsEvent>) -> Step {
         let Some(LocationsEvent::LocationReported(report)) = &record.event else {

@@ -1,8 +1,7 @@
 //! The fold of a reported location: a row of the history, and where the person is now if no later report is known. An
 //! erased person has neither.
 
-use crate::FLOW;
-use foldstream_events::{Flow, LocationsEvent, PeopleEvent, events_of};
+use foldstream_events::{LocationsEvent, PeopleEvent, events_of};
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
 use foldstream_store::locations::{LocationChanges, LocationRow};
@@ -21,7 +20,7 @@ pub struct Locations;
 impl Projection for Locations {
     type Event = Input;
     type Changes = LocationChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "locations-projection";
 
     fn apply(changes: &mut LocationChanges, record: &Recorded<Input>) -> Step {
         let report = match &record.event {

@@ -1,7 +1,6 @@
 //! The fold of a profile: the newest one of a person is the row; a record without a value erases it.
 
-use crate::FLOW;
-use foldstream_events::{Flow, PersonProfilesEvent};
+use foldstream_events::PersonProfilesEvent;
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
 use foldstream_store::people::{PeopleChanges, PersonRow};
@@ -12,7 +11,7 @@ pub struct People;
 impl Projection for People {
     type Event = PersonProfilesEvent;
     type Changes = PeopleChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "people-projection";
 
     fn apply(changes: &mut PeopleChanges, record: &Recorded<PersonProfilesEvent>) -> Step {
         let row = record.event.as_ref().map(|PersonProfilesEvent::PersonProfileRecorded(profile)| PersonRow {

@@ -18,7 +18,7 @@ mod topic_events;
 mod topics;
 
 pub use evolution::{SchemaFault, WrittenVersion, evolution_faults, golden_faults, schema_faults};
-pub use flow::Flow;
+pub use flow::{Flow, ServiceKind};
 pub use generated::{
     AnsweredCommand, ChangePerson, DeadLetterHeader, ErasePerson, LocationReported, PersonChanged,
     PersonCommandDecided, PersonErased, PersonProfileRecorded, PersonRegistered, PersonState, RecordRefused,

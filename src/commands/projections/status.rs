@@ -2,7 +2,7 @@
 //!
 //! The rate is that of a moment: positions are read twice, and what was passed between is divided by the time.
 
-use crate::{Arguments, output::Output};
+use crate::{output::Output, settings::Settings};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use foldstream_log::{Browser, BrowserError};
@@ -41,8 +41,8 @@ struct Status {
 type Key = (String, i32, String, i32);
 type Ends = HashMap<(String, i32), i64>;
 
-pub(super) async fn run(output: Output, arguments: &Arguments) -> Result<()> {
-    let database = Database::connect(&arguments.database)?;
+pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
+    let database = Database::connect(&settings.database)?;
     let unreadable = "cannot read the positions: is the database migrated?";
     let before: HashMap<Key, i64> =
         version_positions(&database).await.context(unreadable)?.iter().filter_map(standing).collect();
@@ -50,7 +50,7 @@ pub(super) async fn run(output: Output, arguments: &Arguments) -> Result<()> {
     tokio::time::sleep(RATE_OVER).await;
     let positions = version_positions(&database).await.context(unreadable)?;
     let took = started.elapsed().as_secs_f64();
-    let ends = ends(&Browser::new(&arguments.wire), &positions).await?;
+    let ends = ends(&Browser::new(&settings.wire), &positions).await?;
     let now = Utc::now();
     let all: Vec<Status> = positions
         .into_iter()

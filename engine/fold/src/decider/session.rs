@@ -31,15 +31,15 @@ const GAUGES: Gauges =
 /// Decides until shutdown.
 pub async fn run_decider<D: Decider>(service: Service) {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, D::FLOW.service, standing.clone(), service.clone()));
-    hold(D::FLOW.service, &service, || session::<D>(&service, &standing)).await;
+    let lag = tokio::spawn(measure(&GAUGES, D::NAME, standing.clone(), service.clone()));
+    hold(D::NAME, &service, || session::<D>(&service, &standing)).await;
     lag.abort();
 }
 
 async fn session<D: Decider>(service: &Service, standing: &Standing) -> Result<(), SessionError> {
     let transactions = Transactions::begin::<D>(service).await?;
     let options = ReaderOptions {
-        service: D::FLOW.service,
+        service: D::NAME,
         topics: D::Input::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::CoPartitioned,
@@ -79,7 +79,7 @@ struct Session<'a, D: Decider> {
 }
 
 impl<D: Decider> Session<'_, D> {
-    const NAME: &'static str = D::FLOW.service;
+    const NAME: &'static str = D::NAME;
 
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         loop {

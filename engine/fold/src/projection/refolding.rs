@@ -62,7 +62,7 @@ impl Asked {
 mod tests {
     use super::*;
     use crate::StoredRecord;
-    use foldstream_events::{Flow, LocationsEvent};
+    use foldstream_events::LocationsEvent;
     use foldstream_log::{Recorded, TopicPartition};
     use proptest::prelude::*;
 
@@ -72,7 +72,7 @@ mod tests {
     impl Projection for Offsets {
         type Event = LocationsEvent;
         type Changes = Vec<i64>;
-        const FLOW: Flow = Flow { service: "offsets", reads: &["locations"], writes: &[], keeps_keys: true };
+        const NAME: &'static str = "offsets";
 
         fn apply(changes: &mut Vec<i64>, record: &Recorded<LocationsEvent>) -> Step {
             changes.push(record.offset);

@@ -38,7 +38,7 @@ where
     S: Store<P::Changes>,
 {
     let standing = Standing::default();
-    let name = name_of_version(P::FLOW.service, store.version());
+    let name = name_of_version(P::NAME, store.version());
     let lag = tokio::spawn(measure(&GAUGES, name, standing.clone(), service.clone()));
     let store = Arc::new(store);
     hold(name, &service, || session::<P, S>(&service, &store, &standing)).await;
@@ -51,7 +51,7 @@ where
     S: Store<P::Changes>,
 {
     let options = ReaderOptions {
-        service: name_of_version(P::FLOW.service, store.version()),
+        service: name_of_version(P::NAME, store.version()),
         topics: P::Event::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::Balanced,
@@ -108,7 +108,7 @@ where
     P: Projection,
     S: Store<P::Changes>,
 {
-    pub(super) const NAME: &'static str = P::FLOW.service;
+    pub(super) const NAME: &'static str = P::NAME;
 
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         let mut hints = tokio::time::interval(HINT_EVERY);
@@ -334,7 +334,7 @@ struct Refused<P>(std::marker::PhantomData<P>);
 impl<P: Projection> Projection for Refused<P> {
     type Event = P::Event;
     type Changes = ();
-    const FLOW: foldstream_events::Flow = P::FLOW;
+    const NAME: &'static str = P::NAME;
 
     fn apply((): &mut (), _: &foldstream_log::Recorded<P::Event>) -> Step {
         Step::DeadLetter(String::new())

@@ -28,7 +28,7 @@ where
 {
     let mut loops: BTreeMap<i32, Loop> = BTreeMap::new();
     loop {
-        match known(database, P::FLOW.service).await {
+        match known(database, P::NAME).await {
             Ok(versions) => {
                 end_others(&mut loops, &versions).await;
                 for version in versions.iter().filter(|version| version.state == FOLDING) {
@@ -38,7 +38,7 @@ where
             }
             Err(error) => {
                 tracing::warn!(
-                    projection = P::FLOW.service,
+                    projection = P::NAME,
                     error = &error as &dyn std::error::Error,
                     "which versions there are cannot be read"
                 );
@@ -71,11 +71,11 @@ where
     P: Projection,
     P::Changes: ReadModel,
 {
-    let component = service.component.sibling(&format!("{} v{}", P::FLOW.service, version.version));
+    let component = service.component.sibling(&format!("{} v{}", P::NAME, version.version));
     let stop = service.shutdown.child_token();
     let service = Service { component: component.clone(), shutdown: stop.clone(), ..service.clone() };
     let store = Fenced::new(&version.database(database, Purpose::Folding), version.version);
-    tracing::info!(projection = P::FLOW.service, version = version.version, "a version is folded");
+    tracing::info!(projection = P::NAME, version = version.version, "a version is folded");
     Loop { stop, component, running: tokio::spawn(run_projection::<P, _>(service, store)) }
 }
 

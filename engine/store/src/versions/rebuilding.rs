@@ -105,7 +105,7 @@ where
     P: Projection,
     P::Changes: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let versions = versions_of(database, projection).await?;
     let live = active(&versions, projection)?;
     let version = match versions.iter().find(|version| version.state == LOADING) {
@@ -127,7 +127,7 @@ where
     P: Projection,
     P::Changes: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let versions = versions_of(database, projection).await?;
     let live = active(&versions, projection)?;
     let scratch = Version { schema_name: schema_of(projection, "scratch"), ..live.clone() };
@@ -148,7 +148,7 @@ where
     P: Projection,
     P::Changes: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let number = versions.iter().map(|version| version.version).max().unwrap_or(0) + 1;
     let version = Version {
         projection: projection.to_owned(),
@@ -215,7 +215,7 @@ impl<'a> Replaying<'a> {
         P: Projection,
         P::Changes: ReadModel,
     {
-        let projection = P::FLOW.service;
+        let projection = P::NAME;
         let mut loading = Duration::ZERO;
         loop {
             let started = Instant::now();
@@ -283,7 +283,7 @@ impl<'a> Replaying<'a> {
         P::Changes: ReadModel,
     {
         let partitions: Vec<TopicPartition> = ends.iter().map(|end| end.partition).collect();
-        let stands = Store::<P::Changes>::positions(&self.store, P::FLOW.service, &partitions).await?;
+        let stands = Store::<P::Changes>::positions(&self.store, P::NAME, &partitions).await?;
         let mut topics: BTreeMap<&str, (u64, Vec<PartitionEnd>)> = BTreeMap::new();
         for end in ends {
             let stands = stands.iter().find(|(found, _)| *found == end.partition).map_or(0, |(_, stands)| *stands);

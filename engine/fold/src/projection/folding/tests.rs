@@ -1,7 +1,7 @@
 //! Batches against what the fold makes of them.
 
 use super::*;
-use foldstream_events::{Flow, LocationReported, LocationsEvent};
+use foldstream_events::{LocationReported, LocationsEvent};
 use foldstream_log::Recorded;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ struct Offsets;
 impl Projection for Offsets {
     type Event = LocationsEvent;
     type Changes = Vec<(i32, i64)>;
-    const FLOW: Flow = Flow { service: "offsets", reads: &["locations"], writes: &[], keeps_keys: true };
+    const NAME: &'static str = "offsets";
 
     fn apply(changes: &mut Self::Changes, record: &Recorded<LocationsEvent>) -> Step {
         match record.offset {
