@@ -139,7 +139,11 @@ mod tests {
 
     #[test]
     fn pauses_double_with_jitter_up_to_the_longest() {
-        let retry = Retry { first_pause: Duration::from_millis(100), longest_pause: Duration::from_millis(350), ..Retry::USUAL };
+        let retry = Retry {
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_millis(350),
+            ..Retry::USUAL
+        };
         for (attempts, least_ms) in [(1, 100), (2, 200), (3, 350), (4, 350), (500, 350)] {
             let pauses: Vec<u128> = (0..20).map(|_| retry.pause(attempts).as_millis()).collect();
             assert!(pauses.iter().all(|pause| (least_ms..=2 * least_ms).contains(pause)), "{attempts}: {pauses:?}");

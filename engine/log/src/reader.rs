@@ -275,10 +275,7 @@ impl Reader {
     }
 
     /// The same with the note as it stands there. Blocks.
-    pub fn noted(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<(TopicPartition, Option<Noted>)>, ReaderError> {
+    pub fn noted(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, Option<Noted>)>, ReaderError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition(partition.topic, partition.partition);

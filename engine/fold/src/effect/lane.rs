@@ -67,7 +67,9 @@ struct Queue<T> {
 enum State {
     Ready,
     Delivering,
-    Waiting { due_ms: i64 },
+    Waiting {
+        due_ms: i64,
+    },
     /// Nothing more is to be done, once that is committed.
     Settled,
 }

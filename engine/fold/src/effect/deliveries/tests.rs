@@ -221,8 +221,12 @@ async fn what_never_works_and_what_failed_too_often_is_a_dead_letter_and_its_key
     let settled = world.run().await;
     let mut dead: Vec<(i64, &str)> = settled.dead.iter().map(|(item, why)| (item.offset, why.as_str())).collect();
     dead.sort_unstable();
-    assert_eq!(dead, [(0, "no such thing"), (2, "attempt 3 failed, and it was the last: no answer within 10s"), (4, "no event")]);
-    let mut answered: Vec<String> = settled.answers.iter().map(|(_, cause)| cause.position.clone().unwrap().to_string()).collect();
+    assert_eq!(
+        dead,
+        [(0, "no such thing"), (2, "attempt 3 failed, and it was the last: no answer within 10s"), (4, "no event")]
+    );
+    let mut answered: Vec<String> =
+        settled.answers.iter().map(|(_, cause)| cause.position.clone().unwrap().to_string()).collect();
     answered.sort_unstable();
     assert_eq!(answered, ["wishes:0:1", "wishes:0:3"]);
 }
