@@ -283,13 +283,13 @@ impl<F: Effect> Deliveries<F> {
     }
 
     /// What is to be committed, with the progress of every partition that is ours.
-    pub(crate) fn to_commit(&mut self) -> (Settled<F::Event, F::Answer>, BTreeMap<TopicPartition, Progress>) {
+    pub(crate) fn take_settled(&mut self) -> (Settled<F::Event, F::Answer>, BTreeMap<TopicPartition, Progress>) {
         self.has_news = false;
         let progress = self.lanes.iter().map(|(partition, lane)| (*partition, lane.progress())).collect();
         (std::mem::take(&mut self.settled), progress)
     }
 
-    /// What [`Self::to_commit`] gave is committed, and nothing came back in between.
+    /// What [`Self::take_settled`] gave is committed, and nothing came back in between.
     pub(crate) fn committed(&mut self) {
         self.lanes.values_mut().for_each(Lane::committed);
     }

@@ -250,7 +250,7 @@ impl<F: Effect> Session<'_, F> {
     /// Commits what came back, and how far every partition is; where nothing moved, nothing.
     async fn commit(&mut self, reader: &Reader) -> Result<(), SessionError> {
         self.committed_at = Instant::now();
-        let (settled, progress) = self.deliveries.to_commit();
+        let (settled, progress) = self.deliveries.take_settled();
         let moved: BTreeMap<TopicPartition, Progress> =
             progress.into_iter().filter(|(partition, now)| self.committed.get(partition) != Some(now)).collect();
         if moved.is_empty() {

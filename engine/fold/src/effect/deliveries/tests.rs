@@ -171,7 +171,7 @@ impl World {
         let mut all = Settled::default();
         loop {
             self.deliveries.start();
-            let (settled, _) = self.deliveries.to_commit();
+            let (settled, _) = self.deliveries.take_settled();
             all.answers.extend(settled.answers);
             all.dead.extend(settled.dead);
             self.deliveries.committed();
@@ -258,7 +258,7 @@ async fn what_is_out_when_its_partition_is_given_up_says_nothing_any_more() {
     world.deliveries.start();
     assert!(timeout(Duration::from_millis(500), world.deliveries.back()).await.is_err(), "it takes longer");
     assert!(world.deliveries.is_any_out());
-    let (_, progress) = world.deliveries.to_commit();
+    let (_, progress) = world.deliveries.take_settled();
     world.deliveries.give_up(PARTITION);
     assert!(!world.deliveries.is_any_out());
     // It comes back as one that was stopped, and tells nobody.
