@@ -49,8 +49,8 @@ pub use headers::{CAUSE, Cause, REDRIVE_OF};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
 pub use reader::{
-    Assignment, Batch, Committed, Membership, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent, ReaderOptions,
-    TopicPartition, group_of,
+    Assignment, Batch, Committed, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent,
+    ReaderOptions, TopicPartition, group_of,
 };
 pub use registry::{Registered, Registry, RegistryError, WriterSchema};
 pub use schemas::{Known, LookedUp, Schemas};
