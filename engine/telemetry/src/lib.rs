@@ -5,6 +5,8 @@
 //! [`trace_context`] over the wire; which exporter stands behind it all is known here and nowhere else.
 //! It starts no listener by itself: `main` binds [`config::Config::telemetry_listen`] and calls [`listener::serve`].
 
+#![cfg_attr(test, expect(clippy::disallowed_macros, reason = "in tests, as libraries log"))]
+
 pub mod config;
 mod events;
 pub mod health;

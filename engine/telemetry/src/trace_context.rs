@@ -75,8 +75,6 @@ impl Extractor for OneHeader<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_macros, reason = "a span of a level that is not ours")]
-
     use super::*;
     use crate::info_span;
     use crate::trace_this_thread;

@@ -56,8 +56,6 @@ fn is_traced(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_macros, reason = "a span of a level that is not ours")]
-
     use super::*;
     use crate::info_span;
     use std::{

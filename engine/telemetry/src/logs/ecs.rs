@@ -235,8 +235,6 @@ fn text(value: Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_macros, reason = "libraries log with them")]
-
     use crate::logs::{Style, tests::capture};
     use serde_json::Value;
     use tracing::{debug_span, error, info, info_span};
