@@ -90,7 +90,8 @@ impl Brokers {
         let brokers = self.known();
         let told = join_all(brokers.iter().map(async |broker| {
             let told = self.coordinated(*broker, topic).await;
-            let silent = |error: &_| tracing::debug!(broker, error.message = %error, "a broker tells no groups");
+            let silent =
+                |error: &_| foldstream_telemetry::debug!(broker, error.message = %error, "a broker tells no groups");
             told.inspect_err(silent).ok()
         }));
         let told = told.await;
