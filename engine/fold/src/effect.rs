@@ -54,7 +54,7 @@ mod session;
 pub use session::run_effect;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use foldstream_events::TopicEvent;
+use foldstream_events::{DeadLettersEvent, Flow, ServiceKind, TopicEvent};
 use foldstream_log::Recorded;
 use std::time::Duration;
 use uuid::Uuid;
@@ -76,6 +76,12 @@ pub trait Effect: Send + Sync + 'static {
         record: &Recorded<Self::Event>,
         attempt: Attempt,
     ) -> impl Future<Output = Delivery<Self::Answer>> + Send;
+}
+
+/// The edges of an effect.
+#[must_use]
+pub fn effect_flow<E: Effect>() -> Flow {
+    Flow::of(E::NAME, ServiceKind::Effect).reading::<E::Event>().writing::<E::Answer>().writing::<DeadLettersEvent>()
 }
 
 /// How often and when a record is tried again.
