@@ -230,6 +230,10 @@ impl<F: Effect> Deliveries<F> {
         };
         self.has_news = true;
         match delivery {
+            Delivery::Done(Some(answer)) if let Some(fault) = fault::<F>(&item, &answer) => {
+                counted("done");
+                self.refuse(&item, fault);
+            }
             Delivery::Done(answer) => {
                 counted("done");
                 let cause = Cause { position: Some(item.position()), traceparent: item.traceparent.clone() };
@@ -297,6 +301,16 @@ impl<F: Effect> Deliveries<F> {
     pub(crate) fn lanes(&self) -> impl Iterator<Item = (TopicPartition, &Lane<Arc<Item<F::Event>>>)> {
         self.lanes.iter().map(|(partition, lane)| (*partition, lane))
     }
+}
+
+/// Why an answer must not be appended, though the outside has the record: a fault of the effect, or a value from outside
+/// that is none.
+fn fault<F: Effect>(item: &Item<F::Event>, answer: &F::Answer) -> Option<String> {
+    let Work::Deliver(record) = &item.work else { return None };
+    if answer.event_id() != attempt::<F>(record, 1).answer_id {
+        return Some("it was delivered, but its answer does not bear the id it was given".to_owned());
+    }
+    answer.check().err().map(|violation| format!("it was delivered, but its answer cannot be used: {violation}"))
 }
 
 fn attempt<F: Effect>(record: &Recorded<F::Event>, number: u32) -> Attempt {
