@@ -93,7 +93,7 @@ FAULTS = [
         "a record goes out before the one before it of its key is committed",
         "engine/fold/src/effect/lane.rs",
         "        self.came_back(offset, State::Settled);",
-        "        self.came_back(offset, State::Settled);\n        self.committed();",
+        "        self.came_back(offset, State::Settled);\n        self.commit();\n        self.committed();",
         ["-p", "foldstream-fold", "--lib", "effect::lane"],
     ),
     (
