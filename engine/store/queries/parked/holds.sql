@@ -3,7 +3,7 @@
 with asked as (
     select * from unnest($2::text[], $3::int[], $4::bigint[]) as asked (topic, partition, "offset")
 ), shown as (
-    select owner_of_letters(projection, schema_name) as owner
+    select case schema_name when 'public' then projection else projection || '/' || schema_name end as owner
     from active_version join projection_version using (projection, version)
     where projection = $1
 )

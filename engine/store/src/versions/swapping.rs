@@ -13,11 +13,11 @@
 //! one), and letting readers wait (a pause that every one of them would feel).
 
 use super::{
-    FOLDING, Version, VersionError,
+    Version, VersionError, VersionState,
     comparing::{partition_ends, positions},
     folding::LOOK_EVERY,
-    rebuilding::{active, drop_tables},
-    versions_of,
+    rebuilding::active,
+    tables, versions_in,
 };
 use crate::{
     Database, DatabaseError, ReadModel,
@@ -38,13 +38,13 @@ pub async fn activate<M: ReadModel>(
     patience: Duration,
 ) -> Result<Version, VersionError> {
     let projection = M::NAME;
-    let versions = versions_of(database, projection).await?;
+    let versions = versions_in(database.pool(), projection).await?;
     let old = active(&versions, projection)?;
     let new = find_version(&versions, projection, version)?;
     if new.is_active {
         return Ok(old.clone());
     }
-    if new.state != FOLDING {
+    if new.state != VersionState::Folding {
         return Err(VersionError::Loading { projection, version });
     }
     let failed = |query| move |error| DatabaseError::query(query, error);
@@ -83,7 +83,7 @@ pub async fn activate<M: ReadModel>(
 /// Removes a version that readers are not shown, with everything it holds.
 pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<Version, VersionError> {
     let projection = M::NAME;
-    let versions = versions_of(database, projection).await?;
+    let versions = versions_in(database.pool(), projection).await?;
     let found = find_version(&versions, projection, version)?;
     let changed = sqlx::query(include_str!("../../queries/version/give_up.sql"))
         .bind(projection)
@@ -96,8 +96,8 @@ pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<
     }
     // Services end its loop first: its tables must not vanish under a fold.
     sleep(LOOK_EVERY * 2).await;
-    let tables = found.database(database, Purpose::Loading);
-    drop_tables::<M>(&tables, found).await?;
+    let slowly = found.database(database, Purpose::Loading);
+    tables::remove::<M>(&slowly, found).await?;
     sqlx::query(include_str!("../../queries/version/delete.sql"))
         .bind(projection)
         .bind(version)
