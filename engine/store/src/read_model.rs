@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 
 /// A projection whose changes are kept in tables.
 pub trait ReadModel: Projection {
-    /// In one word, for the schemas of its versions: `locations_v2` is the second of `locations`.
+    /// In one word, for the schemas of its versions: `pages_v2` is the second of `pages`.
     const MODEL: &'static str;
 
     /// The statements that make its tables, and the functions its questions stand on. They name no schema: every version

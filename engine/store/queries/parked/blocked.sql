@@ -7,12 +7,12 @@ with asked as (
     from active_version join projection_version using (projection, version)
     where projection = $1
 )
-select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as asked
+select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as record_offset
 from asked
 join dead_letter as letter using (topic, partition, "offset")
 where letter.projection = (select owner from shown) and not letter.settled
 union all
-select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as asked
+select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as record_offset
 from asked
 join parked_record as record on record."offset" = asked."offset"
 join dead_letter as letter
