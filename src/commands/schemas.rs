@@ -5,6 +5,7 @@ use crate::{
     patience::patiently,
 };
 use anyhow::{Result, bail};
+use foldstream_events::record_types;
 use foldstream_log::{Config, Registry, RegistryError};
 use serde_json::json;
 
@@ -23,7 +24,8 @@ pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
     match action {
         Action::Register(output) => {
             let registered =
-                patiently(REGISTRY, RegistryError::is_retriable, async || registry.register_all().await).await?;
+                patiently(REGISTRY, RegistryError::is_retriable, async || registry.register(record_types()).await)
+                    .await?;
             let values: Vec<_> =
                 registered.iter().map(|(record, id)| json!({"subject": record.subject(), "id": id})).collect();
             let rows = registered.iter().map(|(record, id)| vec![record.subject(), id.to_string()]).collect();

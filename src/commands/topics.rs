@@ -11,6 +11,7 @@ use crate::{
 use anyhow::{Result, bail};
 use foldstream_api::TopicSources;
 use foldstream_browse::Brokers;
+use foldstream_events::TOPICS;
 use foldstream_log::{Cluster, Config, Registry};
 use foldstream_store::Database;
 
@@ -46,7 +47,7 @@ pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
 
 async fn apply(output: Output, config: &Config) -> Result<()> {
     let cluster = Cluster::connect(config)?;
-    let done = cluster.apply().await?;
+    let done = cluster.apply(TOPICS).await?;
     let rows = done.iter().map(|done| vec![done.clone()]).collect();
     output.print(&done, &["done"], rows)?;
     let left = cluster.check().await?;

@@ -134,9 +134,9 @@ impl Cluster {
 
     /// Creates missing topics and corrects settings; returns what it did. Partitions and replicas are left alone:
     /// `check` names them.
-    pub async fn apply(&self) -> Result<Vec<String>, ClusterError> {
+    pub async fn apply(&self, topics: &[&Topic]) -> Result<Vec<String>, ClusterError> {
         let mut done = Vec::new();
-        for topic in TOPICS {
+        for topic in topics {
             if self.find(topic).await?.is_none() {
                 self.create(topic).await?;
                 self.wait_until_known(topic).await?;

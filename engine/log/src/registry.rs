@@ -13,7 +13,7 @@ mod checking;
 mod writer_schema;
 
 use crate::Config;
-use foldstream_events::{RecordType, record_types};
+use foldstream_events::RecordType;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{
@@ -139,8 +139,11 @@ impl Registry {
         }
     }
 
-    /// Sets the compatibility level, then registers every record type of every topic. Registering again is harmless.
-    pub async fn register_all(&self) -> Result<Vec<(&'static RecordType, u32)>, RegistryError> {
+    /// Sets the compatibility level, then registers these record types. Registering again is harmless.
+    pub async fn register(
+        &self,
+        records: impl IntoIterator<Item = &'static RecordType>,
+    ) -> Result<Vec<(&'static RecordType, u32)>, RegistryError> {
         #[derive(Deserialize)]
         struct Answer {
             id: u32,
@@ -149,7 +152,7 @@ impl Registry {
         let request = self.inner.http.put(self.url(call)).json(&json!({"compatibility": COMPATIBILITY}));
         let _: Value = self.answer(call, request).await?;
         let mut registered = Vec::new();
-        for record in record_types() {
+        for record in records {
             let body = json!({"schema": record.schema, "schemaType": "AVRO"});
             let answer: Answer = self.post(&format!("/subjects/{}/versions", record.subject()), &body).await?;
             registered.push((record, answer.id));
