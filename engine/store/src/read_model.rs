@@ -11,8 +11,15 @@ use sqlx::PgConnection;
 
 /// A projection whose changes are kept in tables.
 pub trait ReadModel: Projection {
-    /// In one word, for the schemas of its versions: `locations_v2` is the second of `locations`.
+    /// In one word, for the schemas of its versions: `pages_v2` is the second of `pages`.
     const MODEL: &'static str;
+
+    /// The statements that make its tables, and the functions its questions stand on. They name no schema: every version
+    /// runs them in one of its own.
+    const TABLES_SQL: &'static str;
+
+    /// The statements that make the indexes a load leaves for its end, each `create index if not exists`.
+    const INDEXES_SQL: &'static str = "";
 
     /// Every table of the read model.
     const TABLES: &'static [Table];
@@ -28,11 +35,6 @@ pub trait ReadModel: Projection {
         changes: &Self::Changes,
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
-
-    /// Keys of whom nothing may be kept any more, dead letters included.
-    fn erased(_changes: &Self::Changes) -> Vec<&str> {
-        Vec::new()
-    }
 
     /// Which rows these changes, of one record, are, and what became of them since; none where it is not told. Rows are
     /// found by an index, never by the place of their record.
@@ -50,8 +52,6 @@ pub struct Table {
     pub name: &'static str,
     /// The statement that gives every row as key and hash, in the order of both.
     pub rows: &'static str,
-    /// Whether rows are only added, so that a load may make its indexes at the end.
-    pub only_appended: bool,
 }
 
 /// What a projection reads and writes, as its types say.

@@ -21,10 +21,12 @@ const COPY_FROM_ROWS: usize = 2_000;
 
 impl ReadModel for Locations {
     const MODEL: &'static str = "locations";
+    const TABLES_SQL: &'static str = include_str!("../tables.sql");
+    const INDEXES_SQL: &'static str = include_str!("../indexes.sql");
     const TABLES: &'static [Table] = &[
-        Table { name: "location_history", rows: include_str!("../queries/rows_history.sql"), only_appended: true },
-        Table { name: "current_location", rows: include_str!("../queries/rows_current.sql"), only_appended: false },
-        Table { name: "erased_person", rows: include_str!("../queries/rows_erased.sql"), only_appended: false },
+        Table { name: "location_history", rows: include_str!("../queries/rows_history.sql") },
+        Table { name: "current_location", rows: include_str!("../queries/rows_current.sql") },
+        Table { name: "erased_person", rows: include_str!("../queries/rows_erased.sql") },
     ];
 
     async fn write(changes: &LocationChanges, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -54,10 +56,6 @@ impl ReadModel for Locations {
         Ok(())
     }
 
-    fn erased(changes: &LocationChanges) -> Vec<&str> {
-        changes.erased.keys().map(String::as_str).collect()
-    }
-
     async fn rows_of(changes: &LocationChanges, database: &Database) -> Result<Option<Vec<RowOf>>, DatabaseError> {
         rows::rows_of(changes, database).await.map(Some)
     }
@@ -70,7 +68,7 @@ async fn erase(changes: &LocationChanges, connection: &mut PgConnection) -> Resu
         .bind(partitions.into_iter().collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
-    let people = Locations::erased(changes);
+    let people: Vec<&str> = changes.erased.keys().map(String::as_str).collect();
     for statement in [
         include_str!("../queries/mark_erased.sql"),
         include_str!("../queries/erase_history.sql"),
