@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn goldens() -> Vec<Golden> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/events/golden");
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/golden");
         let mut all = Vec::new();
         for record in record_types() {
             let versions: Vec<_> = fs::read_dir(folder.join(record.full_name))
