@@ -13,13 +13,13 @@ use clap::builder::PossibleValuesParser;
 use foldstream_api::Outcomes;
 use foldstream_browse::{Brokers, Browse};
 use foldstream_events::Flow;
-use foldstream_fold::{Decider, Projection, Service as LoopService, decider_flow, run_decider};
+use foldstream_fold::{Decider, Service as LoopService, decider_flow, run_decider};
 use foldstream_log::Writer;
 use foldstream_store::{
-    Applied, Database, Provenance,
-    versions::{self, Progress, ReadModel, Rebuilt, Version, VersionError, projection_flow},
+    Applied, Database, Provenance, ReadModel, projection_flow,
+    versions::{self, Progress, Rebuilt, Version, VersionError},
 };
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) const SERVICES: &[Service] = &[
     producer(foldstream_replay::NAME, foldstream_replay::flow),
@@ -57,6 +57,7 @@ pub(crate) struct Tables {
     provenance: Provenance,
     pub(crate) rebuild: for<'a> fn(Tools<'a>, bool) -> Doing<'a, Rebuilt>,
     pub(crate) verify: for<'a> fn(Tools<'a>) -> Doing<'a, Rebuilt>,
+    pub(crate) activate: for<'a> fn(&'a Database, i32, Duration) -> Doing<'a, Version>,
     pub(crate) discard: for<'a> fn(&'a Database, i32) -> Doing<'a, Version>,
 }
 
@@ -84,11 +85,7 @@ const fn processor<D: Decider>() -> Service {
     Service { name: D::NAME, flow: decider_flow::<D>, kind: Kind::Processor { run } }
 }
 
-const fn projection<P>() -> Service
-where
-    P: Projection,
-    P::Changes: ReadModel,
-{
+const fn projection<P: ReadModel>() -> Service {
     let tables = Tables {
         run: |service, database| {
             Box::pin(async move {
@@ -101,7 +98,8 @@ where
             Box::pin(versions::rebuild::<P>(tools.service, tools.database, expect_changes, tools.progress))
         },
         verify: |tools| Box::pin(versions::verify::<P>(tools.service, tools.database, tools.progress)),
-        discard: |database, version| Box::pin(versions::discard::<P::Changes>(database, P::NAME, version)),
+        activate: |database, version, patience| Box::pin(versions::activate::<P>(database, version, patience)),
+        discard: |database, version| Box::pin(versions::discard::<P>(database, version)),
     };
     Service { name: P::NAME, flow: projection_flow::<P>, kind: Kind::Projection(tables) }
 }

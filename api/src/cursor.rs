@@ -7,7 +7,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::DateTime;
 use foldstream_events::Violation;
-use foldstream_store::locations::PageEnd;
+use foldstream_locations_projection::read::PageEnd;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;

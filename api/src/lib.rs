@@ -51,13 +51,13 @@ pub use routes::router;
 pub use serve::{ApiError, run};
 pub use topics::{Declaration, KeptIn, ReaderPosition, TopicDetail, TopicReader, TopicSources, TopicSummary};
 
+use foldstream_activity_projection::Activity;
 use foldstream_browse::Browse;
 use foldstream_events::{Flow, LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent, ServiceKind};
+use foldstream_locations_projection::Locations;
 use foldstream_log::{Browser, Registry, Writer};
-use foldstream_store::{
-    Applied, Database, Provenance, activity::ActivityChanges, locations::LocationChanges, people::PeopleChanges,
-    versions::ReadModel,
-};
+use foldstream_people_projection::People;
+use foldstream_store::{Applied, Database, Provenance, ReadModel};
 use foldstream_telemetry::health::Health;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -69,9 +69,9 @@ pub const NAME: &str = "api";
 #[must_use]
 pub fn flow() -> Flow {
     Flow::of(NAME, ServiceKind::Api)
-        .reading_tables(PeopleChanges::table_names())
-        .reading_tables(ActivityChanges::table_names())
-        .reading_tables(LocationChanges::table_names())
+        .reading_tables(People::table_names())
+        .reading_tables(Activity::table_names())
+        .reading_tables(Locations::table_names())
         .reading::<PersonOutcomesEvent>()
         .writing::<PersonCommandsEvent>()
         .writing::<LocationsEvent>()

@@ -21,7 +21,8 @@ use axum::{
 use chrono::Utc;
 use foldstream_events::{ChangePerson, ErasePerson, Positions, RegisterPerson, Violation, checked_name};
 use foldstream_log::WriteError;
-use foldstream_store::{Database, Sourced, people};
+use foldstream_people_projection::read as people;
+use foldstream_store::{Database, Sourced};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;

@@ -25,7 +25,8 @@ use foldstream_events::{
     checked_longitude, new_event_id,
 };
 use foldstream_log::{WriteError, Writer};
-use foldstream_store::{View, people};
+use foldstream_people_projection::read as people;
+use foldstream_store::View;
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;

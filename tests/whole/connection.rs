@@ -3,11 +3,9 @@
 
 use crate::harness::sql;
 use chrono::{DateTime, Duration, Utc};
+use foldstream_locations_projection::read::{Paging, Proximity, connection};
 use foldstream_stack::{Options, Parts, Stack};
-use foldstream_store::{
-    Config, Database,
-    locations::{Paging, Proximity, connection},
-};
+use foldstream_store::{Config, Database};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 /// 5,000 persons about their homes in a 20 km square, 200 points each over 30 days.
@@ -78,7 +76,7 @@ async fn every_page(database: &Database, proximity: &Proximity<'_>, limit: u32) 
     let mut all = Vec::new();
     loop {
         let page = connection(database, proximity, paging).await.unwrap();
-        all.extend(page.items.iter().map(|(location, _)| location.event_id.to_string()));
+        all.extend(page.items.iter().map(|location| location.event_id.to_string()));
         match page.end {
             Some(end) => paging.after = Some(end),
             None => return all,

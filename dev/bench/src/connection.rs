@@ -12,12 +12,12 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_locations_projection::Locations;
-use foldstream_people_projection::People;
-use foldstream_store::{
-    locations::{Paging, Proximity, connection},
-    versions::projection_flow,
+use foldstream_locations_projection::{
+    Locations,
+    read::{Paging, Proximity, connection},
 };
+use foldstream_people_projection::People;
+use foldstream_store::projection_flow;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{collections::HashMap, time::Instant};
 

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use foldstream_events::{LocationReported, LocationsEvent, Position, new_event_id};
 use foldstream_locations_projection::Locations;
 use foldstream_log::{Registry, Writer};
-use foldstream_store::versions::projection_flow;
+use foldstream_store::projection_flow;
 use foldstream_telemetry::names;
 use std::time::{Duration, Instant};
 use tokio::{

@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use foldstream_fold::decider_flow;
-use foldstream_store::versions::projection_flow;
+use foldstream_store::projection_flow;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use foldstream_fold::Projection;
 use foldstream_locations_projection::Locations;
-use foldstream_store::versions::projection_flow;
+use foldstream_store::projection_flow;
 use serde_json::Value;
 use std::time::Instant;
 

@@ -15,7 +15,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use foldstream_locations_projection::Locations;
-use foldstream_store::versions::projection_flow;
+use foldstream_store::projection_flow;
 use foldstream_telemetry::names;
 
 /// One run of foldstream.

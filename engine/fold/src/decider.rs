@@ -47,7 +47,7 @@
 mod deciding;
 mod restoring;
 mod session;
-mod transaction;
+pub(crate) mod transaction;
 
 pub use session::run_decider;
 

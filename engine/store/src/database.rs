@@ -50,7 +50,8 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// Names the statement that failed.
-    pub(crate) fn query(query: &'static str, source: sqlx::Error) -> Self {
+    #[must_use]
+    pub fn query(query: &'static str, source: sqlx::Error) -> Self {
         Self::Query { query, source }
     }
 
@@ -135,7 +136,9 @@ impl Database {
         sqlx::query("select 1").execute(&self.pool).await.map_err(|error| DatabaseError::query("ping", error)).map(drop)
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
+    /// For the statements of a read model.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 }

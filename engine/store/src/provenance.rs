@@ -1,15 +1,15 @@
 //! From rows to the records they came from, and from a record to the rows it made.
 //!
 //! A row names the record that made it ([`Source`]). The other way round the fold itself is asked: what
-//! [`Projection::apply`] makes of the record alone are the rows, and the read model looks up what became of them
+//! [`Projection::apply`](foldstream_fold::Projection::apply) makes of the record alone are the rows, and the read model looks up what became of them
 //! ([`ReadModel::rows_of`]). So what a record means is said in one place.
 //!
 //! Not told here: whether the projection has come that far, and whether it put the record aside. Whoever asks looks at
 //! its position and at its dead letters first.
 
-use crate::{Database, DatabaseError, versions::ReadModel};
+use crate::{Database, DatabaseError, ReadModel};
 use foldstream_events::{Topic, TopicEvent};
-use foldstream_fold::{Projection, Step};
+use foldstream_fold::Step;
 use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key};
 use std::{error::Error, future::Future, pin::Pin};
 
@@ -91,8 +91,7 @@ impl Provenance {
     #[must_use]
     pub const fn of<P>() -> Self
     where
-        P: Projection,
-        P::Changes: ReadModel,
+        P: ReadModel,
     {
         Self {
             projection: P::NAME,
@@ -120,10 +119,11 @@ impl Provenance {
 
 async fn made_by<P>(database: &Database, registry: &Registry, record: &FetchedRecord) -> Result<Made, ProvenanceError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
-    let Some(topic) = Topic::named(&record.topic) else { return Ok(Made::Nothing) };
+    let Some(topic) = P::Event::topics().iter().find(|topic| topic.name == record.topic) else {
+        return Ok(Made::Nothing);
+    };
     let key = match decode_key(record.key.as_deref()) {
         Ok(key) => key.to_owned(),
         Err(error) => return Ok(Made::Unusable { reason: error.to_string() }),
@@ -144,7 +144,7 @@ where
     };
     let mut changes = P::Changes::default();
     match P::apply(&mut changes, &recorded) {
-        Step::Applied => Ok(changes.rows_of(database).await?.map_or(Made::Untold, Made::Rows)),
+        Step::Applied => Ok(P::rows_of(&changes, database).await?.map_or(Made::Untold, Made::Rows)),
         Step::Skip => Ok(Made::Nothing),
         Step::DeadLetter(reason) | Step::Halt(reason) => Ok(Made::Unusable { reason }),
     }

@@ -46,51 +46,11 @@ pub use rebuilding::{Progress, Rebuilt, VersionError, rebuild, verify};
 pub use swapping::{activate, discard};
 
 use crate::{
-    Database, DatabaseError, RowOf, Write,
+    Database, DatabaseError,
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
-use foldstream_events::{Flow, ServiceKind};
-use foldstream_fold::Projection;
 use serde::Serialize;
-use std::future::Future;
-
-/// Changes that know in which tables they end up.
-pub trait ReadModel: Write {
-    /// Every table of the read model.
-    const TABLES: &'static [Table];
-
-    /// The names of its tables.
-    fn table_names() -> Vec<&'static str> {
-        Self::TABLES.iter().map(|table| table.name).collect()
-    }
-
-    /// Which rows these changes, of one record, are, and what became of them since; none where it is not told. Rows are
-    /// found by an index, never by the place of their record.
-    fn rows_of(&self, _database: &Database) -> impl Future<Output = Result<Option<Vec<RowOf>>, DatabaseError>> + Send {
-        async { Ok(None) }
-    }
-}
-
-/// What a projection reads and writes, as its types say.
-#[must_use]
-pub fn projection_flow<P>() -> Flow
-where
-    P: Projection,
-    P::Changes: ReadModel,
-{
-    Flow::of(P::NAME, ServiceKind::Projection).reading::<P::Event>().writing_tables(P::Changes::table_names())
-}
-
-/// A table of a read model.
-#[derive(Debug)]
-pub struct Table {
-    pub name: &'static str,
-    /// The statement that gives every row as key and hash, in the order of both.
-    pub rows: &'static str,
-    /// Whether rows are only added, so that a load may make its indexes at the end.
-    pub only_appended: bool,
-}
 
 /// A version of a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -159,11 +119,10 @@ pub(crate) async fn set_state(
         .map_err(|error| DatabaseError::query("version/set_state", error))
 }
 
-/// The schema of a version that is made anew: `locations_v2` for the second of `locations-projection`.
-pub(crate) fn schema_of(projection: &str, suffix: &str) -> String {
-    let name = projection.strip_suffix("-projection").unwrap_or(projection).replace('-', "_");
-    debug_assert_ne!(name, PUBLIC);
-    format!("{name}_{suffix}")
+/// The schema of a version that is made anew: `pages_v2` for the second of the model `pages`.
+pub(crate) fn schema_of(model: &str, suffix: &str) -> String {
+    debug_assert_ne!(model, PUBLIC);
+    format!("{model}_{suffix}")
 }
 
 #[cfg(test)]
@@ -171,8 +130,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schemas_are_named_for_their_projection() {
-        assert_eq!(schema_of("locations-projection", "v2"), "locations_v2");
-        assert_eq!(schema_of("email-claims", "scratch"), "email_claims_scratch");
+    fn schemas_are_named_for_their_model() {
+        assert_eq!(schema_of("pages", "v2"), "pages_v2");
+        assert_eq!(schema_of("email_claims", "scratch"), "email_claims_scratch");
     }
 }

@@ -97,7 +97,21 @@ metrics! {
     Histogram PROCESSOR_RESTORE_SECONDS = "foldstream_processor_restore_seconds" {processor} Seconds
         "Time to restore the state of newly assigned partitions.";
 
-    // Both.
+    // Effects: topics -> the outside world.
+    Gauge EFFECT_LAG_RECORDS = "foldstream_effect_lag_records" {effect, topic, partition} Count
+        "Records between the oldest record that is not settled and the partition's stable end.";
+    Gauge EFFECT_LAG_SECONDS = "foldstream_effect_lag_seconds" {effect, topic, partition} Seconds
+        "Age of the oldest record that is not settled; 0 when caught up.";
+    Gauge EFFECT_OPEN_KEYS = "foldstream_effect_open_keys" {effect} Count
+        "Keys with records that are not settled, in the partitions of this instance.";
+    Counter EFFECT_DELIVERIES_TOTAL = "foldstream_effect_deliveries_total" {effect, result} Count
+        "Attempts to deliver a record, by what came of them: done, again, never.";
+    Histogram EFFECT_DELIVERY_SECONDS = "foldstream_effect_delivery_seconds" {effect} Seconds
+        "Duration of one attempt to deliver a record.";
+    Histogram EFFECT_TRANSACTION_SECONDS = "foldstream_effect_transaction_seconds" {effect} Seconds
+        "Duration of one Kafka transaction, begin to commit.";
+
+    // All of them.
     Counter DEAD_LETTERS_TOTAL = "foldstream_dead_letters_total" {service, topic} Count
         "Records set aside as dead letters.";
 

@@ -1,10 +1,13 @@
 //! The fold of a reported location: a row of the history, and where the person is now if no later report is known. An
 //! erased person has neither.
 
+use crate::Locations;
+use chrono::{DateTime, Utc};
 use foldstream_events::{LocationsEvent, PeopleEvent, events_of};
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
-use foldstream_store::locations::{LocationChanges, LocationRow};
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
 events_of! {
     /// What is folded here.
@@ -14,8 +17,27 @@ events_of! {
     }
 }
 
-#[derive(Debug)]
-pub struct Locations;
+/// Every report of a batch in the order of the log, and for each person which of them is the latest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LocationChanges {
+    pub history: Vec<LocationRow>,
+    /// People who were erased, and the partition that says so.
+    pub erased: BTreeMap<String, i32>,
+    /// Person id to index into `history`. In key order, so that transactions take row locks in the same order.
+    pub current: BTreeMap<String, usize>,
+}
+
+/// A reported location.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocationRow {
+    pub person_id: String,
+    pub event_id: Uuid,
+    pub occurred_at: DateTime<Utc>,
+    pub latitude: f64,
+    pub longitude: f64,
+    pub source_partition: i32,
+    pub source_offset: i64,
+}
 
 impl Projection for Locations {
     type Event = Input;
@@ -65,10 +87,8 @@ impl Projection for Locations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
     use foldstream_events::LocationReported;
     use proptest::prelude::*;
-    use uuid::Uuid;
 
     fn record(person: u8, offset: i64, second: i64) -> Recorded<Input> {
         let event = LocationReported {

@@ -1,9 +1,16 @@
 //! Who was where, and who is.
 //!
-//! Reads: `locations`, and `people` for those who are erased. Writes: `location_history`,
-//! `current_location`, `erased_person`.
-//! Keyed by: `person_id`. On poison: dead letter, and its key waits.
+//! Reads: `locations`, and `people` for those who are erased. Writes: `location_history`, `current_location`, and
+//! `erased_person`, so that a report that comes after an erasure is not kept. Keyed by: `person_id`. On poison: dead
+//! letter, and its key waits.
 
 mod apply;
+pub mod read;
+mod rows;
+mod write;
 
-pub use apply::Locations;
+pub use apply::{LocationChanges, LocationRow};
+
+/// The projection, and its read model.
+#[derive(Debug)]
+pub struct Locations;

@@ -3,5 +3,12 @@
 //! Reads: `person-profiles`. Writes: `person`. Keyed by: `person_id`. On poison: dead letter, and its key waits.
 
 mod apply;
+pub mod read;
+mod rows;
+mod write;
 
-pub use apply::People;
+pub use apply::{PeopleChanges, PersonRow};
+
+/// The projection, and its read model.
+#[derive(Debug)]
+pub struct People;

@@ -3,7 +3,7 @@
 use super::Numbered;
 use crate::settings::Settings;
 use anyhow::Result;
-use foldstream_store::{Database, versions};
+use foldstream_store::Database;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ struct Done {
 }
 
 pub(super) async fn activate(numbered: &Numbered, settings: &Settings) -> Result<()> {
-    let (projection, _) = numbered.named.projection()?;
+    let (projection, tables) = numbered.named.projection()?;
     let database = Database::connect(&settings.database)?;
-    let before = versions::activate(&database, projection, numbered.number, PATIENCE).await?;
+    let before = (tables.activate)(&database, numbered.number, PATIENCE).await?;
     print(numbered, Done { projection, version: numbered.number, done: "active", before: Some(before.version) })
 }
 

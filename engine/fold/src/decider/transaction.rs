@@ -116,7 +116,8 @@ fn lead_on<D: Decider>(offsets: &mut HashMap<TopicPartition, Committed>, written
     }
 }
 
-fn refused(service: &'static str, letter: &DeadLetter, origin: &Position) -> DeadLettersEvent {
+/// A dead letter as a record.
+pub(crate) fn refused(service: &'static str, letter: &DeadLetter, origin: &Position) -> DeadLettersEvent {
     let DeadLetter { partition, offset, appended_at_ms, key, value, headers, reason } = letter;
     RecordRefused {
         event_id: derived_event_id(&format!("{service}/{origin}")),

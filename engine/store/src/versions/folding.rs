@@ -2,9 +2,9 @@
 //!
 //! Which there are is looked up every second; a look that fails leaves everything as it is.
 
-use super::{FOLDING, ReadModel, Version, versions_of};
-use crate::{Database, DatabaseError, Fenced, database::Purpose};
-use foldstream_fold::{Projection, Service, run_projection};
+use super::{FOLDING, Version, versions_of};
+use crate::{Database, DatabaseError, Fenced, ReadModel, database::Purpose};
+use foldstream_fold::{Service, run_projection};
 use foldstream_telemetry::health::{Component, Status};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::task::JoinHandle;
@@ -23,8 +23,7 @@ struct Loop {
 /// Folds every version until shutdown.
 pub async fn fold_versions<P>(service: Service, database: &Database)
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     let mut loops: BTreeMap<i32, Loop> = BTreeMap::new();
     loop {
@@ -68,13 +67,12 @@ async fn known(database: &Database, projection: &str) -> Result<Vec<Version>, Da
 
 fn begin<P>(service: &Service, database: &Database, version: &Version) -> Loop
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     let component = service.component.sibling(&format!("{} v{}", P::NAME, version.version));
     let stop = service.shutdown.child_token();
     let service = Service { component: component.clone(), shutdown: stop.clone(), ..service.clone() };
-    let store = Fenced::new(&version.database(database, Purpose::Folding), version.version);
+    let store = Fenced::<P>::new(&version.database(database, Purpose::Folding), version.version);
     tracing::info!(projection = P::NAME, version = version.version, "a version is folded");
     Loop { stop, component, running: tokio::spawn(run_projection::<P, _>(service, store)) }
 }

@@ -6,12 +6,12 @@
 //! Partitions of a topic are loaded side by side, which is safe for the reason it is safe in the service.
 
 use super::{
-    FOLDING, LOADING, ReadModel, TableComparison, Version,
+    FOLDING, LOADING, TableComparison, Version,
     comparing::{Snapshot, compare, positions},
     schema_of, set_state, versions_of,
 };
-use crate::{Database, DatabaseError, Fenced, database::Purpose};
-use foldstream_fold::{Projection, ReplayError, Service, Store, StoreError, replay};
+use crate::{Database, DatabaseError, Fenced, ReadModel, database::Purpose};
+use foldstream_fold::{ReplayError, Service, Store, StoreError, replay};
 use foldstream_log::{PartitionEnd, TopicPartition};
 use serde::Serialize;
 use sqlx::PgExecutor;
@@ -83,13 +83,13 @@ impl Default for Progress {
 }
 
 /// The fold of one schema anew.
-struct Replaying<'a> {
+struct Replaying<'a, P> {
     service: &'a Service,
     live: Database,
     /// As the new tables' statements see it.
     database: Database,
     schema_name: String,
-    store: Fenced,
+    store: Fenced<P>,
     progress: &'a Progress,
 }
 
@@ -102,8 +102,7 @@ pub async fn rebuild<P>(
     progress: &Progress,
 ) -> Result<Rebuilt, VersionError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     let projection = P::NAME;
     let versions = versions_of(database, projection).await?;
@@ -112,8 +111,8 @@ where
         Some(begun) => begun.clone(),
         None => create::<P>(database, &versions).await?,
     };
-    let replaying = Replaying::new(service, database, live, &version, progress);
-    let mut rebuilt = replaying.run::<P>().await?;
+    let replaying = Replaying::<P>::new(service, database, live, &version, progress);
+    let mut rebuilt = replaying.run().await?;
     rebuilt.version = Some(version.version);
     if rebuilt.equal || expect_changes {
         set_state(database, projection, version.version, FOLDING).await?;
@@ -124,18 +123,17 @@ where
 /// Compares the live version with a replay that is dropped afterwards.
 pub async fn verify<P>(service: &Service, database: &Database, progress: &Progress) -> Result<Rebuilt, VersionError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     let projection = P::NAME;
     let versions = versions_of(database, projection).await?;
     let live = active(&versions, projection)?;
-    let scratch = Version { schema_name: schema_of(projection, "scratch"), ..live.clone() };
+    let scratch = Version { schema_name: schema_of(P::MODEL, "scratch"), ..live.clone() };
     // One that was killed may have left it behind.
-    drop_tables::<P::Changes>(database, &scratch).await?;
-    create_tables::<P::Changes>(database.pool(), &scratch.schema_name).await?;
-    let verified = Replaying::new(service, database, live, &scratch, progress).run::<P>().await;
-    drop_tables::<P::Changes>(database, &scratch).await?;
+    drop_tables::<P>(database, &scratch).await?;
+    create_tables::<P>(database.pool(), &scratch.schema_name).await?;
+    let verified = Replaying::<P>::new(service, database, live, &scratch, progress).run().await;
+    drop_tables::<P>(database, &scratch).await?;
     verified
 }
 
@@ -145,15 +143,14 @@ pub(super) fn active<'a>(versions: &'a [Version], projection: &'static str) -> R
 
 async fn create<P>(database: &Database, versions: &[Version]) -> Result<Version, VersionError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     let projection = P::NAME;
     let number = versions.iter().map(|version| version.version).max().unwrap_or(0) + 1;
     let version = Version {
         projection: projection.to_owned(),
         version: number,
-        schema_name: schema_of(projection, &format!("v{number}")),
+        schema_name: schema_of(P::MODEL, &format!("v{number}")),
         state: LOADING.to_owned(),
         is_active: false,
     };
@@ -167,7 +164,7 @@ where
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-    create_tables::<P::Changes>(&mut *transaction, &version.schema_name).await?;
+    create_tables::<P>(&mut *transaction, &version.schema_name).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(version)
 }
@@ -196,7 +193,7 @@ pub(super) async fn drop_tables<M: ReadModel>(database: &Database, version: &Ver
         .map_err(|error| DatabaseError::query("version/drop_tables", error))
 }
 
-impl<'a> Replaying<'a> {
+impl<'a, P: ReadModel> Replaying<'a, P> {
     fn new(
         service: &'a Service,
         database: &Database,
@@ -210,29 +207,25 @@ impl<'a> Replaying<'a> {
         Self { service, live, database, schema_name: version.schema_name.clone(), store, progress }
     }
 
-    async fn run<P>(&self) -> Result<Rebuilt, VersionError>
-    where
-        P: Projection,
-        P::Changes: ReadModel,
-    {
+    async fn run(&self) -> Result<Rebuilt, VersionError> {
         let projection = P::NAME;
         let mut loading = Duration::ZERO;
         loop {
             let started = Instant::now();
-            let ends = positions(self.live.pool(), projection).await?;
-            let loaded = self.load::<P>(ends).await?;
-            self.create_indexes::<P::Changes>().await?;
+            let ends = positions::<P>(self.live.pool()).await?;
+            let loaded = self.load(ends).await?;
+            self.create_indexes().await?;
             loading += started.elapsed();
             if loaded <= LITTLE {
                 break;
             }
         }
-        let mut snapshot = Snapshot::take(&self.live, projection).await?;
-        self.load::<P>(snapshot.positions.clone()).await?;
+        let mut snapshot = Snapshot::take::<P>(&self.live).await?;
+        self.load(snapshot.positions.clone()).await?;
         let mut tables = Vec::new();
         let failed = |error| DatabaseError::query("version/acquire", error);
         let mut replayed = self.database.pool().acquire().await.map_err(failed)?;
-        for table in P::Changes::TABLES {
+        for table in P::TABLES {
             self.progress.stage.send_replace(format!("comparing {}", table.name));
             tables.push(compare(table, &mut snapshot.transaction, &mut replayed).await?);
         }
@@ -252,12 +245,8 @@ impl<'a> Replaying<'a> {
     }
 
     /// Folds up to these ends; gives how many offsets that were.
-    async fn load<P>(&self, ends: Vec<PartitionEnd>) -> Result<u64, VersionError>
-    where
-        P: Projection,
-        P::Changes: ReadModel,
-    {
-        let topics = self.left::<P>(ends).await?;
+    async fn load(&self, ends: Vec<PartitionEnd>) -> Result<u64, VersionError> {
+        let topics = self.left(ends).await?;
         let left: u64 = topics.iter().map(|(left, _)| left).sum();
         self.progress.total.store(self.progress.passed.load(Ordering::Relaxed) + left, Ordering::Relaxed);
         for (_, ends) in topics {
@@ -277,11 +266,7 @@ impl<'a> Replaying<'a> {
     }
 
     /// What is left of each topic, the smallest first.
-    async fn left<P>(&self, ends: Vec<PartitionEnd>) -> Result<Vec<(u64, Vec<PartitionEnd>)>, VersionError>
-    where
-        P: Projection,
-        P::Changes: ReadModel,
-    {
+    async fn left(&self, ends: Vec<PartitionEnd>) -> Result<Vec<(u64, Vec<PartitionEnd>)>, VersionError> {
         let partitions: Vec<TopicPartition> = ends.iter().map(|end| end.partition).collect();
         let stands = Store::<P::Changes>::positions(&self.store, P::NAME, &partitions).await?;
         let mut topics: BTreeMap<&str, (u64, Vec<PartitionEnd>)> = BTreeMap::new();
@@ -300,8 +285,8 @@ impl<'a> Replaying<'a> {
     }
 
     /// Makes the indexes that were left out of the load. Those that are there are left alone.
-    async fn create_indexes<M: ReadModel>(&self) -> Result<(), DatabaseError> {
-        for table in M::TABLES.iter().filter(|table| table.only_appended) {
+    async fn create_indexes(&self) -> Result<(), DatabaseError> {
+        for table in P::TABLES.iter().filter(|table| table.only_appended) {
             loop {
                 self.progress.stage.send_replace(format!("indexing {}", table.name));
                 let made: Option<String> = sqlx::query_scalar(include_str!("../../queries/version/create_index.sql"))
@@ -338,10 +323,8 @@ mod tests {
     #[test]
     fn every_partition_is_in_one_lane() {
         for count in [0, 1, 3, 6] {
-            let end = |partition| PartitionEnd {
-                partition: TopicPartition { topic: "locations", partition },
-                next_offset: 1,
-            };
+            let end =
+                |partition| PartitionEnd { partition: TopicPartition { topic: "visits", partition }, next_offset: 1 };
             let lanes = in_lanes((0..count).map(end).collect());
             let mut all: Vec<i32> = lanes.iter().flatten().map(|end| end.partition.partition).collect();
             all.sort_unstable();

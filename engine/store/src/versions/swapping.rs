@@ -13,14 +13,14 @@
 //! one), and letting readers wait (a pause that every one of them would feel).
 
 use super::{
-    FOLDING, ReadModel, Version, VersionError,
+    FOLDING, Version, VersionError,
     comparing::{partition_ends, positions},
     folding::LOOK_EVERY,
     rebuilding::{active, drop_tables},
     versions_of,
 };
 use crate::{
-    Database, DatabaseError,
+    Database, DatabaseError, ReadModel,
     applied::{CHANNEL, RECHECK},
     database::Purpose,
 };
@@ -32,15 +32,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Shows readers this version from now on; gives the one they were shown before. Waits at most that long for it to be
 /// as far as that one.
-pub async fn activate(
+pub async fn activate<M: ReadModel>(
     database: &Database,
-    projection: &'static str,
     version: i32,
     patience: Duration,
 ) -> Result<Version, VersionError> {
+    let projection = M::NAME;
     let versions = versions_of(database, projection).await?;
     let old = active(&versions, projection)?;
-    let new = known(&versions, projection, version)?;
+    let new = find_version(&versions, projection, version)?;
     if new.is_active {
         return Ok(old.clone());
     }
@@ -51,7 +51,7 @@ pub async fn activate(
     let old_tables = old.database(database, Purpose::Loading);
     let new_tables = new.database(database, Purpose::Loading);
     // First without holding anything, so that a version that is far behind stops nobody.
-    until_as_far(&new_tables, &positions(old_tables.pool(), projection).await?, new, patience).await?;
+    until_as_far::<M>(&new_tables, &positions::<M>(old_tables.pool()).await?, new, patience).await?;
 
     let mut hold = old_tables.pool().begin().await.map_err(failed("checkpoint/hold"))?;
     let held: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/hold.sql"))
@@ -59,7 +59,7 @@ pub async fn activate(
         .fetch_all(&mut *hold)
         .await
         .map_err(failed("checkpoint/hold"))?;
-    until_as_far(&new_tables, &partition_ends(held), new, patience).await?;
+    until_as_far::<M>(&new_tables, &partition_ends::<M>(held), new, patience).await?;
     let changed = sqlx::query(include_str!("../../queries/version/activate.sql"))
         .bind(projection)
         .bind(version)
@@ -81,13 +81,10 @@ pub async fn activate(
 }
 
 /// Removes a version that readers are not shown, with everything it holds.
-pub async fn discard<M: ReadModel>(
-    database: &Database,
-    projection: &'static str,
-    version: i32,
-) -> Result<Version, VersionError> {
+pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<Version, VersionError> {
+    let projection = M::NAME;
     let versions = versions_of(database, projection).await?;
-    let found = known(&versions, projection, version)?;
+    let found = find_version(&versions, projection, version)?;
     let changed = sqlx::query(include_str!("../../queries/version/give_up.sql"))
         .bind(projection)
         .bind(version)
@@ -110,7 +107,11 @@ pub async fn discard<M: ReadModel>(
     Ok(found.clone())
 }
 
-fn known<'a>(versions: &'a [Version], projection: &'static str, version: i32) -> Result<&'a Version, VersionError> {
+fn find_version<'a>(
+    versions: &'a [Version],
+    projection: &'static str,
+    version: i32,
+) -> Result<&'a Version, VersionError> {
     versions.iter().find(|known| known.version == version).ok_or_else(|| {
         let known: Vec<String> = versions.iter().map(|known| known.version.to_string()).collect();
         VersionError::Unknown { projection, version, known: known.join(", ") }
@@ -118,7 +119,7 @@ fn known<'a>(versions: &'a [Version], projection: &'static str, version: i32) ->
 }
 
 /// Waits until a version stands at these positions or further.
-async fn until_as_far(
+async fn until_as_far<M: ReadModel>(
     tables: &Database,
     ends: &[PartitionEnd],
     version: &Version,
@@ -126,7 +127,7 @@ async fn until_as_far(
 ) -> Result<(), VersionError> {
     let deadline = Instant::now() + patience;
     loop {
-        let stands = positions(tables.pool(), &version.projection).await?;
+        let stands = positions::<M>(tables.pool()).await?;
         let Some((end, stands)) = behind(&stands, ends) else { return Ok(()) };
         if Instant::now() > deadline {
             return Err(VersionError::Behind {
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn a_version_is_behind_where_any_partition_is() {
         let at = |partition, next_offset| PartitionEnd {
-            partition: TopicPartition { topic: "locations", partition },
+            partition: TopicPartition { topic: "visits", partition },
             next_offset,
         };
         assert_eq!(behind(&[at(0, 5), at(1, 9)], &[at(0, 5), at(1, 3)]), None);

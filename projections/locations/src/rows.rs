@@ -3,8 +3,8 @@
 //! A report is found in the history by the id of its event, for which there is an index; there is none for the place of
 //! its record, and rows of the history are many.
 
-use super::{LocationChanges, LocationRow};
-use crate::{Database, DatabaseError, Fate, RowOf, Source};
+use crate::{LocationChanges, LocationRow};
+use foldstream_store::{Database, DatabaseError, Fate, RowOf, Source};
 
 const DROPPED: &str = "no row is of this record: it was dropped as a dead letter";
 const LATE: &str = "an earlier record tells of a later time: this one came late";
@@ -30,12 +30,12 @@ pub(super) async fn rows_of(changes: &LocationChanges, database: &Database) -> R
 }
 
 async fn of_report(database: &Database, report: &LocationRow) -> Result<[RowOf; 2], DatabaseError> {
-    let history: Vec<Source> = sqlx::query_as(include_str!("../../queries/locations/sources_of_event.sql"))
+    let history: Vec<Source> = sqlx::query_as(include_str!("../queries/sources_of_event.sql"))
         .bind(report.event_id)
         .fetch_all(database.pool())
         .await
         .map_err(|error| DatabaseError::query("locations/sources_of_event", error))?;
-    let current: Option<Source> = sqlx::query_as(include_str!("../../queries/locations/source_of_current.sql"))
+    let current: Option<Source> = sqlx::query_as(include_str!("../queries/source_of_current.sql"))
         .bind(&report.person_id)
         .fetch_optional(database.pool())
         .await
@@ -63,7 +63,7 @@ fn current_fate(own: Source, stands: Source) -> Fate {
 }
 
 async fn is_erased(database: &Database, person_id: &str) -> Result<bool, DatabaseError> {
-    let erased: Option<String> = sqlx::query_scalar(include_str!("../../queries/locations/erased.sql"))
+    let erased: Option<String> = sqlx::query_scalar(include_str!("../queries/erased.sql"))
         .bind(vec![person_id])
         .fetch_optional(database.pool())
         .await

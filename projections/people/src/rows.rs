@@ -1,7 +1,7 @@
 //! What became of the rows that a profile made.
 
-use super::{PeopleChanges, PersonRow};
-use crate::{Database, DatabaseError, Fate, RowOf, Source};
+use crate::{PeopleChanges, PersonRow};
+use foldstream_store::{Database, DatabaseError, Fate, RowOf, Source};
 
 const DROPPED: &str = "the row is of an earlier record: this one was dropped as a dead letter";
 
@@ -9,7 +9,7 @@ const DROPPED: &str = "the row is of an earlier record: this one was dropped as 
 pub(super) async fn rows_of(changes: &PeopleChanges, database: &Database) -> Result<Vec<RowOf>, DatabaseError> {
     let mut rows = Vec::new();
     for (person_id, row) in &changes.people {
-        let stands: Option<Source> = sqlx::query_as(include_str!("../../queries/people/source.sql"))
+        let stands: Option<Source> = sqlx::query_as(include_str!("../queries/source.sql"))
             .bind(person_id)
             .fetch_optional(database.pool())
             .await

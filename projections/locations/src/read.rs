@@ -10,8 +10,8 @@
 //!
 //! Nothing is checked here; the API did that before it asked.
 
-use crate::{Database, DatabaseError, Sourced, people::Person};
 use chrono::{DateTime, Utc};
+use foldstream_store::{Database, DatabaseError, Sourced};
 use uuid::Uuid;
 
 /// Where a person was.
@@ -65,7 +65,7 @@ pub struct Proximity<'a> {
 
 /// The location reported by this event.
 pub async fn find(database: &Database, event_id: Uuid) -> Result<Option<Sourced<Location>>, DatabaseError> {
-    sqlx::query_as(include_str!("../../queries/locations/find.sql"))
+    sqlx::query_as(include_str!("../queries/find.sql"))
         .bind(event_id)
         .fetch_optional(database.pool())
         .await
@@ -74,7 +74,7 @@ pub async fn find(database: &Database, event_id: Uuid) -> Result<Option<Sourced<
 
 /// All locations, newest first.
 pub async fn list(database: &Database, paging: Paging) -> Result<Page<Sourced<Location>>, DatabaseError> {
-    sqlx::query_as(include_str!("../../queries/locations/list.sql"))
+    sqlx::query_as(include_str!("../queries/list.sql"))
         .bind(paging.after.map(|after| after.occurred_at))
         .bind(paging.after.map(|after| after.event_id))
         .bind(i64::from(paging.limit) + 1)
@@ -92,13 +92,10 @@ pub async fn list_current(
     rows: u32,
 ) -> Result<Vec<Sourced<Location>>, DatabaseError> {
     let query = match as_of {
-        None => {
-            sqlx::query_as(include_str!("../../queries/locations/list_current.sql")).bind(after).bind(i64::from(rows))
+        None => sqlx::query_as(include_str!("../queries/list_current.sql")).bind(after).bind(i64::from(rows)),
+        Some(as_of) => {
+            sqlx::query_as(include_str!("../queries/list_as_of.sql")).bind(after).bind(i64::from(rows)).bind(as_of)
         }
-        Some(as_of) => sqlx::query_as(include_str!("../../queries/locations/list_as_of.sql"))
-            .bind(after)
-            .bind(i64::from(rows))
-            .bind(as_of),
     };
     query.fetch_all(database.pool()).await.map_err(|error| DatabaseError::query("locations/list_current", error))
 }
@@ -110,7 +107,7 @@ pub async fn list_of_person(
     window: Window,
     paging: Paging,
 ) -> Result<Page<Sourced<Location>>, DatabaseError> {
-    sqlx::query_as(include_str!("../../queries/locations/list_of_person.sql"))
+    sqlx::query_as(include_str!("../queries/list_of_person.sql"))
         .bind(person_id)
         .bind(window.start)
         .bind(window.end)
@@ -123,15 +120,14 @@ pub async fn list_of_person(
         .map_err(|error| DatabaseError::query("locations/list_of_person", error))
 }
 
-/// Every location of others within the distance of any location of the person, both within the window, oldest first,
-/// and whose it is. Those of a person who is not known (any more) are left out, so a page may hold less than its limit.
+/// Every location of others within the distance of any location of the person, both within the window, oldest first.
 /// Where the rows came from is not told: the function of the database does not give it.
 pub async fn connection(
     database: &Database,
     proximity: &Proximity<'_>,
     paging: Paging,
-) -> Result<Page<(Location, Person)>, DatabaseError> {
-    let rows: Vec<Near> = sqlx::query_as(include_str!("../../queries/locations/connection.sql"))
+) -> Result<Page<Location>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/connection.sql"))
         .bind(proximity.person_id)
         .bind(proximity.start)
         .bind(proximity.end)
@@ -141,33 +137,8 @@ pub async fn connection(
         .bind(i64::from(paging.limit) + 1)
         .fetch_all(database.pool())
         .await
-        .map_err(|error| DatabaseError::query("locations/connection", error))?;
-    let Page { items, end } = page(rows, paging.limit, |near| PageEnd::of(&near.location));
-    Ok(Page { items: items.into_iter().filter_map(Near::known).collect(), end })
-}
-
-/// A row of the connection query.
-#[derive(Debug, sqlx::FromRow)]
-struct Near {
-    #[sqlx(flatten)]
-    location: Location,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    company_name: Option<String>,
-    person_event_id: Option<Uuid>,
-}
-
-impl Near {
-    fn known(self) -> Option<(Location, Person)> {
-        let person = Person {
-            person_id: self.location.person_id.clone(),
-            first_name: self.first_name?,
-            last_name: self.last_name?,
-            company_name: self.company_name?,
-            event_id: self.person_event_id?,
-        };
-        Some((self.location, person))
-    }
+        .map(|rows| page(rows, paging.limit, PageEnd::of))
+        .map_err(|error| DatabaseError::query("locations/connection", error))
 }
 
 impl PageEnd {
