@@ -4,9 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
 use apache_avro::{Schema, schema_compatibility::SchemaCompatibility};
-use foldstream_events::{
-    RecordType, SchemaFault, WrittenVersion, evolution_faults, golden_faults, record_types, schema_faults,
-};
+use foldstream_events::{SchemaFault, WrittenVersion, evolution_faults, golden_faults, record_types, schema_faults};
+use foldstream_log::RecordType;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::PathBuf};
@@ -221,9 +220,7 @@ fn golden_records_are_whole() {
     assert_eq!(said(&golden_faults(&record, &[written(1, &v1), written(2, &v2)])), "");
     let stale = said(&golden_faults(&record, &[written(1, &v1)]));
     assert!(stale.contains("the schema changed after golden v1"), "{stale}");
-    assert!(
-        stale.contains("add golden v2 with schemas/golden/make.py schemas/avro/locations/Seen.avsc 2")
-    );
+    assert!(stale.contains("add golden v2 with schemas/golden/make.py schemas/avro/locations/Seen.avsc 2"));
     let forbidden = said(&golden_faults(&record, &[written(1, &v1.replace("uuid", "decimal"))]));
     assert!(forbidden.contains("the logical type changed") && !forbidden.contains("add golden"), "{forbidden}");
     let none = said(&golden_faults(&record, &[]));

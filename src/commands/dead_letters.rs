@@ -14,8 +14,8 @@ use anyhow::{Context, Result};
 use chrono::Utc;
 
 use foldstream_browse::{Brokers, Browse};
-use foldstream_events::Position;
 use foldstream_fold::Action as Wish;
+use foldstream_log::Position;
 use foldstream_log::{Browser, Registry, Schemas, describe, schema_id};
 use foldstream_store::{
     Database,

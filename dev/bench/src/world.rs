@@ -5,8 +5,8 @@ use crate::{
     service::Service,
 };
 use anyhow::{Context, Result, bail};
-use foldstream_events::Flow;
 use foldstream_log::Browser;
+use foldstream_log::Flow;
 use foldstream_stack::{Options, Stack};
 use foldstream_store::Database;
 use std::{

@@ -91,10 +91,7 @@ impl Topic {
             (true, None, None) => Ok(Cleanup::Keep),
             (false, Some(days), None) => Ok(Cleanup::Expire { days }),
             (false, None, Some(days)) => Ok(Cleanup::Compact { days }),
-            _ => bail!(
-                "topic {}: say one of keep_for_ever = true, expire_after_days, compact_within_days",
-                self.name
-            ),
+            _ => bail!("topic {}: say one of keep_for_ever = true, expire_after_days, compact_within_days", self.name),
         }
     }
 
@@ -148,7 +145,8 @@ impl Root {
         for folder in self.records.keys().filter(|_| !before.is_empty()) {
             self.topic(folder).with_context(|| format!("avro/{folder}: catalogue.toml declares no such topic"))?;
         }
-        let is_known = |rule: &str| self.rules.contains_key(rule) || before.iter().any(|root| root.rules.contains_key(rule));
+        let is_known =
+            |rule: &str| self.rules.contains_key(rule) || before.iter().any(|root| root.rules.contains_key(rule));
         for record in self.records.values().flatten() {
             for field in &record.fields {
                 if let Some(rule) = field.rule.as_deref().filter(|rule| !is_known(rule)) {

@@ -124,11 +124,7 @@ fn checks(code: &mut String, record: &Record, path: &str) -> Result<()> {
 
 /// How a record checks its fields, and the same as data.
 fn checks_of<'a>(code: &mut String, record: &Record, path: impl Fn(&str) -> &'a str) -> Result<()> {
-    let _ = writeln!(
-        code,
-        "impl Checked for {} {{\n    fn check(&self) -> Result<(), Violation> {{",
-        record.name
-    );
+    let _ = writeln!(code, "impl Checked for {} {{\n    fn check(&self) -> Result<(), Violation> {{", record.name);
     let mut listed = String::new();
     for field in &record.fields {
         let Some(rule) = &field.rule else { continue };
@@ -151,11 +147,12 @@ fn check(field: &Field, rule: &str) -> Result<String> {
         FieldKind::Time => ("time", false),
         FieldKind::Other => bail!("field {name}: no rule can be asked about its type"),
     };
-    let into = |value: &str| if field.kind == FieldKind::Whole { format!("i64::from({value})") } else { value.to_owned() };
+    let into =
+        |value: &str| if field.kind == FieldKind::Whole { format!("i64::from({value})") } else { value.to_owned() };
     Ok(match (field.is_optional, by_reference) {
-        (true, true) => format!(
-            "if let Some(value) = &self.{name} {{\n            {rule}.{asked}({name:?}, value)?;\n        }}"
-        ),
+        (true, true) => {
+            format!("if let Some(value) = &self.{name} {{\n            {rule}.{asked}({name:?}, value)?;\n        }}")
+        }
         (true, false) => format!(
             "if let Some(value) = self.{name} {{\n            {rule}.{asked}({name:?}, {})?;\n        }}",
             into("value")

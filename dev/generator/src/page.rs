@@ -10,11 +10,16 @@ const END: &str = "<!-- end of what is made -->\n";
 pub(crate) fn with_topics(page: &str, domains: &Root, engine: &Root) -> Result<String> {
     let (before, rest) = page.split_once(BEGIN).with_context(|| format!("the page has no line {BEGIN}"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("the page has no line {END}"))?;
-    let mut table = String::from("| topic | key | partitions | kept | written by | events |\n|---|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| topic | key | partitions | kept | written by | events |\n|---|---|---|---|---|---|\n");
     for topic in &domains.topics {
         let carried = topic.carries.iter().map(String::as_str);
         let events = domains.records_of(&topic.name).iter().map(|record| record.full_name.as_str()).chain(carried);
-        table.push_str(&row(topic, &events.collect::<Vec<_>>(), &topic.writers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))?);
+        table.push_str(&row(
+            topic,
+            &events.collect::<Vec<_>>(),
+            &topic.writers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        )?);
     }
     for topic in &engine.topics {
         let events: Vec<_> = engine.records_of(&topic.name).iter().map(|record| record.full_name.as_str()).collect();

@@ -54,8 +54,8 @@ mod session;
 pub use session::run_effect;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use foldstream_events::TopicEvent;
 use foldstream_log::Recorded;
+use foldstream_log::TopicEvent;
 use std::time::Duration;
 use uuid::Uuid;
 

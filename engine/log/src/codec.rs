@@ -6,8 +6,8 @@
 //! the one at hand accepts truncated records.
 
 use crate::registry::WriterSchema;
+use crate::{MAX_RECORD_BYTES, Position, TopicEvent, Violation};
 use chrono::{DateTime, Utc};
-use foldstream_events::{MAX_RECORD_BYTES, Position, TopicEvent, Violation};
 use serde::{Serialize, Serializer};
 use serde_avro_fast::{
     de::{DeserializerConfig, DeserializerState, read::SliceRead},
@@ -157,12 +157,13 @@ mod tests {
     //! bytes, and equal to what the reference implementation's resolved value says.
 
     use super::*;
+    use crate::RecordType;
     use apache_avro::{Schema, reader::datum::GenericDatumReader};
-    use foldstream_events::{LocationsEvent, PersonProfilesEvent, RecordType, record_types};
+    use foldstream_events::{LocationsEvent, PersonProfilesEvent, record_types};
     use proptest::prelude::*;
     use std::{fs, path::PathBuf};
 
-    foldstream_events::events_of! {
+    crate::events_of! {
         /// Every event there is.
         enum AnyEvent {
             PersonCommands(foldstream_events::PersonCommandsEvent),
@@ -172,7 +173,7 @@ mod tests {
             PeopleProcessorState(foldstream_events::PeopleProcessorStateEvent),
             Locations(LocationsEvent),
             SourceProgress(foldstream_events::SourceProgressEvent),
-            DeadLetters(foldstream_events::DeadLettersEvent),
+            DeadLetters(crate::DeadLettersEvent),
         }
     }
 

@@ -70,9 +70,7 @@ pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSc
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, Schemas};
 pub use tail::Tail;
-pub use topic::{
-    Catalogue, Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers,
-};
+pub use topic::{Catalogue, Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::effect::Retry;
 use chrono::{DateTime, Utc};
-use foldstream_events::{RecordType, Topic, Violation};
+use foldstream_log::{RecordType, Topic, Violation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     collections::VecDeque,

@@ -40,7 +40,7 @@ fn entry(number: i32, offset: i64) -> Entry<LocationsEvent> {
 
 fn keyed(number: i32, offset: i64, key: &str) -> Entry<LocationsEvent> {
     let event = LocationReported {
-        event_id: foldstream_events::derived_event_id("test"),
+        event_id: foldstream_log::derived_event_id("test"),
         person_id: key.to_owned(),
         occurred_at: Default::default(),
         latitude: 0.0,
