@@ -108,7 +108,7 @@ async fn dispatch(Arguments { settings, command }: Arguments, in_force: Vec<(Str
         Command::Messages(options) => commands::messages::run(options, &settings.wire).await,
     };
     if let Err(error) = guard.shutdown().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the last traces may be lost");
+        foldstream_telemetry::warn!(error = &error as &dyn std::error::Error, "the last traces may be lost");
     }
     done
 }

@@ -15,7 +15,7 @@ pub(crate) async fn patiently<T, E: Error + 'static>(
     for tried in 1..TRIES {
         match ask().await {
             Err(error) if is_passing(&error) => {
-                tracing::warn!(error = &error as &dyn Error, tried, "{whom} will be asked again");
+                foldstream_telemetry::warn!(error = &error as &dyn Error, tried, "{whom} will be asked again");
                 tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tried - 1)).await;
             }
             answer => return answer,

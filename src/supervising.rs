@@ -29,7 +29,7 @@ pub(crate) async fn supervise(runner: Runner, component: Component, name: &'stat
             Ok(Err(error)) => format!("{error:#}"),
             Err(panic) => format!("it panicked: {panic}"),
         };
-        tracing::error!(service = name, error.message = reason, "a service ended; it is started again");
+        foldstream_telemetry::error!(service = name, error.message = reason, "a service ended; it is started again");
         component.set(Status::Degraded { reason });
         shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -98,7 +98,7 @@ impl LogEnds {
                         look.ends = Some(Ends { ranges: Arc::new(ranges), asked_at: now, asked_at_utc });
                     }
                     Err(error) => {
-                        tracing::debug!(kafka.topic = topic.name, error.message = %error, "the log's ends are unknown");
+                        foldstream_telemetry::debug!(kafka.topic = topic.name, error.message = %error, "the log's ends are unknown");
                         look.not_before = Some(Instant::now() + PAUSE);
                     }
                 }

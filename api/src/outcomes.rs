@@ -117,13 +117,13 @@ async fn decoded(batch: &Batch, registry: &Registry) -> Vec<(Position, PersonCom
         let schema = match registry.schema(id).await {
             Ok(schema) => schema,
             Err(error) => {
-                tracing::warn!(error.message = %error, "an outcome cannot be read");
+                foldstream_telemetry::warn!(error.message = %error, "an outcome cannot be read");
                 continue;
             }
         };
         match decode(record.partition.topic, key, value, &schema) {
             Ok(PersonOutcomesEvent::PersonCommandDecided(outcome)) => outcomes.push((cause, outcome)),
-            Err(error) => tracing::warn!(error.message = %error, "an outcome cannot be read"),
+            Err(error) => foldstream_telemetry::warn!(error.message = %error, "an outcome cannot be read"),
         }
     }
     outcomes

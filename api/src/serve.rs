@@ -45,7 +45,7 @@ pub async fn run(config: Config, parts: Parts, shutdown: CancellationToken) -> R
     let listener = listen(config.http_listen).await.inspect_err(|failure| {
         component.set(Status::Degraded { reason: failure.to_string() });
     })?;
-    tracing::info!(address = %config.http_listen, "the API listens");
+    foldstream_telemetry::info!(address = %config.http_listen, "the API listens");
     component.set(Status::Ready);
     let stopped = shutdown.child_token();
     let watching = tokio::spawn(stopped.clone().run_until_cancelled_owned(dependencies::watch(parts)));
@@ -70,7 +70,7 @@ async fn serve(listener: TcpListener, router: Router, stopped: &CancellationToke
                 }
                 Err(failure) if is_the_peers(&failure) => {}
                 Err(failure) => {
-                    tracing::warn!(error.message = %failure, "the API cannot accept a connection");
+                    foldstream_telemetry::warn!(error.message = %failure, "the API cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -80,7 +80,10 @@ async fn serve(listener: TcpListener, router: Router, stopped: &CancellationToke
     drop(listener);
     let drained = timeout(drain_deadline, async { while connections.join_next().await.is_some() {} }).await;
     if drained.is_err() {
-        tracing::warn!(connections = connections.len(), "connections cut: they outlasted the drain deadline");
+        foldstream_telemetry::warn!(
+            connections = connections.len(),
+            "connections cut: they outlasted the drain deadline"
+        );
     }
     connections.shutdown().await;
 }
@@ -101,7 +104,7 @@ async fn answer_connection(stream: TcpStream, router: Router, stopped: Cancellat
         }
     };
     if let Err(failure) = ended {
-        tracing::debug!(error.message = %failure, "a connection broke");
+        foldstream_telemetry::debug!(error.message = %failure, "a connection broke");
     }
 }
 

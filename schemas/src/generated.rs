@@ -455,7 +455,7 @@ pub const PERSON_PROFILE_RECORDED_SCHEMA: &str = include_str!("../avro/person-pr
 impl Checked for SourceProgressed {
     fn check(&self) -> Result<(), Violation> {
         engine::rules::ID.text("source_id", &self.source_id)?;
-        rules::SEQUENCE.whole("next_sequence", i64::from(self.next_sequence))?;
+        rules::SEQUENCE.whole("next_sequence", self.next_sequence)?;
         Ok(())
     }
 }

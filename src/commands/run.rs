@@ -29,7 +29,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: &Options, settings: &Settings, in_force: Vec<(String, String)>) -> Result<()> {
     for (name, value) in in_force {
-        tracing::info!(setting = name, value, "in force");
+        foldstream_telemetry::info!(setting = name, value, "in force");
     }
     let is_chosen =
         |service: &&Service| options.services.iter().any(|name| name == services::ALL || name == service.name);
@@ -50,7 +50,7 @@ pub(crate) async fn run(options: &Options, settings: &Settings, in_force: Vec<(S
     let shutdown = process.shutdown.clone();
     tokio::spawn(async move {
         asked_to_stop().await;
-        tracing::info!("asked to stop: finishing what is being written");
+        foldstream_telemetry::info!("asked to stop: finishing what is being written");
         shutdown.cancel();
     });
     drained(running, &process).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn run(options: &Options, settings: &Settings, in_force: Vec<(S
     if let Some(listening) = listening {
         listening.await.context("the telemetry listener panicked")?;
     }
-    tracing::info!("stopped");
+    foldstream_telemetry::info!("stopped");
     Ok(())
 }
 
@@ -90,7 +90,7 @@ async fn refuse_wrong_topics(services: &[&Service], settings: &Settings) -> Resu
     let ours = differences.into_iter().filter(|difference| ours.contains(difference.topic.as_str()));
     let (fatal, other): (Vec<_>, Vec<_>) = ours.partition(|difference| difference.fatal);
     for difference in other {
-        tracing::warn!("{difference}");
+        foldstream_telemetry::warn!("{difference}");
     }
     if fatal.is_empty() {
         return Ok(());

@@ -3,7 +3,7 @@
 use crate::harness::{Running, World, text, until};
 use chrono::{DateTime, Utc};
 use foldstream_events::CATALOGUE;
-use foldstream_log::REPLICATION_FACTOR;
+use foldstream_log::{REPLICATION_FACTOR, Writers};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::{

@@ -137,7 +137,11 @@ impl Reader {
                 Ok(News::Gap(gaps)) => self.gap(&gaps).freeze(),
                 Ok(News::Chunk(chunk)) => self.events(&chunk).await,
                 Err(error) => {
-                    tracing::warn!(topic = self.topic, error = &error as &dyn std::error::Error, "a tail ended");
+                    foldstream_telemetry::warn!(
+                        kafka.topic = self.topic,
+                        error = &error as &dyn std::error::Error,
+                        "a tail ended"
+                    );
                     return None;
                 }
             };

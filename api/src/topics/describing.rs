@@ -213,5 +213,5 @@ impl Declaration {
 
 /// What was found, if it was; the rest of the answer does without.
 fn known<T, E: Error + 'static>(found: Result<T, E>, unknown: &str) -> Option<T> {
-    found.inspect_err(|error| tracing::debug!(error = error as &dyn Error, "{unknown}")).ok()
+    found.inspect_err(|error| foldstream_telemetry::debug!(error = error as &dyn Error, "{unknown}")).ok()
 }

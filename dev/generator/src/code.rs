@@ -147,18 +147,15 @@ fn check(field: &Field, rule: &str) -> Result<String> {
         FieldKind::Time => ("time", false),
         FieldKind::Other => bail!("field {name}: no rule can be asked about its type"),
     };
-    let into =
-        |value: &str| if field.kind == FieldKind::Whole { format!("i64::from({value})") } else { value.to_owned() };
     Ok(match (field.is_optional, by_reference) {
         (true, true) => {
             format!("if let Some(value) = &self.{name} {{\n            {rule}.{asked}({name:?}, value)?;\n        }}")
         }
-        (true, false) => format!(
-            "if let Some(value) = self.{name} {{\n            {rule}.{asked}({name:?}, {})?;\n        }}",
-            into("value")
-        ),
+        (true, false) => {
+            format!("if let Some(value) = self.{name} {{\n            {rule}.{asked}({name:?}, value)?;\n        }}")
+        }
         (false, true) => format!("{rule}.{asked}({name:?}, &self.{name})?;"),
-        (false, false) => format!("{rule}.{asked}({name:?}, {})?;", into(&format!("self.{name}"))),
+        (false, false) => format!("{rule}.{asked}({name:?}, self.{name})?;"),
     })
 }
 

@@ -1,7 +1,5 @@
 //! What was made from the declarations is what would be made from them now.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
-
 use std::path::Path;
 
 #[test]

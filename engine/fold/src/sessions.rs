@@ -91,12 +91,16 @@ where
             backoff = restart();
         }
         if error.halts() {
-            tracing::error!(service = name, error.message = reason, "halted; nothing is skipped");
+            foldstream_telemetry::error!(service = name, error.message = reason, "halted; nothing is skipped");
             if service.shutdown.run_until_cancelled(tokio::time::sleep(HALT_PAUSE)).await.is_none() {
                 break;
             }
         } else {
-            tracing::warn!(service = name, error.message = reason, "starting again from the stored positions");
+            foldstream_telemetry::warn!(
+                service = name,
+                error.message = reason,
+                "starting again from the stored positions"
+            );
             if backoff.wait(&service.shutdown).await.is_err() {
                 break;
             }

@@ -377,7 +377,9 @@ pub(crate) fn read_windows(
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition))) => {
                 return Err(BrowserError::UnknownTopic { topic: topic.to_owned() });
             }
-            Some(Err(error)) => tracing::debug!(error.message = %error, "a broker complained while records were read"),
+            Some(Err(error)) => {
+                foldstream_telemetry::debug!(error.message = %error, "a broker complained while records were read")
+            }
         }
     }
     Ok(ReadWindows { records, complete: open.is_empty() })

@@ -84,14 +84,14 @@ fn topic_names<E: TopicEvent>() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LocationsEvent, PeopleEvent};
+    use crate::DeadLettersEvent;
 
     #[test]
     fn edges_are_the_topics_of_the_events() {
         let flow = Flow::of("p", ServiceKind::Projection)
-            .reading::<LocationsEvent>()
-            .reading::<PeopleEvent>()
-            .writing_tables(["person"]);
-        assert_eq!((flow.reads, flow.writes), (vec!["locations", "people"], vec!["person"]));
+            .reading::<DeadLettersEvent>()
+            .reading_tables(["another"])
+            .writing_tables(["table"]);
+        assert_eq!((flow.reads, flow.writes), (vec!["dead-letters", "another"], vec!["table"]));
     }
 }

@@ -133,7 +133,7 @@ mod tests {
     fn what_is_no_position_is_refused() {
         for text in [
             "",
-            "locations",
+            "topic",
             "locations:1",
             "locations:1:-1",
             "locations:+1:5",

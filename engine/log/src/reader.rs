@@ -324,7 +324,7 @@ impl Reader {
             && list.count() > 0
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {
-            tracing::debug!(error.message = %error, "the progress hint was not taken");
+            foldstream_telemetry::debug!(error.message = %error, "the progress hint was not taken");
         }
     }
 
@@ -347,7 +347,7 @@ impl Reader {
         })
         .await;
         if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("the reader thread panicked");
+            foldstream_telemetry::error!("the reader thread panicked");
         }
     }
 }

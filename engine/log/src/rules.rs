@@ -92,7 +92,8 @@ impl Rule {
         if holds { Ok(value) } else { Err(self.broken_by(field, value)) }
     }
 
-    pub fn whole(&self, field: &str, value: i64) -> Result<i64, Violation> {
+    pub fn whole(&self, field: &str, value: impl Into<i64>) -> Result<i64, Violation> {
+        let value = value.into();
         let Limits::Number { minimum, maximum } = self.limits else { return Ok(value) };
         #[expect(clippy::cast_precision_loss, reason = "limits of whole numbers are small")]
         let near = value as f64;

@@ -48,7 +48,7 @@ impl Announcer {
                     let notify = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(projection);
                     if let Err(error) = notify.execute(&pool).await {
                         // Waiters look by themselves every 500 ms.
-                        tracing::debug!(projection, error.message = %error, "a commit was not announced");
+                        foldstream_telemetry::debug!(projection, error.message = %error, "a commit was not announced");
                     }
                 }
                 tokio::time::sleep(COALESCE).await;
@@ -182,7 +182,7 @@ async fn look(database: &Database, shown: &Database) -> Result<Shown, DatabaseEr
     let database = match shown.hiding() == schemas.as_slice() {
         true => shown.clone(),
         false => {
-            tracing::info!(schemas = schemas.join(","), "readers are shown other versions");
+            foldstream_telemetry::info!(schemas = schemas.join(","), "readers are shown other versions");
             database.within(&schemas, Purpose::Reading)
         }
     };
@@ -222,7 +222,7 @@ async fn keep_watch(database: Database, sender: watch::Sender<Latest>) {
                     tokio::time::sleep_until(started + COALESCE / 10).await;
                 }
                 Ok(Err(error)) => {
-                    tracing::debug!(error.message = %error, "the listening connection was lost");
+                    foldstream_telemetry::debug!(error.message = %error, "the listening connection was lost");
                     listener = None;
                     tokio::time::sleep_until(started + RECHECK).await;
                 }
@@ -239,7 +239,7 @@ async fn listen(database: &Database) -> Option<PgListener> {
         listener.listen(CHANNEL).await?;
         Ok::<_, sqlx::Error>(listener)
     };
-    listening.await.inspect_err(|error| tracing::debug!(error.message = %error, "cannot listen")).ok()
+    listening.await.inspect_err(|error| foldstream_telemetry::debug!(error.message = %error, "cannot listen")).ok()
 }
 
 #[cfg(test)]

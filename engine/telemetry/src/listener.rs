@@ -56,7 +56,7 @@ async fn serve_until(
                 }
                 Err(failure) if is_the_peers(&failure) => {}
                 Err(failure) => {
-                    tracing::warn!(error.message = %failure, "the health listener cannot accept a connection");
+                    crate::warn!(error.message = %failure, "the health listener cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -67,7 +67,7 @@ async fn serve_until(
     drop(serving);
     let drained = timeout(drain_deadline, async { while connections.join_next().await.is_some() {} }).await;
     if drained.is_err() {
-        tracing::warn!(connections = connections.len(), "health connections cut: they outlasted the drain deadline");
+        crate::warn!(connections = connections.len(), "health connections cut: they outlasted the drain deadline");
     }
     connections.shutdown().await;
 }
@@ -89,7 +89,7 @@ async fn answer_connection(stream: TcpStream, health: Health, mut stopped: watch
         }
     };
     if let Err(failure) = ended {
-        tracing::debug!(error.message = %failure, "a health connection broke");
+        crate::debug!(error.message = %failure, "a health connection broke");
     }
 }
 

@@ -103,7 +103,8 @@ impl Replay {
                 self.display.finish();
                 return Err(self.stuck(error));
             };
-            self.display.beside(|| tracing::warn!(error.message = chain(&error), "the replay begins again"));
+            self.display
+                .beside(|| foldstream_telemetry::warn!(error.message = chain(&error), "the replay begins again"));
             if self.stop.within(pause) {
                 break Ended::Shutdown;
             }
@@ -193,7 +194,10 @@ impl Replay {
         if next_sequence > 0 && (time_shift_us == 0) != (wanted_us == 0) {
             let kept = if time_shift_us == 0 { "as recorded" } else { "moved" };
             self.display.beside(|| {
-                tracing::info!("--time is not heeded: the first run of {} wrote times {kept}", self.source.id());
+                foldstream_telemetry::info!(
+                    "--time is not heeded: the first run of {} wrote times {kept}",
+                    self.source.id()
+                );
             });
         }
         // The transaction whose commit was left in doubt turns out to be there after all.

@@ -26,7 +26,7 @@ pub(super) async fn rebuild(options: &RebuildOptions, settings: &Settings) -> Re
             first_differences(&rebuilt)
         );
     }
-    tracing::info!(
+    foldstream_telemetry::info!(
         "version {version} is folded by `foldstream run {name}` from now on; `foldstream projections activate {name} \
          {version}` shows it to readers"
     );
@@ -77,7 +77,7 @@ fn print(rebuilt: &Rebuilt, output: Output) -> Result<()> {
     });
     let headings = ["table", "live rows", "replayed rows", "live hash", "replayed hash", "differing"];
     output.print(rebuilt, &headings, rows.collect())?;
-    tracing::info!(
+    foldstream_telemetry::info!(
         "{} records replayed in {:.1} s, {:.0}/s",
         rebuilt.records,
         rebuilt.load_seconds,

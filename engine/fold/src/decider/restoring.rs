@@ -50,7 +50,11 @@ pub(crate) async fn restore<D: Decider>(
         }
     }
     if !stale.is_empty() {
-        tracing::info!(service = D::NAME, partition, "the fold has changed: states are made anew");
+        foldstream_telemetry::info!(
+            processor = D::NAME,
+            kafka.partition = partition,
+            "the fold has changed: states are made anew"
+        );
         states.retain(|other| other != partition);
         for topic in D::FACTS {
             refold(service, states, topic, partition, &mut restored.unwritten).await?;

@@ -111,7 +111,8 @@ impl<D: Decider> Session<'_, D> {
                     self.report_health();
                 }
                 ReaderEvent::Batch(batch) => {
-                    let span = tracing::info_span!("decide", processor = Self::NAME, records = batch.len());
+                    let span =
+                        foldstream_telemetry::info_span!("decide", processor = Self::NAME, records = batch.len());
                     let traces = batch.records().take(32).filter_map(|record| record.header);
                     traces.for_each(|trace| add_link(&span, trace));
                     self.take(batch, reader).instrument(span).await?;
@@ -143,7 +144,13 @@ impl<D: Decider> Session<'_, D> {
         let keys = self.states.len();
         let seconds = started.elapsed().as_secs_f64();
         metrics::histogram!(names::PROCESSOR_RESTORE_SECONDS, "processor" => Self::NAME).record(seconds);
-        tracing::info!(processor = Self::NAME, partitions = partitions.len(), keys, seconds, "state restored");
+        foldstream_telemetry::info!(
+            processor = Self::NAME,
+            partitions = partitions.len(),
+            keys,
+            seconds,
+            "state restored"
+        );
         let mut positions = Vec::with_capacity(partitions.len());
         for (partition, committed) in committed {
             // A group that never committed starts with the oldest record there is.
@@ -170,7 +177,11 @@ impl<D: Decider> Session<'_, D> {
         let (batch, entries) = decode_off_thread::<D::Input>(batch, schemas).await?;
         let decided = self.states.decide(&entries, &self.next, &batch.ends);
         for (partition, reason) in &decided.halted {
-            tracing::error!(processor = Self::NAME, error.message = reason, "partition halted; nothing is skipped");
+            foldstream_telemetry::error!(
+                processor = Self::NAME,
+                error.message = reason,
+                "partition halted; nothing is skipped"
+            );
             reader.pause(*partition)?;
             self.halted.insert(*partition, reason.clone());
         }
@@ -178,7 +189,7 @@ impl<D: Decider> Session<'_, D> {
         for letter in &letters {
             let topic = letter.partition.topic;
             metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);
-            tracing::warn!(
+            foldstream_telemetry::warn!(
                 processor = Self::NAME,
                 kafka.topic = topic,
                 kafka.partition = letter.partition.partition,

@@ -177,7 +177,7 @@ impl<F: Effect> Deliveries<F> {
             Work::Refuse(reason) => return self.refuse(item, reason.clone()),
         };
         let attempt = attempt::<F>(record, number);
-        let span = tracing::info_span!(
+        let span = foldstream_telemetry::info_span!(
             "deliver",
             effect = F::NAME,
             attempt = number,
@@ -240,7 +240,7 @@ impl<F: Effect> Deliveries<F> {
                 counted("again");
                 let pause = after.unwrap_or_else(|| F::RETRY.pause(attempt));
                 let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).min(LONGEST_PAUSE_MS);
-                tracing::warn!(
+                foldstream_telemetry::warn!(
                     effect = F::NAME,
                     kafka.topic = item.partition.topic,
                     kafka.partition = item.partition.partition,

@@ -165,7 +165,7 @@ impl<F: Effect> Session<'_, F> {
                 None => Progress::at(self.oldest(partition).await?),
             };
             if !progress.open.is_empty() {
-                tracing::info!(
+                foldstream_telemetry::info!(
                     effect = F::NAME,
                     kafka.topic = partition.topic,
                     kafka.partition = partition.partition,
@@ -199,7 +199,11 @@ impl<F: Effect> Session<'_, F> {
                 Decoded::Poison(reason) => Work::Refuse(reason),
                 Decoded::Unknown(reason) => {
                     let reason = format!("{}:{}: {reason}", entry.partition, entry.offset);
-                    tracing::error!(effect = F::NAME, error.message = reason, "partition halted; nothing is skipped");
+                    foldstream_telemetry::error!(
+                        effect = F::NAME,
+                        error.message = reason,
+                        "partition halted; nothing is skipped"
+                    );
                     reader.pause(entry.partition)?;
                     self.halted.insert(entry.partition, reason);
                     continue;
@@ -294,7 +298,7 @@ impl<F: Effect> Session<'_, F> {
         for (item, reason) in &settled.dead {
             let TopicPartition { topic, partition } = item.partition;
             metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => F::NAME, "topic" => topic).increment(1);
-            tracing::warn!(
+            foldstream_telemetry::warn!(
                 effect = F::NAME,
                 kafka.topic = topic,
                 kafka.partition = partition,

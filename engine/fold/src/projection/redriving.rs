@@ -137,14 +137,14 @@ where
                     self.parked.change(&KeyChange { partition: asked.partition, key, parked: false });
                     self.show_parked();
                 }
-                tracing::info!(
+                foldstream_telemetry::info!(
                     projection = Self::NAME,
                     dead_letter = asked.dead_letter,
                     action = ?asked.action,
                     "what was asked about a dead letter is done"
                 );
             }
-            Outcome::Failed(letter) => tracing::warn!(
+            Outcome::Failed(letter) => foldstream_telemetry::warn!(
                 projection = Self::NAME,
                 dead_letter = asked.dead_letter,
                 kafka.topic = letter.partition.topic,

@@ -128,7 +128,11 @@ where
             match event {
                 ReaderEvent::Assigned { partitions, start } => {
                     let positions = self.positions(&partitions).await?;
-                    tracing::info!(projection = Self::NAME, partitions = partitions.len(), "partitions assigned");
+                    foldstream_telemetry::info!(
+                        projection = Self::NAME,
+                        partitions = partitions.len(),
+                        "partitions assigned"
+                    );
                     for (partition, offset) in &positions {
                         self.next.insert(*partition, *offset);
                         self.halted.remove(partition);
@@ -152,7 +156,7 @@ where
                     self.report_health();
                 }
                 ReaderEvent::Batch(batch) => {
-                    let span = tracing::info_span!("fold", projection = Self::NAME, records = batch.len());
+                    let span = foldstream_telemetry::info_span!("fold", projection = Self::NAME, records = batch.len());
                     batch.records().filter_map(|record| record.header).for_each(|trace| add_link(&span, trace));
                     self.take(batch, reader).instrument(span).await?;
                 }
@@ -207,7 +211,11 @@ where
         reader: &Reader,
     ) -> Result<(), SessionError> {
         for (partition, reason) in folded.halted {
-            tracing::error!(projection = Self::NAME, error.message = reason, "partition halted; nothing is skipped");
+            foldstream_telemetry::error!(
+                projection = Self::NAME,
+                error.message = reason,
+                "partition halted; nothing is skipped"
+            );
             reader.pause(partition)?;
             self.halted.insert(partition, reason);
         }
@@ -267,7 +275,7 @@ where
         for letter in &commit.dead_letters {
             let topic = letter.partition.topic;
             metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);
-            tracing::warn!(
+            foldstream_telemetry::warn!(
                 projection = Self::NAME,
                 kafka.topic = letter.partition.topic,
                 kafka.partition = letter.partition.partition,
@@ -276,7 +284,7 @@ where
                 "dead letter"
             );
         }
-        tracing::debug!(projection = Self::NAME, applied, "committed");
+        foldstream_telemetry::debug!(projection = Self::NAME, applied, "committed");
     }
 
     async fn positions(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>, SessionError> {

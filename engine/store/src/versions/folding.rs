@@ -36,7 +36,7 @@ where
                 service.component.set(Status::Ready);
             }
             Err(error) => {
-                tracing::warn!(
+                foldstream_telemetry::warn!(
                     projection = P::NAME,
                     error = &error as &dyn std::error::Error,
                     "which versions there are cannot be read"
@@ -73,7 +73,7 @@ where
     let stop = service.shutdown.child_token();
     let service = Service { component: component.clone(), shutdown: stop.clone(), ..service.clone() };
     let store = Fenced::<P>::new(&version.database(database, Purpose::Folding), version.version);
-    tracing::info!(projection = P::NAME, version = version.version, "a version is folded");
+    foldstream_telemetry::info!(projection = P::NAME, version = version.version, "a version is folded");
     Loop { stop, component, running: tokio::spawn(run_projection::<P, _>(service, store)) }
 }
 
@@ -89,11 +89,11 @@ async fn end_others(loops: &mut BTreeMap<i32, Loop>, versions: &[Version]) {
         let Some(each) = loops.remove(&number) else { continue };
         each.stop.cancel();
         if let Err(panic) = each.running.await {
-            tracing::error!(version = number, error.message = %panic, "the loop of a version panicked; it begins again");
+            foldstream_telemetry::error!(version = number, error.message = %panic, "the loop of a version panicked; it begins again");
         }
         if !is_folded(number) {
             each.component.retire();
-            tracing::info!(version = number, "a version is folded no longer");
+            foldstream_telemetry::info!(version = number, "a version is folded no longer");
         }
     }
 }

@@ -296,7 +296,7 @@ impl<'a, P: ReadModel> Replaying<'a, P> {
                     .await
                     .map_err(|error| DatabaseError::query("version/create_index", error))?;
                 match made {
-                    Some(index) => tracing::debug!(table = table.name, index, "an index was made"),
+                    Some(index) => foldstream_telemetry::debug!(table = table.name, index, "an index was made"),
                     None => break,
                 }
             }

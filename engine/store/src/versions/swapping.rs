@@ -73,7 +73,7 @@ pub async fn activate<M: ReadModel>(
     if let Err(error) =
         sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(projection).execute(database.pool()).await
     {
-        tracing::debug!(projection, error.message = %error, "the swap was not announced");
+        foldstream_telemetry::debug!(projection, error.message = %error, "the swap was not announced");
     }
     sleep(RECHECK * 2).await;
     hold.rollback().await.map_err(failed("checkpoint/hold"))?;

@@ -19,7 +19,7 @@ struct Wish {
     key: String,
 }
 
-static WISH: RecordType = RecordType { topic: "wishes", full_name: "test.Wish", schema: "" };
+static WISH: RecordType = RecordType { topic: "wishes", full_name: "test.Wish", key: "wish", schema: "", rules: &[] };
 
 impl TopicEvent for Wish {
     fn topics() -> &'static [&'static Topic] {
