@@ -55,6 +55,7 @@ pub(crate) enum Kind {
 pub(crate) struct Tables {
     run: fn(LoopService, Database) -> Running,
     provenance: Provenance,
+    ensure: for<'a> fn(&'a Database) -> Doing<'a, Vec<Version>>,
     pub(crate) rebuild: for<'a> fn(Tools<'a>, bool) -> Doing<'a, Rebuilt>,
     pub(crate) verify: for<'a> fn(Tools<'a>) -> Doing<'a, Rebuilt>,
     pub(crate) activate: for<'a> fn(&'a Database, i32, Duration) -> Doing<'a, Version>,
@@ -94,6 +95,7 @@ const fn projection<P: ReadModel>() -> Service {
             })
         },
         provenance: Provenance::of::<P>(),
+        ensure: |database| Box::pin(async move { Ok(versions::ensure_tables::<P>(database).await?) }),
         rebuild: |tools, expect_changes| {
             Box::pin(versions::rebuild::<P>(tools.service, tools.database, expect_changes, tools.progress))
         },
@@ -136,6 +138,10 @@ impl Service {
             }
             Kind::Api => {
                 let database = process.database().await?;
+                // What it reads is there from the beginning, whether it was ever folded or not.
+                for (_, tables) in projections() {
+                    (tables.ensure)(&database).await?;
+                }
                 let applied = Applied::start(&database, process.shutdown.clone());
                 Some(Box::new(move |_| Box::pin(serve(of.clone(), database.clone(), applied.clone()))))
             }

@@ -2,12 +2,16 @@
 //! the others go on.
 
 use anyhow::Result;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use foldstream_telemetry::health::{Component, Status};
 use std::{pin::Pin, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(500))
+    .with_max_delay(LONGEST_PAUSE)
+    .without_max_times();
 
 /// A service while it runs.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -17,7 +21,7 @@ pub(crate) type Runner = Box<dyn Fn(Component) -> Running + Send + Sync>;
 
 /// Runs a service until shutdown, again and again.
 pub(crate) async fn supervise(runner: Runner, component: Component, name: &'static str, shutdown: CancellationToken) {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES.build();
     while !shutdown.is_cancelled() {
         component.set(Status::Starting);
         let ended = tokio::spawn(runner(component.clone())).await;
@@ -31,8 +35,8 @@ pub(crate) async fn supervise(runner: Runner, component: Component, name: &'stat
         };
         foldstream_telemetry::error!(service = name, error.message = reason, "a service ended; it is started again");
         component.set(Status::Degraded { reason });
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
         shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     component.set(Status::Stopped);
 }

@@ -16,7 +16,7 @@ use foldstream_log::BrowserError;
 use foldstream_log::{Flow, Position, Positions, Topic};
 use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
-    dead_letters::{Held, held},
+    dead_letters::{BlockedRecord, blocked},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -42,7 +42,7 @@ pub(crate) enum NotArrived {
     #[error("the brokers did not say how far {service} is")]
     Unknown { service: &'static str, source: Option<BrowserError> },
     #[error("{} is parked behind dead letter {}", .0.record(), .0.id)]
-    Parked(Box<Held>),
+    Parked(Box<BlockedRecord>),
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
@@ -101,8 +101,8 @@ impl Arrival {
             return Ok(self.applied.now(projection).await?);
         }
         let checkpoints = self.applied.wait_for(projection, &here, deadline).await?;
-        match held(&self.database, projection, &here).await? {
-            Some(held) => Err(NotArrived::Parked(Box::new(held))),
+        match blocked(&self.database, projection, &here).await? {
+            Some(record) => Err(NotArrived::Parked(Box::new(record))),
             None => Ok(checkpoints),
         }
     }

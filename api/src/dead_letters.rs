@@ -14,7 +14,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use foldstream_events::CATALOGUE;
 use foldstream_log::Violation;
-use foldstream_store::dead_letters::{self, Filter, Listed};
+use foldstream_store::dead_letters::{self, DeadLetterSummary, Filter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,8 +54,8 @@ pub(crate) struct DeadLetterResource {
     failure: Option<String>,
 }
 
-impl From<Listed> for DeadLetterResource {
-    fn from(letter: Listed) -> Self {
+impl From<DeadLetterSummary> for DeadLetterResource {
+    fn from(letter: DeadLetterSummary) -> Self {
         let (key, key_encoding) = match letter.key.as_deref() {
             None => (None, None),
             Some(bytes) => match std::str::from_utf8(bytes) {

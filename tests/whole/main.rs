@@ -30,6 +30,7 @@ mod failing;
 mod harness;
 mod looking;
 mod messages_cli;
+mod migrating;
 mod parked;
 mod poison;
 mod provenance;

@@ -15,7 +15,7 @@ use foldstream_log::FetchedRecord;
 use foldstream_log::{Position, Positions};
 use foldstream_store::{
     Checkpoint, Fate, Made, Provenance, ProvenanceError, RowOf, View,
-    dead_letters::{Held, held},
+    dead_letters::{BlockedRecord, blocked},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub(crate) struct RowResource {
 /// What keeps a projection from having applied a record.
 enum Waits {
     NotYet { next_offset: i64, lag_ms: Option<u64> },
-    Held(Box<Held>),
+    Blocked(Box<BlockedRecord>),
 }
 
 /// What every projection that reads its topic made of a record.
@@ -93,8 +93,8 @@ async fn waits(api: &Api, projection: &Provenance, view: &View, position: &Posit
         return Ok(Some(Waits::NotYet { next_offset, lag_ms }));
     }
     let asked = Positions::from_iter([position.clone()]);
-    let held = held(&view.database, projection.projection, &asked).await?;
-    Ok(held.map(|held| Waits::Held(Box::new(held))))
+    let blocked = blocked(&view.database, projection.projection, &asked).await?;
+    Ok(blocked.map(|record| Waits::Blocked(Box::new(record))))
 }
 
 /// One line a row; one without a row where there is none to name.
@@ -152,12 +152,12 @@ impl RowResource {
                 self.behind = Some(position.offset + 1 - next_offset);
                 self.lag_ms = *lag_ms;
             }
-            Waits::Held(held) => {
-                self.state = if held.dead_letter() == *position { "dead_letter" } else { "parked" };
+            Waits::Blocked(record) => {
+                self.state = if record.dead_letter() == *position { "dead_letter" } else { "parked" };
                 self.dead_letter = Some(DeadLetterFound {
-                    id: held.id,
-                    position: held.dead_letter().to_string(),
-                    reason: held.reason.clone(),
+                    id: record.id,
+                    position: record.dead_letter().to_string(),
+                    reason: record.reason.clone(),
                 });
             }
         }

@@ -169,9 +169,9 @@ struct Row {
     appended_at: Option<DateTime<Utc>>,
 }
 
-/// One look: where every active version stands. `shown` is the pool readers have now, which stays as long as the active
+/// Where every active version stands at this moment. `shown` is the pool readers have now, which stays as long as the active
 /// versions do.
-async fn look(database: &Database, shown: &Database) -> Result<Shown, DatabaseError> {
+async fn read_shown(database: &Database, shown: &Database) -> Result<Shown, DatabaseError> {
     let rows: Vec<Row> = sqlx::query_as(include_str!("../queries/version/shown.sql"))
         .fetch_all(database.pool())
         .await
@@ -209,7 +209,7 @@ async fn keep_watch(database: Database, sender: watch::Sender<Latest>) {
         if listener.is_none() {
             listener = listen(&database).await;
         }
-        let found = look(&database, &shown).await.map_err(Arc::new);
+        let found = read_shown(&database, &shown).await.map_err(Arc::new);
         if let Ok(found) = &found {
             shown = found.database.clone();
         }

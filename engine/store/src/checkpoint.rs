@@ -3,7 +3,12 @@
 //! `foldstream-fold` has the argument; here is the fence: every position moves from where the batch starts, in
 //! one statement, and if not all of them moved the transaction is rolled back.
 
-use crate::{Database, DatabaseError, ReadModel, applied::Announcer, database::for_store, dead_letter, parked};
+use crate::{
+    Database, DatabaseError, ReadModel,
+    applied::Announcer,
+    database::{PUBLIC, for_store},
+    dead_letter, parked,
+};
 use chrono::{DateTime, Utc};
 use foldstream_fold::{Advance, Asked, Commit, ParkedRecord, Settlement, Store, StoreError};
 use foldstream_log::TopicPartition;
@@ -76,12 +81,8 @@ impl<M> Fenced<M> {
         Self { passed: passed.clone(), ..self }
     }
 
-    /// Under which name it keeps its dead letters: those of all versions lie in one table.
-    fn owner_of_letters(&self, projection: &'static str) -> String {
-        match self.database.hiding().first() {
-            None => projection.to_owned(),
-            Some(schema) => format!("{projection}/{schema}"),
-        }
+    fn dead_letter_owner(&self, projection: &'static str) -> String {
+        dead_letter_owner(projection, self.database.hiding().first().map(String::as_str))
     }
 }
 
@@ -134,7 +135,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         // An erasure among the changes takes what waits along: so that is queued before, but for what is queued behind
         // the dead letters of this batch.
         let (new, stored): (Vec<&ParkedRecord>, Vec<_>) = commit.parked.iter().partition(|record| record.behind_new);
-        let owner = self.owner_of_letters(projection);
+        let owner = self.dead_letter_owner(projection);
         parked::release(&mut transaction, &owner, &commit.released).await.map_err(for_store)?;
         let mut queued = parked::insert(&mut transaction, &owner, &stored).await.map_err(for_store)?;
         M::write(&commit.changes, &mut transaction).await.map_err(for_store)?;
@@ -156,7 +157,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         projection: &'static str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Vec<u8>)>, StoreError> {
-        parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)
+        parked::keys(self.database.pool(), &self.dead_letter_owner(projection), partitions).await.map_err(for_store)
     }
 
     async fn asked(
@@ -166,7 +167,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         most_records: usize,
     ) -> Result<Option<Asked>, StoreError> {
         let mut connection = self.database.pool().acquire().await.map_err(for_store)?;
-        parked::asked(&mut connection, &self.owner_of_letters(projection), partitions, most_records)
+        parked::asked(&mut connection, &self.dead_letter_owner(projection), partitions, most_records)
             .await
             .map_err(for_store)
     }
@@ -186,11 +187,19 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
             return Err(StoreError::Unparked { projection });
         }
         M::write(&settlement.changes, &mut transaction).await.map_err(for_store)?;
-        let owner = self.owner_of_letters(projection);
+        let owner = self.dead_letter_owner(projection);
         dead_letter::erase(&mut transaction, &owner, &M::erased(&settlement.changes)).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
         Ok(())
+    }
+}
+
+/// Under which name a version keeps its dead letters: those of all versions lie in one table.
+pub(crate) fn dead_letter_owner(projection: &str, schema: Option<&str>) -> String {
+    match schema {
+        None | Some(PUBLIC) => projection.to_owned(),
+        Some(schema) => format!("{projection}/{schema}"),
     }
 }
 

@@ -11,8 +11,15 @@ use sqlx::PgConnection;
 
 /// A projection whose changes are kept in tables.
 pub trait ReadModel: Projection {
-    /// In one word, for the schemas of its versions: `locations_v2` is the second of `locations`.
+    /// In one word, for the schemas of its versions: `pages_v2` is the second of `pages`.
     const MODEL: &'static str;
+
+    /// The statements that make its tables, and the functions its questions stand on. They name no schema: every version
+    /// runs them in one of its own.
+    const TABLES_SQL: &'static str;
+
+    /// The statements that make the indexes a load leaves for its end, each `create index if not exists`.
+    const INDEXES_SQL: &'static str = "";
 
     /// Every table of the read model.
     const TABLES: &'static [Table];
@@ -50,8 +57,6 @@ pub struct Table {
     pub name: &'static str,
     /// The statement that gives every row as key and hash, in the order of both.
     pub rows: &'static str,
-    /// Whether rows are only added, so that a load may make its indexes at the end.
-    pub only_appended: bool,
 }
 
 /// What a projection reads and writes, as its types say.

@@ -14,6 +14,7 @@
 //!   and handed over (`folding`). Killed at any moment it goes on: positions move in the transactions of the rows.
 //! - **Verifying**: the same into a schema that nobody else knows and that is dropped afterwards.
 //! - **Swapping** (`swapping.rs`): one row names the version readers are shown.
+//! - **Changing tables** (`tables.rs`): a version is of the statements it was made by; other ones are another version.
 //!
 //! # Why a rebuild equals the live tables
 //!
@@ -39,18 +40,23 @@ mod comparing;
 mod folding;
 mod rebuilding;
 mod swapping;
+mod tables;
 
 pub use comparing::{Difference, TableComparison};
 pub use folding::fold_versions;
 pub use rebuilding::{Progress, Rebuilt, VersionError, rebuild, verify};
 pub use swapping::{activate, discard};
+pub use tables::ensure_tables;
 
 use crate::{
-    Database, DatabaseError,
+    Database, DatabaseError, ReadModel,
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::PgExecutor;
+use std::fmt;
+use uuid::Uuid;
 
 /// A version of a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -58,9 +64,25 @@ pub struct Version {
     pub projection: String,
     pub version: i32,
     pub schema_name: String,
-    pub state: String,
+    pub state: VersionState,
     /// Whether readers are shown it.
     pub is_active: bool,
+    /// Of the statements its tables were made by; none where an older release made them and nobody has compared yet.
+    #[serde(skip)]
+    pub tables_digest: Option<Uuid>,
+}
+
+/// Who folds a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum VersionState {
+    /// A rebuild fills it, and no service folds it.
+    Loading,
+    /// The service does.
+    Folding,
+    /// Nobody does any more.
+    Dropping,
 }
 
 /// Where a version stands in a partition; no partition where it has folded nothing yet.
@@ -76,10 +98,22 @@ pub struct VersionPosition {
     pub appended_at: Option<DateTime<Utc>>,
 }
 
-pub(crate) const LOADING: &str = "loading";
-pub(crate) const FOLDING: &str = "folding";
+impl fmt::Display for VersionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loading => "loading",
+            Self::Folding => "folding",
+            Self::Dropping => "dropping",
+        })
+    }
+}
 
 impl Version {
+    /// Whether its tables were made by the statements that this program's model has.
+    pub(crate) fn has_tables_of<M: ReadModel>(&self) -> bool {
+        self.tables_digest == Some(tables::digest::<M>())
+    }
+
     /// The database as this version's statements see it.
     pub(crate) fn database(&self, database: &Database, purpose: Purpose) -> Database {
         database.within(std::slice::from_ref(&self.schema_name), purpose)
@@ -95,10 +129,13 @@ pub async fn version_positions(database: &Database) -> Result<Vec<VersionPositio
 }
 
 /// The versions of a projection.
-pub(crate) async fn versions_of(database: &Database, projection: &str) -> Result<Vec<Version>, DatabaseError> {
+pub(crate) async fn versions_in(
+    database: impl PgExecutor<'_>,
+    projection: &str,
+) -> Result<Vec<Version>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/version/list.sql"))
         .bind(projection)
-        .fetch_all(database.pool())
+        .fetch_all(database)
         .await
         .map_err(|error| DatabaseError::query("version/list", error))
 }
@@ -107,7 +144,7 @@ pub(crate) async fn set_state(
     database: &Database,
     projection: &str,
     version: i32,
-    state: &str,
+    state: VersionState,
 ) -> Result<(), DatabaseError> {
     sqlx::query(include_str!("../queries/version/set_state.sql"))
         .bind(projection)

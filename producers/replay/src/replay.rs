@@ -99,7 +99,7 @@ impl Replay {
                 self.display.finish();
                 return Err(error);
             }
-            let Some(pause) = self.back_off.failed(Instant::now(), rand::random()) else {
+            let Some(pause) = self.back_off.failed(Instant::now()) else {
                 self.display.finish();
                 return Err(self.stuck(error));
             };

@@ -7,10 +7,10 @@ use sqlx::PgConnection;
 
 impl ReadModel for Activity {
     const MODEL: &'static str = "activity";
+    const TABLES_SQL: &'static str = include_str!("../tables.sql");
     const TABLES: &'static [Table] = &[Table {
         name: "activity",
         rows: "select hour::text as key, hashtextextended(reports::text, 0) as hash from activity order by hour",
-        only_appended: false,
     }];
 
     async fn write(changes: &ActivityChanges, connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -4,7 +4,7 @@
 //! reader sees it once: the second lies right beside the first, and the next page begins behind both.
 //!
 //! The connection query stands on the index `(cell, occurred_at)`, the cell being a Morton code of the position.
-//! `migrations/0002_connection.sql` tells how it works and what was measured; in short, for 1,000,000 locations of
+//! `tables.sql` tells how it works and what was measured; in short, for 1,000,000 locations of
 //! 5,000 persons over 30 days and a page of 1000 it takes 14 to 162 ms whatever the distance, where a GiST index on
 //! the geography took over 2 s from 100 m on, at equal or higher cost of ingest (9.4 µs a row against 9.3-11.2).
 //!

@@ -21,10 +21,12 @@ const COPY_FROM_ROWS: usize = 2_000;
 
 impl ReadModel for Locations {
     const MODEL: &'static str = "locations";
+    const TABLES_SQL: &'static str = include_str!("../tables.sql");
+    const INDEXES_SQL: &'static str = include_str!("../indexes.sql");
     const TABLES: &'static [Table] = &[
-        Table { name: "location_history", rows: include_str!("../queries/rows_history.sql"), only_appended: true },
-        Table { name: "current_location", rows: include_str!("../queries/rows_current.sql"), only_appended: false },
-        Table { name: "erased_person", rows: include_str!("../queries/rows_erased.sql"), only_appended: false },
+        Table { name: "location_history", rows: include_str!("../queries/rows_history.sql") },
+        Table { name: "current_location", rows: include_str!("../queries/rows_current.sql") },
+        Table { name: "erased_person", rows: include_str!("../queries/rows_erased.sql") },
     ];
 
     async fn write(changes: &LocationChanges, connection: &mut PgConnection) -> Result<(), sqlx::Error> {

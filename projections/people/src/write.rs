@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 
 impl ReadModel for People {
     const MODEL: &'static str = "people";
-    const TABLES: &'static [Table] =
-        &[Table { name: "person", rows: include_str!("../queries/rows_person.sql"), only_appended: false }];
+    const TABLES_SQL: &'static str = include_str!("../tables.sql");
+    const TABLES: &'static [Table] = &[Table { name: "person", rows: include_str!("../queries/rows_person.sql") }];
 
     async fn write(changes: &PeopleChanges, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let erased = Self::erased(changes);

@@ -158,19 +158,10 @@ fn limit(text: &str) -> Result<usize, Violation> {
 }
 
 fn timeout(text: &str) -> Result<Duration, Violation> {
-    let rule = "timeout is a time from 1ms to 1h: a whole number and one of ms, s, m, h, such as 500ms or 10s";
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (count, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => Some(1),
-        "s" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let timeout = milliseconds.and_then(|each: u64| count.parse::<u64>().ok()?.checked_mul(each));
-    let timeout = timeout.filter(|timeout| (1..=3_600_000).contains(timeout));
-    timeout.map(Duration::from_millis).ok_or_else(|| Violation::new(TIMEOUT, text, rule))
+    let rule = "timeout is a time from 1ms to 1h, such as 500ms, 10s or 1m 30s";
+    let bounds = Duration::from_millis(1)..=Duration::from_secs(3600);
+    let timeout = humantime::parse_duration(text).ok().filter(|timeout| bounds.contains(timeout));
+    timeout.ok_or_else(|| Violation::new(TIMEOUT, text, rule))
 }
 
 #[cfg(test)]

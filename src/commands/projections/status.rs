@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use foldstream_log::{Browser, BrowserError};
 use foldstream_store::{
     Database,
-    versions::{VersionPosition, version_positions},
+    versions::{VersionPosition, VersionState, version_positions},
 };
 use serde::Serialize;
 use std::{
@@ -25,7 +25,7 @@ struct Status {
     version: i32,
     /// Whether readers are shown it.
     active: bool,
-    state: String,
+    state: VersionState,
     schema: String,
     topic: String,
     partition: i32,
@@ -66,7 +66,7 @@ pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
         vec![
             status.projection.clone(),
             format!("{}{}", status.version, if status.active { " (active)" } else { "" }),
-            status.state.clone(),
+            status.state.to_string(),
             format!("{}:{}", status.topic, status.partition),
             status.next_offset.to_string(),
             status.end_offset.to_string(),

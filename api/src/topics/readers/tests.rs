@@ -4,7 +4,7 @@ use super::*;
 use chrono::DateTime;
 use foldstream_browse::{Bytes, Group, GroupPartition, PartitionState};
 use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent};
-use foldstream_store::versions::Version;
+use foldstream_store::versions::{Version, VersionState};
 use uuid::Uuid;
 
 fn processor() -> Flow {
@@ -66,8 +66,9 @@ fn position(version: i32, topic: &str, partition: i32, next_offset: i64) -> Vers
             projection: "t".to_owned(),
             version,
             schema_name: "public".to_owned(),
-            state: "folding".to_owned(),
+            state: VersionState::Folding,
             is_active: version == 1,
+            tables_digest: None,
         },
         topic: Some(topic.to_owned()),
         partition: Some(partition),

@@ -3,21 +3,21 @@
 //! # No reader sees a step back
 //!
 //! Two versions are folded independently, so at any moment one is a few records ahead of the other. The swap therefore
-//! holds the positions of the version readers still see (`for share`, the same rows its fold must move): it stands still.
+//! locks the positions of the version readers still see (`for share`, the same rows its fold must move): it stands still.
 //! When the other one has come as far, the row in `active_version` is changed and committed on a connection of its own,
-//! and readers are told. The hold ends only after every reader has had the time to look: whoever still reads the old
-//! version sees what stood there when the hold began, and whoever reads the new one sees at least that. Readers are
+//! and readers are told. The lock ends only after every reader has had the time to look: whoever still reads the old
+//! version sees what stood there when they were locked, and whoever reads the new one sees at least that. Readers are
 //! never stopped; what stands still for a second is the fold of a version that nobody is going to read.
 //!
 //! Rejected: swapping at once (a reader that saw the last records of the old version would not find them in the new
 //! one), and letting readers wait (a pause that every one of them would feel).
 
 use super::{
-    FOLDING, Version, VersionError,
+    Version, VersionError, VersionState,
     comparing::{partition_ends, positions},
     folding::LOOK_EVERY,
-    rebuilding::{active, drop_tables},
-    versions_of,
+    rebuilding::active,
+    tables, versions_in,
 };
 use crate::{
     Database, DatabaseError, ReadModel,
@@ -38,13 +38,13 @@ pub async fn activate<M: ReadModel>(
     patience: Duration,
 ) -> Result<Version, VersionError> {
     let projection = M::NAME;
-    let versions = versions_of(database, projection).await?;
+    let versions = versions_in(database.pool(), projection).await?;
     let old = active(&versions, projection)?;
     let new = find_version(&versions, projection, version)?;
     if new.is_active {
         return Ok(old.clone());
     }
-    if new.state != FOLDING {
+    if new.state != VersionState::Folding {
         return Err(VersionError::Loading { projection, version });
     }
     let failed = |query| move |error| DatabaseError::query(query, error);
@@ -53,13 +53,13 @@ pub async fn activate<M: ReadModel>(
     // First without holding anything, so that a version that is far behind stops nobody.
     until_as_far::<M>(&new_tables, &positions::<M>(old_tables.pool()).await?, new, patience).await?;
 
-    let mut hold = old_tables.pool().begin().await.map_err(failed("checkpoint/hold"))?;
-    let held: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/hold.sql"))
+    let mut lock = old_tables.pool().begin().await.map_err(failed("checkpoint/lock"))?;
+    let locked: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/lock.sql"))
         .bind(projection)
-        .fetch_all(&mut *hold)
+        .fetch_all(&mut *lock)
         .await
-        .map_err(failed("checkpoint/hold"))?;
-    until_as_far::<M>(&new_tables, &partition_ends::<M>(held), new, patience).await?;
+        .map_err(failed("checkpoint/lock"))?;
+    until_as_far::<M>(&new_tables, &partition_ends::<M>(locked), new, patience).await?;
     let changed = sqlx::query(include_str!("../../queries/version/activate.sql"))
         .bind(projection)
         .bind(version)
@@ -76,14 +76,14 @@ pub async fn activate<M: ReadModel>(
         foldstream_telemetry::debug!(projection, error.message = %error, "the swap was not announced");
     }
     sleep(RECHECK * 2).await;
-    hold.rollback().await.map_err(failed("checkpoint/hold"))?;
+    lock.rollback().await.map_err(failed("checkpoint/lock"))?;
     Ok(old.clone())
 }
 
 /// Removes a version that readers are not shown, with everything it holds.
 pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<Version, VersionError> {
     let projection = M::NAME;
-    let versions = versions_of(database, projection).await?;
+    let versions = versions_in(database.pool(), projection).await?;
     let found = find_version(&versions, projection, version)?;
     let changed = sqlx::query(include_str!("../../queries/version/give_up.sql"))
         .bind(projection)
@@ -96,8 +96,8 @@ pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<
     }
     // Services end its loop first: its tables must not vanish under a fold.
     sleep(LOOK_EVERY * 2).await;
-    let tables = found.database(database, Purpose::Loading);
-    drop_tables::<M>(&tables, found).await?;
+    let slowly = found.database(database, Purpose::Loading);
+    tables::remove::<M>(&slowly, found).await?;
     sqlx::query(include_str!("../../queries/version/delete.sql"))
         .bind(projection)
         .bind(version)

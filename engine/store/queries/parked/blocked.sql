@@ -3,16 +3,16 @@
 with asked as (
     select * from unnest($2::text[], $3::int[], $4::bigint[]) as asked (topic, partition, "offset")
 ), shown as (
-    select owner_of_letters(projection, schema_name) as owner
+    select case schema_name when 'public' then projection else projection || '/' || schema_name end as owner
     from active_version join projection_version using (projection, version)
     where projection = $1
 )
-select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as asked
+select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as record_offset
 from asked
 join dead_letter as letter using (topic, partition, "offset")
 where letter.projection = (select owner from shown) and not letter.settled
 union all
-select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as asked
+select letter.id, letter.topic, letter.partition, letter."offset", letter.reason, asked."offset" as record_offset
 from asked
 join parked_record as record on record."offset" = asked."offset"
 join dead_letter as letter
