@@ -15,6 +15,7 @@ mod logs;
 pub mod metrics;
 pub mod names;
 mod process;
+pub mod serving;
 pub mod trace_context;
 mod traces;
 
