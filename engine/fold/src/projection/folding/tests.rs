@@ -103,7 +103,7 @@ fn a_halt_stops_its_partition_before_the_record_and_no_other() {
     let folded = folded(&entries, &next, &ends);
     assert_eq!(folded.changes, [(0, 16), (1, 16)]);
     assert_eq!(folded.advances[0].end, 17);
-    assert_eq!(folded.halted, [(partition(0), "locations:0:17: too new".to_owned())]);
+    assert_eq!(folded.halted, [(partition(0), "dead-letters:0:17: too new".to_owned())]);
 }
 
 #[test]
