@@ -27,7 +27,7 @@
 //! A dead letter parks its key: later records of that key in that partition are not applied but queued behind it in the
 //! store, in the transaction that moves the position past them. All other keys flow. Which keys are parked is loaded
 //! with the positions and held in memory, and the fold decides by it, so that it is as repeatable as the rest. A record
-//! that makes all before it of its key void ([`Projection::supersedes`]: the erasure of a person) does not wait; it
+//! that ends its key ([`Projection::erases`]: nothing before it may be kept) does not wait; it
 //! drops what does.
 //!
 //! When somebody asks for it, the owner of the partition folds a dead letter again, with today's decoder and fold, and
@@ -76,9 +76,9 @@ pub trait Projection: Send + Sync + 'static {
     /// Folds one record. Pure: no clock, no I/O, no randomness, no log.
     fn apply(changes: &mut Self::Changes, record: &Recorded<Self::Event>) -> Step;
 
-    /// Whether after this record nothing before it of its key matters any more, so that it need not wait behind a dead
-    /// letter: that and what is parked with it are dropped.
-    fn supersedes(_record: &Recorded<Self::Event>) -> bool {
+    /// Whether this record ends its key: nothing before it may be kept. So it does not wait behind a dead letter, and with
+    /// it go all dead letters of its key, on whatever topic, and what is parked behind them.
+    fn erases(_record: &Recorded<Self::Event>) -> bool {
         false
     }
 }
@@ -114,6 +114,8 @@ pub struct Commit<C> {
     pub parked: Vec<ParkedRecord>,
     /// Keys whose dead letters and parked records are void.
     pub released: Vec<(TopicPartition, Vec<u8>)>,
+    /// Keys of which nothing from before may be kept, on whatever topic.
+    pub erased: Vec<String>,
     pub advances: Vec<Advance>,
 }
 
@@ -173,6 +175,8 @@ pub struct Settlement<'a, C> {
     pub fence: Advance,
     /// How many of the records leave the queue: the first ones.
     pub leaving: usize,
+    /// Keys of which nothing from before may be kept, on whatever topic.
+    pub erased: Vec<String>,
     pub outcome: Outcome,
 }
 

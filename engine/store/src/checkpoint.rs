@@ -139,7 +139,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         parked::release(&mut transaction, &owner, &commit.released).await.map_err(for_store)?;
         let mut queued = parked::insert(&mut transaction, &owner, &stored).await.map_err(for_store)?;
         M::write(&commit.changes, &mut transaction).await.map_err(for_store)?;
-        dead_letter::erase(&mut transaction, &owner, &M::erased(&commit.changes)).await.map_err(for_store)?;
+        dead_letter::erase(&mut transaction, &owner, &commit.erased).await.map_err(for_store)?;
         dead_letter::insert(&mut transaction, &owner, &commit.dead_letters).await.map_err(for_store)?;
         queued &= parked::insert(&mut transaction, &owner, &new).await.map_err(for_store)?;
         if !queued {
@@ -188,7 +188,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         }
         M::write(&settlement.changes, &mut transaction).await.map_err(for_store)?;
         let owner = self.dead_letter_owner(projection);
-        dead_letter::erase(&mut transaction, &owner, &M::erased(&settlement.changes)).await.map_err(for_store)?;
+        dead_letter::erase(&mut transaction, &owner, &settlement.erased).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
         Ok(())

@@ -36,11 +36,6 @@ pub trait ReadModel: Projection {
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Keys of whom nothing may be kept any more, dead letters included.
-    fn erased(_changes: &Self::Changes) -> Vec<&str> {
-        Vec::new()
-    }
-
     /// Which rows these changes, of one record, are, and what became of them since; none where it is not told. Rows are
     /// found by an index, never by the place of their record.
     fn rows_of(

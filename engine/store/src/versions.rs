@@ -2,9 +2,10 @@
 //!
 //! # How it works
 //!
-//! A version is a row (projection, version, schema) and a schema with the projection's tables, its positions and its dead
-//! letters. Version 1 lives in `public`. The same code folds every version: its statements name no schema, the
-//! connections of a version see its schema first (`search_path`), and behind it `public` with PostGIS and the functions.
+//! A version is a row (projection, version, schema) and a schema with the model's tables, the functions its questions
+//! stand on, and its positions. Version 1 lives in `public`. The same code folds every version: its statements name no
+//! schema, the connections of a version see its schema first (`search_path`), and behind it `public` with the engine's
+//! own tables, dead letters among them, and PostGIS.
 //!
 //! - **Folding** (`folding.rs`): a service runs one loop for each version, with a consumer group of its own. Positions
 //!   lie in the version's schema, next to its rows, so each has the fence of [`foldstream_fold`] for itself:

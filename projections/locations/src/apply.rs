@@ -78,8 +78,8 @@ impl Projection for Locations {
         Step::Applied
     }
 
-    /// An erasure waits for nothing.
-    fn supersedes(record: &Recorded<Input>) -> bool {
+    /// Locations of whom was erased are kept no longer.
+    fn erases(record: &Recorded<Input>) -> bool {
         matches!(record.event, Some(Input::Person(PeopleEvent::PersonErased(_))))
     }
 }

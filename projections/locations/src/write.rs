@@ -56,10 +56,6 @@ impl ReadModel for Locations {
         Ok(())
     }
 
-    fn erased(changes: &LocationChanges) -> Vec<&str> {
-        changes.erased.keys().map(String::as_str).collect()
-    }
-
     async fn rows_of(changes: &LocationChanges, database: &Database) -> Result<Option<Vec<RowOf>>, DatabaseError> {
         rows::rows_of(changes, database).await.map(Some)
     }
@@ -72,7 +68,7 @@ async fn erase(changes: &LocationChanges, connection: &mut PgConnection) -> Resu
         .bind(partitions.into_iter().collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
-    let people = Locations::erased(changes);
+    let people: Vec<&str> = changes.erased.keys().map(String::as_str).collect();
     for statement in [
         include_str!("../queries/mark_erased.sql"),
         include_str!("../queries/erase_history.sql"),

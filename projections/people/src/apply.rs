@@ -46,8 +46,8 @@ impl Projection for People {
         Step::Applied
     }
 
-    /// An erasure waits for nothing.
-    fn supersedes(record: &Recorded<PersonProfilesEvent>) -> bool {
+    /// A record without a value.
+    fn erases(record: &Recorded<PersonProfilesEvent>) -> bool {
         record.event.is_none()
     }
 }

@@ -10,7 +10,8 @@ impl ReadModel for People {
     const TABLES: &'static [Table] = &[Table { name: "person", rows: include_str!("../queries/rows_person.sql") }];
 
     async fn write(changes: &PeopleChanges, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let erased = Self::erased(changes);
+        let erased: Vec<&str> =
+            changes.people.iter().filter(|(_, row)| row.is_none()).map(|(person_id, _)| person_id.as_str()).collect();
         if !erased.is_empty() {
             sqlx::query(include_str!("../queries/delete.sql")).bind(erased).execute(&mut *connection).await?;
         }
@@ -31,10 +32,6 @@ impl ReadModel for People {
             .execute(connection)
             .await?;
         Ok(())
-    }
-
-    fn erased(changes: &PeopleChanges) -> Vec<&str> {
-        changes.people.iter().filter(|(_, row)| row.is_none()).map(|(person_id, _)| person_id.as_str()).collect()
     }
 
     async fn rows_of(changes: &PeopleChanges, database: &Database) -> Result<Option<Vec<RowOf>>, DatabaseError> {

@@ -226,6 +226,7 @@ where
                 dead_letters: dead_letters(&self.service.browser, &dead, batch, &mut self.waiting()).await?,
                 parked: folded.parked.iter().filter_map(|parked| parked_record(parked, batch)).collect(),
                 released: folded.released.iter().map(|(partition, key)| (*partition, key.to_vec())).collect(),
+                erased: folded.erased.into_iter().map(str::to_owned).collect(),
                 advances: folded.advances,
             };
             self.commit(&commit).await?;

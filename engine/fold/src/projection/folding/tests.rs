@@ -25,7 +25,7 @@ impl Projection for Offsets {
         }
     }
 
-    fn supersedes(record: &Recorded<LocationsEvent>) -> bool {
+    fn erases(record: &Recorded<LocationsEvent>) -> bool {
         record.event.is_none()
     }
 }
@@ -148,7 +148,7 @@ fn a_record_that_a_newer_version_could_use_waits_like_the_others_of_its_key() {
 }
 
 #[test]
-fn what_supersedes_does_not_wait_and_drops_what_does() {
+fn an_erasure_does_not_wait_and_drops_what_does() {
     let entries =
         [keyed(0, 13, "ada"), keyed(0, 20, "ada"), keyed(0, 21, "bob"), keyed(0, 23, "ada"), keyed(0, 24, "ada")];
     let next = HashMap::from([(partition(0), 0)]);
@@ -156,6 +156,7 @@ fn what_supersedes_does_not_wait_and_drops_what_does() {
     assert_eq!(folded.changes, [(0, 21), (0, 23), (0, 24)]);
     assert!(folded.dead.is_empty() && folded.parked.is_empty());
     assert_eq!(folded.released, [(partition(0), &b"ada"[..])]);
+    assert_eq!(folded.erased, ["ada"]);
     assert_eq!(folded.keys, [KeyChange { partition: partition(0), key: b"ada".to_vec(), parked: false }]);
 }
 
@@ -221,7 +222,7 @@ proptest! {
     }
 
     /// After its dead letter nothing of a key is applied and everything of it is parked, in order, up to a record
-    /// that supersedes it; every other key is as if there were no dead letter.
+    /// that ends it; every other key is as if there were no dead letter.
     #[test]
     fn a_key_waits_and_the_others_do_not(offsets in prop::collection::vec((0..3i32, 0..40i64, 0..3usize), 0..80)) {
         // Without the halt, which stops partitions.
@@ -266,7 +267,7 @@ fn entries(mut offsets: Vec<(i32, i64, usize)>) -> Vec<Entry<LocationsEvent>> {
     offsets.iter().map(|(number, offset, key)| keyed(*number, *offset, KEYS[*key])).collect()
 }
 
-/// How many records were dropped because a later one of their key supersedes them while it was parked.
+/// How many records were dropped because a later one of their key ended while it was parked.
 fn dropped(entries: &[Entry<LocationsEvent>]) -> usize {
     let dropped = |entry: &&Entry<LocationsEvent>| {
         let same =
