@@ -13,6 +13,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WHOLE = ["--workspace", "--test", "whole", "--", "--test-threads=1"]
+BROKERS = ["-p", "foldstream-fold", "--test", "brokers", "--", "--test-threads=1"]
 
 # Name, file, what stands there, what is put there, the tests that must notice.
 FAULTS = [
@@ -94,6 +95,27 @@ FAULTS = [
         "if committed.next_offset > position.offset {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],
+    ),
+    (
+        "the offset of an effect moves past records that wait",
+        "engine/fold/src/effect/lane.rs",
+        "let next_offset = open.first().map_or(self.reached, |open| open.offset);",
+        "let next_offset = self.reached;",
+        [*BROKERS, "effect::every_record"],
+    ),
+    (
+        "a record goes out before the one before it of its key is committed",
+        "engine/fold/src/effect/lane.rs",
+        "        self.came_back(offset, State::Settled);",
+        "        self.came_back(offset, State::Settled);\n        self.commit();\n        self.committed();",
+        ["-p", "foldstream-fold", "--lib", "effect::lane"],
+    ),
+    (
+        "an idempotency key is new at each attempt",
+        "engine/fold/src/effect/deliveries.rs",
+        'idempotency_key: derived_event_id(&format!("{}/{of}", F::NAME)),',
+        'idempotency_key: derived_event_id(&format!("{}/{of}/{number}", F::NAME)),',
+        ["-p", "foldstream-fold", "--lib", "effect::deliveries"],
     ),
 ]
 

@@ -18,6 +18,9 @@
 //! | answered commands are forgotten | `people-processor`'s own tests |
 //! | a timer that fired is still due | `timers` (the decider halts) |
 //! | a read does not wait for processors | `deciding` (reads are older than asked) |
+//! | the offset of an effect moves past records that wait | `foldstream-fold`'s `brokers` (they never reach the outside) |
+//! | a record goes out before the one before it of its key is committed | `effect::lane`'s own tests |
+//! | an idempotency key is new at each attempt | `effect::deliveries`' own tests |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
