@@ -16,11 +16,11 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::Utc;
-use foldstream_events::{DeadLettersEvent, TopicEvent};
 use foldstream_log::{
     Assignment, Batch, Cause, Noted, Reader, ReaderEvent, ReaderOptions, TopicPartition, TransactionError,
     TransactionalOptions, TransactionalWriter,
 };
+use foldstream_log::{DeadLettersEvent, TopicEvent};
 use foldstream_telemetry::{health::Status, names};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -46,7 +46,7 @@ const GAUGES: Gauges =
 /// Delivers until shutdown, at most so many records at once.
 pub async fn run_effect<F: Effect>(service: Service, effect: F, at_once: NonZeroUsize) {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, F::NAME, standing.clone(), service.clone()));
+    let lag = tokio::spawn(measure(&GAUGES, F::NAME.to_owned(), standing.clone(), service.clone()));
     let effect = Arc::new(effect);
     hold(F::NAME, &service, || session(&service, &effect, at_once, &standing)).await;
     lag.abort();
@@ -60,7 +60,7 @@ async fn session<F: Effect>(
 ) -> Result<(), SessionError> {
     let writer = take_over::<F>(service).await?;
     let options = ReaderOptions {
-        service: F::NAME,
+        service: F::NAME.to_owned(),
         topics: F::Event::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::CoPartitioned,

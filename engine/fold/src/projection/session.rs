@@ -13,7 +13,7 @@ use crate::{
     sessions::{Service, SessionError, chain, hold},
     waiting::Waiting,
 };
-use foldstream_events::TopicEvent;
+use foldstream_log::TopicEvent;
 use foldstream_log::{Assignment, Batch, PartitionEnd, Reader, ReaderEvent, ReaderOptions, TopicPartition};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
@@ -39,9 +39,9 @@ where
 {
     let standing = Standing::default();
     let name = name_of_version(P::NAME, store.version());
-    let lag = tokio::spawn(measure(&GAUGES, name, standing.clone(), service.clone()));
+    let lag = tokio::spawn(measure(&GAUGES, name.clone(), standing.clone(), service.clone()));
     let store = Arc::new(store);
-    hold(name, &service, || session::<P, S>(&service, &store, &standing)).await;
+    hold(&name, &service, || session::<P, S>(&service, &store, &standing)).await;
     lag.abort();
 }
 
