@@ -7,6 +7,44 @@ use crate::{
     topic_events,
 };
 
+/// The answer to one command: there is exactly one for each.
+#[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
+pub struct CommandDecided {
+    /// Derived from the position of the command.
+    pub event_id: uuid::Uuid,
+    /// What the command is about; the record key.
+    pub aggregate_id: String,
+    /// When the command was appended to the log, UTC.
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub occurred_at: chrono::DateTime<chrono::Utc>,
+    /// The command's event_id.
+    pub command_id: uuid::Uuid,
+    /// Full name of the command's record type.
+    pub command: String,
+    /// Of what the command asks for: the same id with another content is refused.
+    pub content_hash: uuid::Uuid,
+    /// accepted, unchanged (it was so already), rejected, or duplicate (decided before).
+    pub decision: String,
+    /// Rejected: which rule, for programs.
+    #[serde(default = "default_commanddecided_rule")]
+    pub rule: Option<String>,
+    /// Rejected: why, for people.
+    #[serde(default = "default_commanddecided_reason")]
+    pub reason: Option<String>,
+    /// Duplicate: what was decided the first time.
+    #[serde(default = "default_commanddecided_first_decision")]
+    pub first_decision: Option<String>,
+}
+
+#[inline(always)]
+fn default_commanddecided_rule() -> Option<String> { None }
+
+#[inline(always)]
+fn default_commanddecided_reason() -> Option<String> { None }
+
+#[inline(always)]
+fn default_commanddecided_first_decision() -> Option<String> { None }
+
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
 pub struct DeadLetterHeader {
     pub name: String,
@@ -67,6 +105,22 @@ pub mod rules {
         limits: Limits::Time { first_year: 1, last_year: 9999 },
     };
 }
+
+impl Checked for CommandDecided {
+    fn check(&self) -> Result<(), Violation> {
+        rules::ID.text("aggregate_id", &self.aggregate_id)?;
+        rules::TIME.time("occurred_at", self.occurred_at)?;
+        Ok(())
+    }
+}
+
+pub const COMMAND_DECIDED_RULES: &[FieldRule] = &[
+    FieldRule { field: "aggregate_id", rule: &rules::ID },
+    FieldRule { field: "occurred_at", rule: &rules::TIME },
+];
+
+/// The schema of [`CommandDecided`], as text.
+pub const COMMAND_DECIDED_SCHEMA: &str = include_str!("../avro/command-outcomes/CommandDecided.avsc");
 
 impl Checked for RecordRefused {
     fn check(&self) -> Result<(), Violation> {

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn since_moves_only_when_the_status_does() {
         let health = Health::new();
-        let component = health.component("api");
+        let component = health.component("door");
         let registered = health.snapshot()[0].since;
         component.set(Status::Starting);
         assert_eq!(health.snapshot()[0].since, registered);
@@ -214,11 +214,11 @@ mod tests {
     #[test]
     fn the_body_is_flat() {
         let health = Health::new();
-        health.component("api").set(Status::Degraded { reason: "no brokers".to_owned() });
+        health.component("door").set(Status::Degraded { reason: "no brokers".to_owned() });
         let body = serde_json::to_value(health.report()).unwrap();
         assert_eq!(body["ready"], false);
         let component = &body["components"][0];
-        assert_eq!(component["name"], "api");
+        assert_eq!(component["name"], "door");
         assert_eq!(component["status"], "degraded");
         assert_eq!(component["reason"], "no brokers");
         assert!(component["since"].as_str().unwrap().ends_with('Z'), "{component}");
