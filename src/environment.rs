@@ -4,8 +4,8 @@ use clap::{ArgMatches, Command, parser::ValueSource};
 use std::collections::BTreeSet;
 
 const PREFIX: &str = "FOLDSTREAM_";
-/// Read by other programs of the workspace that start this one.
-const FOREIGN: &[&str] = &["FOLDSTREAM_STACK_", "FOLDSTREAM_KEEP", "FOLDSTREAM_TEST_"];
+/// Read by other programs of the workspace.
+const FOREIGN: &[&str] = &["FOLDSTREAM_STACK_", "FOLDSTREAM_KEEP", "FOLDSTREAM_TEST_", "FOLDSTREAM_ADVISORY_DB"];
 
 /// Refuses a variable that nothing reads: a typo would otherwise be a setting silently not made.
 pub(crate) fn check(command: &Command) -> Result<(), String> {

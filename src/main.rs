@@ -7,32 +7,25 @@ mod commands;
 mod environment;
 mod output;
 mod patience;
-mod projections;
+mod process;
 mod services;
+mod settings;
+mod shutdown;
+mod supervising;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use settings::Settings;
 use std::process::ExitCode;
-
-/// In the help of a command they follow its own flags.
-const SETTINGS: &str = "Settings, shared by all commands";
 
 /// Events in, folds to tables: an event-sourced streaming platform on Apache Kafka.
 ///
 /// Every setting is a flag or an environment variable; the ones shown in brackets are shared by all commands.
 #[derive(Parser, Debug)]
 #[command(name = "foldstream", version, propagate_version = true, max_term_width = 110)]
-pub(crate) struct Arguments {
+struct Arguments {
     #[command(flatten)]
-    telemetry: foldstream_telemetry::config::Config,
-    #[command(flatten, next_help_heading = SETTINGS)]
-    wire: foldstream_log::Config,
-    #[command(flatten, next_help_heading = SETTINGS)]
-    database: foldstream_store::Config,
-    #[command(flatten, next_help_heading = SETTINGS)]
-    api: foldstream_api::Config,
-    #[command(flatten, next_help_heading = SETTINGS)]
-    replay: foldstream_replay::Config,
+    settings: Settings,
     #[command(subcommand)]
     command: Command,
 }
@@ -80,10 +73,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let settings = environment::effective(&command, &matches);
+    let in_force = environment::effective(&command, &matches);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = runtime.context("cannot start the runtime").and_then(|runtime| {
-        let done = runtime.block_on(dispatch(arguments, settings));
+        let done = runtime.block_on(dispatch(arguments, in_force));
         // Blocking calls into the Kafka client may still be waiting for a broker; nothing depends on them any more.
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
         done
@@ -102,20 +95,20 @@ fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: Arguments, settings: Vec<(String, String)>) -> Result<()> {
-    let guard = foldstream_telemetry::init(&arguments.telemetry, "foldstream").context("cannot start telemetry")?;
-    let done = match &arguments.command {
-        Command::Run(options) => commands::run::run(options, &arguments, settings).await,
-        Command::Replay(options) => commands::replay::run(options, &arguments).await,
-        Command::Topics(action) => commands::topics::run(action, &arguments).await,
-        Command::Schemas(action) => commands::schemas::run(action, &arguments.wire).await,
-        Command::Projections(action) => commands::projections::run(action, &arguments).await,
-        Command::Processors(action) => commands::processors::run(action, &arguments).await,
-        Command::DeadLetters(action) => commands::dead_letters::run(action, &arguments).await,
-        Command::Messages(options) => commands::messages::run(options, &arguments.wire).await,
+async fn dispatch(Arguments { settings, command }: Arguments, in_force: Vec<(String, String)>) -> Result<()> {
+    let guard = foldstream_telemetry::init(&settings.telemetry, "foldstream").context("cannot start telemetry")?;
+    let done = match &command {
+        Command::Run(options) => commands::run::run(options, &settings, in_force).await,
+        Command::Replay(options) => commands::replay::run(options, &settings).await,
+        Command::Topics(action) => commands::topics::run(action, &settings).await,
+        Command::Schemas(action) => commands::schemas::run(action, &settings.wire).await,
+        Command::Projections(action) => commands::projections::run(action, &settings).await,
+        Command::Processors(action) => commands::processors::run(action, &settings).await,
+        Command::DeadLetters(action) => commands::dead_letters::run(action, &settings).await,
+        Command::Messages(options) => commands::messages::run(options, &settings.wire).await,
     };
     if let Err(error) = guard.shutdown().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the last traces may be lost");
+        foldstream_telemetry::warn!(error = &error as &dyn std::error::Error, "the last traces may be lost");
     }
     done
 }

@@ -1,157 +1,171 @@
-//! The table of everything that runs, in the order data flows.
+//! The table of everything that runs, in the order data flows: a line each.
 //!
-//! Each service is supervised: one that ends by itself or panics is started again with a growing pause and shows in
-//! readiness; the others go on.
+//! What a service reads and writes follows from its types, and so does all that can be done with it by name: the
+//! commands, the topic pages, the walk that follows a position and the README's table are made from these lines or held
+//! against them.
 
-use crate::projections::PROJECTIONS;
+use crate::{
+    process::Process,
+    supervising::{Runner, Running},
+};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use foldstream_api::Outcomes;
 use foldstream_browse::{Brokers, Browse};
-use foldstream_events::Flow;
-use foldstream_fold::Service as LoopService;
-use foldstream_log::{Browser, Config, Registry, Writer};
-use foldstream_store::{Applied, Database};
-use foldstream_telemetry::health::{Component, Health, Status};
-use std::{future::Future, pin::Pin, time::Duration};
-use tokio_util::sync::CancellationToken;
-
-/// What every service may use.
-#[derive(Debug, Clone)]
-pub(crate) struct Runtime {
-    pub(crate) wire: Config,
-    pub(crate) api: foldstream_api::Config,
-    pub(crate) registry: Registry,
-    pub(crate) browser: Browser,
-    pub(crate) database: Database,
-    pub(crate) applied: Applied,
-    pub(crate) health: Health,
-    pub(crate) shutdown: CancellationToken,
-}
-
-/// The services that read topics and write topics.
-pub(crate) const PROCESSORS: &[Flow] = &[foldstream_people_processor::FLOW];
-
-type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
-
-/// A service: its edges and how it is run.
-pub(crate) struct Service {
-    pub(crate) flow: Flow,
-    run: fn(Runtime, Component) -> Running,
-}
+use foldstream_fold::{Decider, Service as LoopService, decider_flow, run_decider};
+use foldstream_log::Flow;
+use foldstream_log::Writer;
+use foldstream_store::{
+    Applied, Database, Provenance, ReadModel, projection_flow,
+    versions::{self, Progress, Rebuilt, Version, VersionError},
+};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) const SERVICES: &[Service] = &[
-    Service {
-        flow: foldstream_people_processor::FLOW,
-        run: |runtime, component| {
-            Box::pin(async move {
-                foldstream_people_processor::run(runtime.for_loop(component)).await;
-                Ok(())
-            })
-        },
-    },
-    Service {
-        flow: foldstream_people_projection::FLOW,
-        run: |runtime, component| {
-            Box::pin(async move {
-                foldstream_people_projection::run(runtime.for_loop(component), &runtime.database).await;
-                Ok(())
-            })
-        },
-    },
-    Service {
-        flow: foldstream_locations_projection::FLOW,
-        run: |runtime, component| {
-            Box::pin(async move {
-                foldstream_locations_projection::run(runtime.for_loop(component), &runtime.database).await;
-                Ok(())
-            })
-        },
-    },
-    Service {
-        flow: foldstream_activity_projection::FLOW,
-        run: |runtime, component| {
-            Box::pin(async move {
-                foldstream_activity_projection::run(runtime.for_loop(component), &runtime.database).await;
-                Ok(())
-            })
-        },
-    },
-    Service {
-        flow: foldstream_api::FLOW,
-        run: |runtime, _| {
-            Box::pin(async move {
-                let writer = Writer::connect(&runtime.wire, &runtime.registry, foldstream_api::FLOW.service)?;
-                let parts = foldstream_api::Parts {
-                    outcomes: Outcomes::follow(&runtime.wire, &runtime.registry),
-                    // Those behind the brokers: what they make of a position can be followed.
-                    flows: SERVICES
-                        .iter()
-                        .map(|service| service.flow)
-                        .filter(|flow| *flow != foldstream_api::FLOW)
-                        .collect(),
-                    provenances: PROJECTIONS.iter().map(|known| known.provenance).collect(),
-                    database: runtime.database,
-                    applied: runtime.applied,
-                    browser: runtime.browser,
-                    browse: Browse::new(Brokers::new(&runtime.wire.brokers)),
-                    looking: runtime.api.looking.clone(),
-                    edges: edges().collect(),
-                    registry: runtime.registry,
-                    writer,
-                    health: runtime.health,
-                    shutdown: runtime.shutdown.clone(),
-                };
-                Ok(foldstream_api::run(runtime.api, parts, runtime.shutdown).await?)
-            })
-        },
-    },
+    producer(foldstream_replay::NAME, foldstream_replay::flow),
+    processor::<foldstream_people_processor::People>(),
+    projection::<foldstream_people_projection::People>(),
+    projection::<foldstream_locations_projection::Locations>(),
+    projection::<foldstream_activity_projection::Activity>(),
+    Service { name: foldstream_api::NAME, flow: foldstream_api::flow, kind: Kind::Api },
 ];
 
-/// The edges of everything that reads or writes topics: services, and the command that is a producer.
-pub(crate) fn edges() -> impl Iterator<Item = Flow> {
-    SERVICES.iter().map(|service| service.flow).chain([foldstream_replay::FLOW])
+/// Stands for all services on the command line.
+pub(crate) const ALL: &str = "all";
+
+/// A service: its name, its edges, and how it is run.
+pub(crate) struct Service {
+    pub(crate) name: &'static str,
+    pub(crate) flow: fn() -> Flow,
+    pub(crate) kind: Kind,
 }
 
-impl Runtime {
-    fn for_loop(&self, component: Component) -> LoopService {
-        LoopService {
-            wire: self.wire.clone(),
-            registry: self.registry.clone(),
-            browser: self.browser.clone(),
-            component,
-            shutdown: self.shutdown.clone(),
-        }
-    }
+pub(crate) enum Kind {
+    /// Runs by a command of its own.
+    Producer,
+    Processor {
+        run: fn(LoopService) -> Running,
+    },
+    Projection(Tables),
+    Api,
+}
+
+/// A projection: how it is run, and what is done with its tables.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables {
+    run: fn(LoopService, Database) -> Running,
+    provenance: Provenance,
+    ensure: for<'a> fn(&'a Database) -> Doing<'a, Vec<Version>>,
+    pub(crate) rebuild: for<'a> fn(Tools<'a>, bool) -> Doing<'a, Rebuilt>,
+    pub(crate) verify: for<'a> fn(Tools<'a>) -> Doing<'a, Rebuilt>,
+    pub(crate) activate: for<'a> fn(&'a Database, i32, Duration) -> Doing<'a, Version>,
+    pub(crate) discard: for<'a> fn(&'a Database, i32) -> Doing<'a, Version>,
+}
+
+type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, VersionError>> + Send + 'a>>;
+
+/// What folding anew needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Tools<'a> {
+    pub(crate) service: &'a LoopService,
+    pub(crate) database: &'a Database,
+    pub(crate) progress: &'a Progress,
+}
+
+const fn producer(name: &'static str, flow: fn() -> Flow) -> Service {
+    Service { name, flow, kind: Kind::Producer }
+}
+
+const fn processor<D: Decider>() -> Service {
+    let run = |service| -> Running {
+        Box::pin(async move {
+            run_decider::<D>(service).await;
+            Ok(())
+        })
+    };
+    Service { name: D::NAME, flow: decider_flow::<D>, kind: Kind::Processor { run } }
+}
+
+const fn projection<P: ReadModel>() -> Service {
+    let tables = Tables {
+        run: |service, database| {
+            Box::pin(async move {
+                versions::fold_versions::<P>(service, &database).await;
+                Ok(())
+            })
+        },
+        provenance: Provenance::of::<P>(),
+        ensure: |database| Box::pin(async move { Ok(versions::ensure_tables::<P>(database).await?) }),
+        rebuild: |tools, expect_changes| {
+            Box::pin(versions::rebuild::<P>(tools.service, tools.database, expect_changes, tools.progress))
+        },
+        verify: |tools| Box::pin(versions::verify::<P>(tools.service, tools.database, tools.progress)),
+        activate: |database, version, patience| Box::pin(versions::activate::<P>(database, version, patience)),
+        discard: |database, version| Box::pin(versions::discard::<P>(database, version)),
+    };
+    Service { name: P::NAME, flow: projection_flow::<P>, kind: Kind::Projection(tables) }
+}
+
+/// The edges of everything that reads or writes topics.
+pub(crate) fn flows() -> Arc<[Flow]> {
+    SERVICES.iter().map(|service| (service.flow)()).collect()
+}
+
+/// The projections with their names.
+pub(crate) fn projections() -> impl Iterator<Item = (&'static str, &'static Tables)> {
+    SERVICES.iter().filter_map(|service| match &service.kind {
+        Kind::Projection(tables) => Some((service.name, tables)),
+        _ => None,
+    })
 }
 
 /// The names `run` takes.
-pub(crate) fn known() -> PossibleValuesParser {
-    PossibleValuesParser::new(SERVICES.iter().map(|service| service.flow.service).chain(["all"]))
+pub(crate) fn runnable() -> PossibleValuesParser {
+    let runs = SERVICES.iter().filter(|service| !matches!(service.kind, Kind::Producer));
+    PossibleValuesParser::new(runs.map(|service| service.name).chain([ALL]))
 }
 
-/// Runs a service until shutdown, again and again.
-pub(crate) async fn supervise(service: &'static Service, runtime: Runtime) {
-    let name = service.flow.service;
-    let component = runtime.health.component(name);
-    let mut pause = Duration::from_millis(500);
-    while !runtime.shutdown.is_cancelled() {
-        component.set(Status::Starting);
-        let ended = tokio::spawn((service.run)(runtime.clone(), component.clone())).await;
-        if runtime.shutdown.is_cancelled() {
-            break;
-        }
-        let reason = match ended {
-            Ok(Ok(())) => "it ended by itself".to_owned(),
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(panic) => format!("it panicked: {panic}"),
-        };
-        tracing::error!(service = name, error.message = reason, "a service ended; it is started again");
-        component.set(Status::Degraded { reason });
-        runtime.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
-        pause = (pause * 2).min(Duration::from_secs(30));
+impl Service {
+    /// Asks for what the service needs, and nothing else; gives what runs it. None where a command of its own does.
+    pub(crate) async fn prepare(&self, process: &Arc<Process>) -> Result<Option<Runner>> {
+        let of = process.clone();
+        Ok(match self.kind {
+            Kind::Producer => None,
+            Kind::Processor { run } => Some(Box::new(move |component| run(of.for_loop(component)))),
+            Kind::Projection(Tables { run, .. }) => {
+                let database = process.database().await?;
+                Some(Box::new(move |component| run(of.for_loop(component), database.clone())))
+            }
+            Kind::Api => {
+                let database = process.database().await?;
+                // What it reads is there from the beginning, whether it was ever folded or not.
+                for (_, tables) in projections() {
+                    (tables.ensure)(&database).await?;
+                }
+                let applied = Applied::start(&database, process.shutdown.clone());
+                Some(Box::new(move |_| Box::pin(serve(of.clone(), database.clone(), applied.clone()))))
+            }
+        })
     }
-    component.set(Status::Stopped);
+}
+
+async fn serve(process: Arc<Process>, database: Database, applied: Applied) -> Result<()> {
+    let Process { settings, registry, browser, health, shutdown, .. } = &*process;
+    let parts = foldstream_api::Parts {
+        outcomes: Outcomes::follow(&settings.wire, registry),
+        writer: Writer::connect(&settings.wire, registry, foldstream_api::NAME)?,
+        flows: flows(),
+        provenances: projections().map(|(_, tables)| tables.provenance).collect(),
+        database,
+        applied,
+        browser: browser.clone(),
+        browse: Browse::new(Brokers::new(&settings.wire.brokers)),
+        looking: settings.api.looking.clone(),
+        registry: registry.clone(),
+        health: health.clone(),
+        shutdown: shutdown.clone(),
+    };
+    Ok(foldstream_api::run(settings.api.clone(), parts, shutdown.clone()).await?)
 }
 
 #[cfg(test)]
@@ -159,7 +173,8 @@ mod tests {
     //! The picture cannot go stale: the README's tables, the topics' declarations and the services' edges agree.
 
     use super::*;
-    use foldstream_events::TOPICS;
+    use foldstream_events::CATALOGUE;
+    use foldstream_log::{ServiceKind, Writers};
     use std::{collections::BTreeSet, fs, path::Path};
 
     /// The cells of every table row of a page whose first cell is code; code cells without their backticks.
@@ -172,10 +187,6 @@ mod tests {
             .collect()
     }
 
-    fn flows() -> Vec<Flow> {
-        edges().collect()
-    }
-
     fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
         names.into_iter().map(str::to_owned).collect()
     }
@@ -183,7 +194,7 @@ mod tests {
     #[test]
     fn the_readme_lists_every_service_with_its_edges() {
         let rows = rows("README.md");
-        for flow in flows() {
+        for flow in &*flows() {
             let row = rows.iter().find(|row| row[0] == [flow.service]);
             let row = row.unwrap_or_else(|| panic!("README.md does not list {}", flow.service));
             assert_eq!(set(row[1].iter().map(String::as_str)), set(flow.reads.iter().copied()), "{}", flow.service);
@@ -193,27 +204,15 @@ mod tests {
 
     #[test]
     fn a_topic_is_written_by_those_it_declares() {
-        for topic in TOPICS {
-            let writers = flows().into_iter().filter(|flow| flow.writes.contains(&topic.name)).map(|flow| flow.service);
-            assert_eq!(set(writers), set(topic.writers.iter().copied()), "{}", topic.name);
-        }
-    }
-
-    #[test]
-    fn the_event_catalogue_is_that_of_the_declarations() {
-        let rows = rows("schemas/README.md");
-        assert_eq!(rows.len(), TOPICS.len());
-        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/README.md")).unwrap();
-        for topic in TOPICS {
-            let row = rows.iter().find(|row| row[0] == [topic.name]).unwrap_or_else(|| panic!("no {}", topic.name));
-            assert_eq!(row[1], [topic.key]);
-            assert!(page.contains(&format!("| `{}` | `{}` | {} |", topic.name, topic.key, topic.partitions)));
-            assert_eq!(set(row[4].iter().map(String::as_str)), set(topic.writers.iter().copied()), "{}", topic.name);
-            let readers = flows().into_iter().filter(|flow| flow.reads.contains(&topic.name)).map(|flow| flow.service);
-            assert_eq!(set(row[5].iter().map(String::as_str)), set(readers), "{}", topic.name);
-            for record in foldstream_events::record_types().filter(|record| record.topic == topic.name) {
-                assert!(row[6].contains(&record.full_name.to_owned()), "{}", record.full_name);
-            }
+        let flows = flows();
+        let processors = || flows.iter().filter(|flow| flow.kind == ServiceKind::Processor).map(|flow| flow.service);
+        for topic in CATALOGUE.topics {
+            let writers = flows.iter().filter(|flow| flow.writes.contains(&topic.name)).map(|flow| flow.service);
+            let declared = match topic.writers {
+                Writers::Services(services) => set(services.iter().copied()),
+                Writers::EveryProcessor => set(processors()),
+            };
+            assert_eq!(set(writers), declared, "{}", topic.name);
         }
     }
 }

@@ -12,7 +12,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_store::activity;
+use foldstream_activity_projection::read as activity;
 use serde::Serialize;
 use utoipa::ToSchema;
 

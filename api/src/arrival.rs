@@ -11,11 +11,12 @@
 //! so readers waited for more than they had asked for, up to the next fetch of the projection.
 
 use crate::lookups::Lookups;
-use foldstream_events::{Flow, Position, Positions, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::BrowserError;
+use foldstream_log::{Flow, Position, Positions, Topic};
 use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
-    dead_letters::{Held, held},
+    dead_letters::{BlockedRecord, blocked},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -26,6 +27,7 @@ const AGAIN: Duration = Duration::from_millis(5);
 /// Follows positions to read models; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
+    /// The edges of all that folds.
     pub(crate) flows: Arc<[Flow]>,
     pub(crate) lookups: Lookups,
     pub(crate) applied: Applied,
@@ -40,7 +42,7 @@ pub(crate) enum NotArrived {
     #[error("the brokers did not say how far {service} is")]
     Unknown { service: &'static str, source: Option<BrowserError> },
     #[error("{} is parked behind dead letter {}", .0.record(), .0.id)]
-    Parked(Box<Held>),
+    Parked(Box<BlockedRecord>),
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
@@ -57,7 +59,7 @@ impl Arrival {
                     return true;
                 }
                 if seen.insert(flow.service) {
-                    next.extend(flow.writes);
+                    next.extend(&flow.writes);
                 }
             }
         }
@@ -66,7 +68,12 @@ impl Arrival {
 
     /// Every topic that a read model follows from.
     pub(crate) fn sources(&self, projection: &str) -> Vec<&'static str> {
-        foldstream_events::TOPICS.iter().map(|topic| topic.name).filter(|topic| self.leads(topic, projection)).collect()
+        foldstream_events::CATALOGUE
+            .topics
+            .iter()
+            .map(|topic| topic.name)
+            .filter(|topic| self.leads(topic, projection))
+            .collect()
     }
 
     /// Waits until a projection has folded everything these positions led to; gives how far it is, and its tables. Of
@@ -94,8 +101,8 @@ impl Arrival {
             return Ok(self.applied.now(projection).await?);
         }
         let checkpoints = self.applied.wait_for(projection, &here, deadline).await?;
-        match held(&self.database, projection, &here).await? {
-            Some(held) => Err(NotArrived::Parked(Box::new(held))),
+        match blocked(&self.database, projection, &here).await? {
+            Some(record) => Err(NotArrived::Parked(Box::new(record))),
             None => Ok(checkpoints),
         }
     }
@@ -112,9 +119,11 @@ impl Arrival {
             .writes
             .iter()
             .filter(|topic| self.leads(topic, projection))
-            .filter_map(|topic| Topic::named(topic))
+            .filter_map(|topic| CATALOGUE.topic(topic))
             .collect();
-        let Some(topic) = Topic::named(&position.topic).filter(|_| !leading.is_empty()) else { return Ok(Vec::new()) };
+        let Some(topic) = CATALOGUE.topic(&position.topic).filter(|_| !leading.is_empty()) else {
+            return Ok(Vec::new());
+        };
         let unknown = |source| NotArrived::Unknown { service: flow.service, source };
         let partition = usize::try_from(position.partition).unwrap_or_default();
         loop {

@@ -1,6 +1,7 @@
 //! Connections: `/api/persons/{id}/connection`, who was near a person within some days.
 //!
-//! One set-based query; how it works and what it costs stands in `foldstream-store`, `locations/read.rs`.
+//! One set-based query; how it works and what it costs stands in `projections/locations`, `read.rs`. Whose the locations
+//! are is asked of the other read model, once for the page.
 
 use crate::{
     freshness::{AFTER, Freshness, FreshnessParameters, READS_BOTH, WAIT_MS},
@@ -13,8 +14,10 @@ use crate::{
     routes::Api,
 };
 use axum::{extract::State, http::Uri, response::Response};
-use foldstream_events::Violation;
-use foldstream_store::locations::{self, PageEnd, Paging, Proximity};
+use foldstream_locations_projection::read::{self as locations, PageEnd, Paging, Proximity};
+use foldstream_log::Violation;
+use foldstream_people_projection::read as people;
+use std::collections::{BTreeSet, HashMap};
 
 const DISTANCE: &str = "distance";
 const MAX_DISTANCE_M: f64 = 100_000.0;
@@ -55,7 +58,17 @@ pub(crate) async fn list(State(api): State<Api>, PathId(id): PathId, uri: Uri) -
         distance_m,
     };
     let found = locations::connection(database, &proximity, Paging { after: page.after, limit: page.limit }).await?;
-    let response = page.answer_up_to::<_, ConnectionResource>(found.items, found.end)?;
+    let ids: BTreeSet<&str> = found.items.iter().map(|location| location.person_id.as_str()).collect();
+    let people = people::find_all(database, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let people: HashMap<&str, &people::Person> =
+        people.iter().map(|person| (person.person_id.as_str(), person)).collect();
+    // A page may hold less than its limit: whoever is not known (any more) is left out.
+    let whose = |location: locations::Location| {
+        let person = people::Person::clone(people.get(location.person_id.as_str())?);
+        Some((location, person))
+    };
+    let items = found.items.into_iter().filter_map(whose).collect();
+    let response = page.answer_up_to::<_, ConnectionResource>(items, found.end)?;
     Ok(standing.tell(&api, response).await)
 }
 

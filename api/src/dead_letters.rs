@@ -12,8 +12,9 @@ use crate::{
 use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
-use foldstream_events::{Topic, Violation};
-use foldstream_store::dead_letters::{self, Filter, Listed};
+use foldstream_events::CATALOGUE;
+use foldstream_log::Violation;
+use foldstream_store::dead_letters::{self, DeadLetterSummary, Filter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,8 +54,8 @@ pub(crate) struct DeadLetterResource {
     failure: Option<String>,
 }
 
-impl From<Listed> for DeadLetterResource {
-    fn from(letter: Listed) -> Self {
+impl From<DeadLetterSummary> for DeadLetterResource {
+    fn from(letter: DeadLetterSummary) -> Self {
         let (key, key_encoding) = match letter.key.as_deref() {
             None => (None, None),
             Some(bytes) => match std::str::from_utf8(bytes) {
@@ -99,12 +100,12 @@ fn filter(parameters: &mut Parameters, api: &Api) -> Filter {
     let given = |parameters: &Parameters, name| parameters.text(name).map(str::to_owned);
     let (projection, topic) = (given(parameters, PROJECTION), given(parameters, TOPIC));
     if let Some(name) = &projection
-        && !api.parts.flows.iter().any(|flow| flow.service == name)
+        && !api.parts.flows.iter().any(|flow| flow.kind.folds() && flow.service == name)
     {
         parameters.refuse(Violation::new(PROJECTION, name, "must be the name of a service that exists"));
     }
     if let Some(name) = &topic
-        && Topic::named(name).is_none()
+        && CATALOGUE.topic(name).is_none()
     {
         parameters.refuse(Violation::new(TOPIC, name, "must be the name of a topic that exists"));
     }

@@ -16,10 +16,7 @@ use serde_json::json;
 #[utoipa::path(get, path = "/health", tag = "operation",
     responses((status = 200, description = "It does", body = Object)))]
 pub(crate) async fn health() -> Result<Response, Problem> {
-    plain(
-        StatusCode::OK,
-        &json!({"status": "ok", "service": crate::FLOW.service, "version": env!("CARGO_PKG_VERSION")}),
-    )
+    plain(StatusCode::OK, &json!({"status": "ok", "service": crate::NAME, "version": env!("CARGO_PKG_VERSION")}))
 }
 
 /// Whether the process is alive

@@ -1,6 +1,7 @@
 //! The HTTP API: tables -> people.
 //!
-//! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`); `person-outcomes`, for those who wait for a
+//! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`,
+//! `erased_person`); `person-outcomes`, for those who wait for a
 //! decision; any topic, for `GET /messages` and `GET /topics`.
 //! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
@@ -50,21 +51,32 @@ pub use routes::router;
 pub use serve::{ApiError, run};
 pub use topics::{Declaration, KeptIn, ReaderPosition, TopicDetail, TopicReader, TopicSources, TopicSummary};
 
+use foldstream_activity_projection::Activity;
 use foldstream_browse::Browse;
-use foldstream_events::Flow;
+use foldstream_events::{LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent};
+use foldstream_locations_projection::Locations;
 use foldstream_log::{Browser, Registry, Writer};
-use foldstream_store::{Applied, Database, Provenance};
+use foldstream_log::{Flow, ServiceKind};
+use foldstream_people_projection::People;
+use foldstream_store::{Applied, Database, Provenance, ReadModel};
 use foldstream_telemetry::health::Health;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// The edges of this service. `GET /messages` looks at any topic without depending on one.
-pub const FLOW: Flow = Flow {
-    service: "api",
-    reads: &["person", "activity", "location_history", "current_location", "person-outcomes"],
-    writes: &["person-commands", "locations"],
-    keeps_keys: false,
-};
+/// The source its records name.
+pub const NAME: &str = "api";
+
+/// What it reads and writes. `GET /messages` looks at any topic without depending on one.
+#[must_use]
+pub fn flow() -> Flow {
+    Flow::of(NAME, ServiceKind::Api)
+        .reading_tables(People::table_names())
+        .reading_tables(Activity::table_names())
+        .reading_tables(Locations::table_names())
+        .reading::<PersonOutcomesEvent>()
+        .writing::<PersonCommandsEvent>()
+        .writing::<LocationsEvent>()
+}
 
 /// What the API stands on. Every part connects by itself, and the API answers while they are away.
 #[derive(Debug, Clone)]
@@ -78,12 +90,10 @@ pub struct Parts {
     /// Made for the source `api`.
     pub writer: Writer,
     pub outcomes: Outcomes,
-    /// The edges of every service, by which positions are followed.
+    /// The edges of everything that reads or writes topics: services, this one too, and commands.
     pub flows: Arc<[Flow]>,
     /// The projections, which tell what they made of a record.
     pub provenances: Arc<[Provenance]>,
-    /// Those of everything that reads or writes topics: services, this one too, and commands.
-    pub edges: Arc<[Flow]>,
     pub health: Health,
     /// Live tails end with it.
     pub shutdown: CancellationToken,

@@ -11,11 +11,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use foldstream_events::new_event_id;
+use foldstream_log::new_event_id;
 use foldstream_telemetry::{names, trace_context};
 use futures::FutureExt;
 use std::{any::Any, error::Error, panic::AssertUnwindSafe, sync::Arc, time::Instant};
-use tracing::{Instrument, Span, field, info_span};
+use tracing::{Instrument, Span, field};
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -58,7 +58,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
 
 impl Observed {
     fn span(&self, headers: &HeaderMap) -> Span {
-        let span = info_span!(
+        let span = foldstream_telemetry::info_span!(
             "request",
             otel.name = format!("{} {}", self.method, self.route),
             otel.kind = "server",
@@ -107,20 +107,25 @@ impl Observed {
         let code = status.as_u16();
         let duration = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let span = Span::current();
-        span.record("http.response.status_code", code);
+        span.record(names::field::http::response::status_code, code);
         if status.is_server_error() {
-            span.record("otel.status_code", "ERROR");
+            span.record(names::field::otel::status_code, "ERROR");
         }
         // The span's fields stand on the line as well.
         match problem.and_then(Problem::cause) {
             Some(cause) => {
                 let error: &(dyn Error + 'static) = cause.as_ref();
-                tracing::error!(http.response.status_code = code, event.duration = duration, error, "request failed");
+                foldstream_telemetry::error!(
+                    http.response.status_code = code,
+                    event.duration = duration,
+                    error,
+                    "request failed"
+                );
             }
             None if self.route.starts_with("/health") || self.route == "/metrics" => {
-                tracing::debug!(http.response.status_code = code, event.duration = duration, "request");
+                foldstream_telemetry::debug!(http.response.status_code = code, event.duration = duration, "request");
             }
-            None => tracing::info!(http.response.status_code = code, event.duration = duration, "request"),
+            None => foldstream_telemetry::info!(http.response.status_code = code, event.duration = duration, "request"),
         }
     }
 }

@@ -4,8 +4,9 @@
 //! command in the header `cause`; that is what is waited for. It may come before the sender knows the position, so the
 //! last few are kept.
 
-use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent, Position, Topic};
+use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent};
 use foldstream_log::{Batch, CAUSE, Config, Registry, Tail, decode, decode_key};
+use foldstream_log::{Position, Topic};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
@@ -116,13 +117,13 @@ async fn decoded(batch: &Batch, registry: &Registry) -> Vec<(Position, PersonCom
         let schema = match registry.schema(id).await {
             Ok(schema) => schema,
             Err(error) => {
-                tracing::warn!(error.message = %error, "an outcome cannot be read");
+                foldstream_telemetry::warn!(error.message = %error, "an outcome cannot be read");
                 continue;
             }
         };
         match decode(record.partition.topic, key, value, &schema) {
             Ok(PersonOutcomesEvent::PersonCommandDecided(outcome)) => outcomes.push((cause, outcome)),
-            Err(error) => tracing::warn!(error.message = %error, "an outcome cannot be read"),
+            Err(error) => foldstream_telemetry::warn!(error.message = %error, "an outcome cannot be read"),
         }
     }
     outcomes

@@ -27,7 +27,7 @@ pub(crate) struct Api {
 pub fn router(parts: Parts) -> Router {
     let log_ends = LogEnds::new(&parts.browser);
     let arrival = Arrival {
-        flows: parts.flows.clone(),
+        flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
         lookups: Lookups::new(&parts.browser),
         applied: parts.applied.clone(),
         database: parts.database.clone(),

@@ -1,35 +1,19 @@
-//! Behind a socket: accept, answer, drain.
+//! The API as a service: build first, then listen, so that a port that is taken ends the start with one clear sentence.
 //!
-//! Build first, then listen: a port that is taken ends the start with one clear sentence. A shutdown stops accepting,
-//! lets requests in progress finish, and cuts what outlasts the deadline. HTTP/1.1; TLS is the ingress's affair.
+//! Not here: how connections are accepted and drained (`foldstream_telemetry::serving`).
 
 use crate::{Config, Parts, clients::Peer, dependencies, router};
 use axum::{Extension, Router};
-use foldstream_telemetry::health::Status;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use foldstream_telemetry::{
+    health::Status,
+    serving::{self, Patience},
 };
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    pin::pin,
-    time::Duration,
-};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use hyper_util::service::TowerToHyperService;
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long requests in progress may take to end once shutdown began.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a client may take to send a request's head, pauses between requests included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long to wait when the process has no descriptor left for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+const PATIENCE: Patience = Patience { head: Duration::from_secs(75), drain: Duration::from_secs(10) };
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -45,11 +29,11 @@ pub async fn run(config: Config, parts: Parts, shutdown: CancellationToken) -> R
     let listener = listen(config.http_listen).await.inspect_err(|failure| {
         component.set(Status::Degraded { reason: failure.to_string() });
     })?;
-    tracing::info!(address = %config.http_listen, "the API listens");
+    foldstream_telemetry::info!(address = %config.http_listen, "the API listens");
     component.set(Status::Ready);
     let stopped = shutdown.child_token();
     let watching = tokio::spawn(stopped.clone().run_until_cancelled_owned(dependencies::watch(parts)));
-    serve(listener, router, &stopped, DRAIN_DEADLINE).await;
+    serve(listener, router, &stopped, PATIENCE).await;
     component.set(Status::Stopped);
     watching.abort();
     Ok(())
@@ -59,63 +43,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ApiError> {
     TcpListener::bind(address).await.map_err(|source| ApiError::Listen { address, source })
 }
 
-async fn serve(listener: TcpListener, router: Router, stopped: &CancellationToken, drain_deadline: Duration) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stopped.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(answer_connection(stream, router.clone(), stopped.clone()));
-                }
-                Err(failure) if is_the_peers(&failure) => {}
-                Err(failure) => {
-                    tracing::warn!(error.message = %failure, "the API cannot accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    drop(listener);
-    let drained = timeout(drain_deadline, async { while connections.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!(connections = connections.len(), "connections cut: they outlasted the drain deadline");
-    }
-    connections.shutdown().await;
-}
-
-async fn answer_connection(stream: TcpStream, router: Router, stopped: CancellationToken) {
-    // Small answers leave at once; without it nothing is lost but time.
-    let _ = stream.set_nodelay(true);
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let peer = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
-    let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stopped.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(failure) = ended {
-        tracing::debug!(error.message = %failure, "a connection broke");
-    }
-}
-
-/// Whether this accept failed because of the peer, so that the next one may be tried at once.
-fn is_the_peers(failure: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(failure.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+async fn serve(listener: TcpListener, router: Router, stopped: &CancellationToken, patience: Patience) {
+    let service = |peer| TowerToHyperService::new(router.clone().layer(Extension(Peer(peer))));
+    serving::serve(listener, patience, stopped.cancelled(), service).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        time::{sleep, timeout},
+    };
 
     #[tokio::test]
     async fn a_port_that_is_taken_is_named() {
@@ -141,8 +82,9 @@ mod tests {
             };
             let router = Router::new().route("/", get(slow));
             let stop = stopped.clone();
-            let serving =
-                tokio::spawn(async move { serve(listener, router, &stop, Duration::from_millis(deadline)).await });
+            let serving = tokio::spawn(async move {
+                serve(listener, router, &stop, Patience { drain: Duration::from_millis(deadline), ..PATIENCE }).await
+            });
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
             inside.recv().await.unwrap();

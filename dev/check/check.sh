@@ -33,7 +33,17 @@ tool() {
     printf '%s\n' "$root/bin/$name-$version"
 }
 
+dependencies() {
+    cargo fetch --locked --quiet
+    "$(tool cargo-deny 0.20.2)" --offline check bans licenses sources
+}
+
+advisories() {
+    dev/check/advisories.sh "$(tool cargo-deny 0.20.2)"
+}
+
 unused_dependencies() {
+    cargo fetch --locked --quiet
     "$(tool cargo-machete 0.9.2)" .
 }
 
@@ -44,8 +54,12 @@ documentation() {
 step 'format' cargo fmt --all --check
 step 'scripts' shell_scripts
 step 'yaml' yaml_files
-step 'licences' python3 dev/check/licences.py
-dev/check/advisories.sh
+step 'licences and sources' dependencies
+if [ -n "${FOLDSTREAM_ADVISORY_DB:-}" ]; then
+    step 'advisories' advisories
+else
+    echo 'check: advisories             not checked: FOLDSTREAM_ADVISORY_DB names no database'
+fi
 step 'unused dependencies' unused_dependencies
 # With --workspace everywhere the dependencies are compiled once: other selections would choose other features.
 step 'structure' cargo test --locked --quiet --workspace --test house

@@ -1,9 +1,10 @@
 //! `foldstream processors`: how far each processor is.
 
-use crate::{Arguments, output::Output, services::PROCESSORS};
+use crate::{output::Output, services::flows, settings::Settings};
 use anyhow::{Context, Result};
-use foldstream_events::Topic;
+use foldstream_events::CATALOGUE;
 use foldstream_log::Browser;
+use foldstream_log::ServiceKind;
 use serde::Serialize;
 
 #[derive(clap::Subcommand, Debug)]
@@ -23,13 +24,13 @@ struct Status {
     lag_records: i64,
 }
 
-pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     let Action::Status(output) = action;
-    let browser = Browser::new(&arguments.wire);
+    let browser = Browser::new(&settings.wire);
     let mut all = Vec::new();
-    for flow in PROCESSORS {
-        for name in flow.reads {
-            let topic = Topic::named(name).with_context(|| format!("{name} is no declared topic"))?;
+    for flow in flows().iter().filter(|flow| matches!(flow.kind, ServiceKind::Processor | ServiceKind::Effect)) {
+        for name in &flow.reads {
+            let topic = CATALOGUE.topic(name).with_context(|| format!("{name} is no declared topic"))?;
             let committed = browser.committed(flow.service, topic).await?;
             let ranges = browser.ranges(name).await?;
             all.extend(ranges.into_iter().zip(committed).map(|(range, committed)| Status {

@@ -1,16 +1,14 @@
 //! `foldstream projections`: how far each is, and folding one again beside the tables that are read.
 
+mod named;
 mod progress;
 mod rebuild;
 mod status;
 mod swap;
 
-use crate::{
-    Arguments,
-    output::Output,
-    projections::{self, Known, PROJECTIONS},
-};
-use anyhow::{Context, Result};
+use crate::{output::Output, settings::Settings};
+use anyhow::Result;
+use named::{Named, Numbered};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
@@ -20,7 +18,7 @@ pub(crate) enum Action {
     ///
     /// Killed or stopped, it goes on where it was when it is run again. Readers are not shown the new version until it is
     /// activated.
-    Rebuild(RebuildOptions),
+    Rebuild(rebuild::Options),
     /// Fold everything again and compare the rows with those that are read; one at a time for each projection
     ///
     /// Exits with an error that names the first differing keys where they are not the same.
@@ -31,46 +29,12 @@ pub(crate) enum Action {
     Drop(Numbered),
 }
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct Named {
-    /// Which projection
-    #[arg(value_name = "NAME", value_parser = projections::names())]
-    name: String,
-    #[command(flatten)]
-    output: Output,
-}
-
-#[derive(clap::Args, Debug)]
-pub(crate) struct RebuildOptions {
-    #[command(flatten)]
-    named: Named,
-    /// The new version is meant to differ: hand it over whatever the comparison finds
-    #[arg(long)]
-    expect_changes: bool,
-}
-
-#[derive(clap::Args, Debug)]
-pub(crate) struct Numbered {
-    #[command(flatten)]
-    named: Named,
-    /// Which version, as `projections status` shows it
-    #[arg(value_name = "VERSION", value_parser = clap::value_parser!(i32).range(1..))]
-    number: i32,
-}
-
-impl Named {
-    fn known(&self) -> Result<&'static Known> {
-        let found = PROJECTIONS.iter().find(|known| known.flow.service == self.name);
-        found.with_context(|| format!("{} is no projection", self.name))
-    }
-}
-
-pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     match action {
-        Action::Status(output) => status::run(*output, arguments).await,
-        Action::Rebuild(options) => rebuild::rebuild(options, arguments).await,
-        Action::Verify(named) => rebuild::verify(named, arguments).await,
-        Action::Activate(numbered) => swap::activate(numbered, arguments).await,
-        Action::Drop(numbered) => swap::discard(numbered, arguments).await,
+        Action::Status(output) => status::run(*output, settings).await,
+        Action::Rebuild(options) => rebuild::rebuild(options, settings).await,
+        Action::Verify(named) => rebuild::verify(named, settings).await,
+        Action::Activate(numbered) => swap::activate(numbered, settings).await,
+        Action::Drop(numbered) => swap::discard(numbered, settings).await,
     }
 }

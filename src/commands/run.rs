@@ -1,17 +1,21 @@
 //! `foldstream run`: services until SIGTERM or SIGINT, then a drain with a deadline.
+//!
+//! A process asks for what its services need and for nothing else: topics that none of them reads or writes may be
+//! missing, and one without tables starts while the database is away.
 
 use crate::{
-    Arguments,
     patience::patiently,
-    services::{self, SERVICES},
+    process::Process,
+    services::{self, SERVICES, Service},
+    settings::Settings,
+    shutdown::asked_to_stop,
+    supervising::supervise,
 };
 use anyhow::{Context, Result, bail};
-use foldstream_log::{Browser, Cluster, ClusterError, Registry};
-use foldstream_store::{Applied, Database, DatabaseError};
-use foldstream_telemetry::health::Health;
-use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use foldstream_events::CATALOGUE;
+use foldstream_log::{Cluster, ClusterError};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
 
 /// How long services may take to finish what they are writing.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -19,39 +23,47 @@ const DRAIN: Duration = Duration::from_secs(20);
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
     /// Which services: their names, or `all`
-    #[arg(required = true, value_name = "SERVICE", value_parser = services::known())]
+    #[arg(required = true, value_name = "SERVICE", value_parser = services::runnable())]
     services: Vec<String>,
 }
 
-pub(crate) async fn run(options: &Options, arguments: &Arguments, settings: Vec<(String, String)>) -> Result<()> {
-    for (name, value) in settings {
-        tracing::info!(setting = name, value, "in force");
+pub(crate) async fn run(options: &Options, settings: &Settings, in_force: Vec<(String, String)>) -> Result<()> {
+    for (name, value) in in_force {
+        foldstream_telemetry::info!(setting = name, value, "in force");
     }
-    refuse_wrong_topics(arguments).await?;
-    let database = Database::connect(&arguments.database)?;
-    patiently("the database", DatabaseError::is_unavailable, async || database.migrate().await).await?;
-    let shutdown = CancellationToken::new();
-    let runtime = services::Runtime {
-        wire: arguments.wire.clone(),
-        api: arguments.api.clone(),
-        registry: Registry::new(&arguments.wire)?,
-        browser: Browser::new(&arguments.wire),
-        applied: Applied::start(&database, shutdown.clone()),
-        database,
-        health: Health::new(),
-        shutdown: shutdown.clone(),
-    };
-    let listening = serve_telemetry(arguments, &runtime).await?;
-    let chosen = SERVICES
-        .iter()
-        .filter(|service| options.services.iter().any(|name| name == "all" || name == service.flow.service));
-    let running: Vec<_> = chosen.map(|service| tokio::spawn(services::supervise(service, runtime.clone()))).collect();
+    let is_chosen =
+        |service: &&Service| options.services.iter().any(|name| name == services::ALL || name == service.name);
+    let chosen: Vec<&Service> = SERVICES.iter().filter(is_chosen).collect();
+    refuse_wrong_topics(&chosen, settings).await?;
+    let process = Arc::new(Process::new(settings)?);
+    let mut runners = Vec::with_capacity(chosen.len());
+    for service in chosen {
+        runners.extend(service.prepare(&process).await?.map(|runner| (service.name, runner)));
+    }
+    let listening = serve_telemetry(settings, &process).await?;
+    let running: Vec<_> = runners
+        .into_iter()
+        .map(|(name, runner)| {
+            tokio::spawn(supervise(runner, process.health.component(name), name, process.shutdown.clone()))
+        })
+        .collect();
+    let shutdown = process.shutdown.clone();
     tokio::spawn(async move {
         asked_to_stop().await;
-        tracing::info!("asked to stop: finishing what is being written");
+        foldstream_telemetry::info!("asked to stop: finishing what is being written");
         shutdown.cancel();
     });
-    let stopped = runtime.shutdown.clone();
+    drained(running, &process).await?;
+    process.shutdown.cancel();
+    if let Some(listening) = listening {
+        listening.await.context("the telemetry listener panicked")?;
+    }
+    foldstream_telemetry::info!("stopped");
+    Ok(())
+}
+
+/// Waits for every service; once they are asked to stop, with a deadline.
+async fn drained(running: Vec<JoinHandle<()>>, process: &Process) -> Result<()> {
     let drained = async {
         for service in running {
             service.await.context("a service panicked")?;
@@ -60,27 +72,25 @@ pub(crate) async fn run(options: &Options, arguments: &Arguments, settings: Vec<
     };
     tokio::pin!(drained);
     tokio::select! {
-        done = &mut drained => done?,
-        () = stopped.cancelled() => match tokio::time::timeout(DRAIN, drained).await {
-            Ok(done) => done?,
+        done = &mut drained => done,
+        () = process.shutdown.cancelled() => match tokio::time::timeout(DRAIN, drained).await {
+            Ok(done) => done,
             Err(_) => bail!("services did not stop within {} s; nothing is lost, they start where they stood", DRAIN.as_secs()),
         },
     }
-    runtime.shutdown.cancel();
-    if let Some(listening) = listening {
-        listening.await.context("the telemetry listener panicked")?;
-    }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// A topic with the wrong partitions would fold keys in the wrong order: better not to start.
-async fn refuse_wrong_topics(arguments: &Arguments) -> Result<()> {
-    let cluster = Cluster::connect(&arguments.wire)?;
-    let differences = patiently("Kafka", ClusterError::is_unavailable, async || cluster.check().await).await?;
-    let (fatal, other): (Vec<_>, Vec<_>) = differences.into_iter().partition(|difference| difference.fatal);
+async fn refuse_wrong_topics(services: &[&Service], settings: &Settings) -> Result<()> {
+    let flows: Vec<_> = services.iter().map(|service| (service.flow)()).collect();
+    let ours: BTreeSet<&str> = flows.iter().flat_map(|flow| flow.reads.iter().chain(&flow.writes)).copied().collect();
+    let cluster = Cluster::connect(&settings.wire)?;
+    let differences =
+        patiently("Kafka", ClusterError::is_unavailable, async || cluster.check(CATALOGUE.topics).await).await?;
+    let ours = differences.into_iter().filter(|difference| ours.contains(difference.topic.as_str()));
+    let (fatal, other): (Vec<_>, Vec<_>) = ours.partition(|difference| difference.fatal);
     for difference in other {
-        tracing::warn!("{difference}");
+        foldstream_telemetry::warn!("{difference}");
     }
     if fatal.is_empty() {
         return Ok(());
@@ -89,28 +99,9 @@ async fn refuse_wrong_topics(arguments: &Arguments) -> Result<()> {
     bail!("the topics are not as declared: {}; `foldstream topics apply` creates missing ones", list.join("; "));
 }
 
-async fn serve_telemetry(
-    arguments: &Arguments,
-    runtime: &services::Runtime,
-) -> Result<Option<tokio::task::JoinHandle<()>>> {
-    let Some(address) = arguments.telemetry.telemetry_listen else { return Ok(None) };
-    let listener =
-        tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let stop = runtime.shutdown.clone().cancelled_owned();
-    Ok(Some(tokio::spawn(foldstream_telemetry::listener::serve(listener, runtime.health.clone(), stop))))
-}
-
-/// Resolves at SIGTERM or SIGINT.
-pub(crate) async fn asked_to_stop() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            // Without a handler the signal ends the process by itself.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::interrupt()) => {}
-    }
+async fn serve_telemetry(settings: &Settings, process: &Process) -> Result<Option<JoinHandle<()>>> {
+    let Some(address) = settings.telemetry.telemetry_listen else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let stop = process.shutdown.clone().cancelled_owned();
+    Ok(Some(tokio::spawn(foldstream_telemetry::listener::serve(listener, process.health.clone(), stop))))
 }

@@ -4,13 +4,14 @@
 mod show;
 
 use crate::{
-    Arguments,
     output::{Format, Output, line},
-    services::edges,
+    services::flows,
+    settings::Settings,
 };
 use anyhow::{Result, bail};
 use foldstream_api::TopicSources;
 use foldstream_browse::Brokers;
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Cluster, Config, Registry};
 use foldstream_store::Database;
 
@@ -35,21 +36,21 @@ pub(crate) struct Named {
     output: Output,
 }
 
-pub(crate) async fn run(action: &Action, arguments: &Arguments) -> Result<()> {
+pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     match action {
-        Action::Apply(output) => apply(*output, &arguments.wire).await,
-        Action::Check(output) => check(*output, &arguments.wire).await,
-        Action::List(output) => show::list(*output, &sources(arguments)?).await,
-        Action::Show(Named { name, output }) => show::show(name, *output, &sources(arguments)?).await,
+        Action::Apply(output) => apply(*output, &settings.wire).await,
+        Action::Check(output) => check(*output, &settings.wire).await,
+        Action::List(output) => show::list(*output, &sources(settings)?).await,
+        Action::Show(Named { name, output }) => show::show(name, *output, &sources(settings)?).await,
     }
 }
 
 async fn apply(output: Output, config: &Config) -> Result<()> {
     let cluster = Cluster::connect(config)?;
-    let done = cluster.apply().await?;
+    let done = cluster.apply(CATALOGUE.topics).await?;
     let rows = done.iter().map(|done| vec![done.clone()]).collect();
     output.print(&done, &["done"], rows)?;
-    let left = cluster.check().await?;
+    let left = cluster.check(CATALOGUE.topics).await?;
     if let Some(first) = left.first() {
         bail!("{first}, which cannot be changed in place ({} differences are left)", left.len());
     }
@@ -57,7 +58,7 @@ async fn apply(output: Output, config: &Config) -> Result<()> {
 }
 
 async fn check(output: Output, config: &Config) -> Result<()> {
-    let differences = Cluster::connect(config)?.check().await?;
+    let differences = Cluster::connect(config)?.check(CATALOGUE.topics).await?;
     if differences.is_empty() && output.output == Format::Table {
         return line("every topic is as declared");
     }
@@ -76,11 +77,11 @@ async fn check(output: Output, config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn sources(arguments: &Arguments) -> Result<TopicSources> {
+fn sources(settings: &Settings) -> Result<TopicSources> {
     Ok(TopicSources {
-        brokers: Brokers::new(&arguments.wire.brokers),
-        registry: Registry::new(&arguments.wire)?,
-        database: Database::connect(&arguments.database)?,
-        edges: edges().collect(),
+        brokers: Brokers::new(&settings.wire.brokers),
+        registry: Registry::new(&settings.wire)?,
+        database: Database::connect(&settings.database)?,
+        edges: flows(),
     })
 }

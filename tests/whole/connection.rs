@@ -3,11 +3,13 @@
 
 use crate::harness::sql;
 use chrono::{DateTime, Duration, Utc};
-use foldstream_stack::{Options, Parts, Stack};
-use foldstream_store::{
-    Config, Database,
-    locations::{Paging, Proximity, connection},
+use foldstream_locations_projection::{
+    Locations,
+    read::{Paging, Proximity, connection},
 };
+use foldstream_people_projection::People;
+use foldstream_stack::{Options, Parts, Stack};
+use foldstream_store::{Config, Database, versions::ensure_tables};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 /// 5,000 persons about their homes in a 20 km square, 200 points each over 30 days.
@@ -41,6 +43,8 @@ async fn the_connection_query_gives_the_numbers_of_the_oracle() {
     let url = stack.database_url();
     let database = Database::connect(&Config { database_url: url.parse().unwrap(), database_connections: 4 }).unwrap();
     database.migrate().await.unwrap();
+    ensure_tables::<Locations>(&database).await.unwrap();
+    ensure_tables::<People>(&database).await.unwrap();
     for statements in [CITY, EDGES] {
         statements.split_inclusive(';').filter(|statement| !statement.trim().is_empty()).for_each(|statement| {
             sql(&url, statement);
@@ -78,7 +82,7 @@ async fn every_page(database: &Database, proximity: &Proximity<'_>, limit: u32) 
     let mut all = Vec::new();
     loop {
         let page = connection(database, proximity, paging).await.unwrap();
-        all.extend(page.items.iter().map(|(location, _)| location.event_id.to_string()));
+        all.extend(page.items.iter().map(|location| location.event_id.to_string()));
         match page.end {
             Some(end) => paging.after = Some(end),
             None => return all,

@@ -10,11 +10,12 @@ use crate::{
     resources::link_of_row,
     routes::Api,
 };
-use foldstream_events::{Position, Positions, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::FetchedRecord;
+use foldstream_log::{Position, Positions};
 use foldstream_store::{
     Checkpoint, Fate, Made, Provenance, ProvenanceError, RowOf, View,
-    dead_letters::{Held, held},
+    dead_letters::{BlockedRecord, blocked},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -63,18 +64,18 @@ pub(crate) struct RowResource {
 /// What keeps a projection from having applied a record.
 enum Waits {
     NotYet { next_offset: i64, lag_ms: Option<u64> },
-    Held(Box<Held>),
+    Blocked(Box<BlockedRecord>),
 }
 
 /// What every projection that reads its topic made of a record.
 pub(super) async fn rows_of(api: &Api, record: &FetchedRecord) -> Result<Vec<RowResource>, Problem> {
     let position = position_of(record);
     let mut rows = Vec::new();
-    for projection in api.parts.provenances.iter().filter(|one| one.flow.reads.contains(&record.topic.as_str())) {
-        let view = api.parts.applied.now(projection.flow.service).await?;
+    for projection in api.parts.provenances.iter().filter(|one| one.reads(&record.topic)) {
+        let view = api.parts.applied.now(projection.projection).await?;
         let waits = waits(api, projection, &view, &position).await?;
         let made = projection.made(&view.database, &api.parts.registry, record).await.map_err(failed)?;
-        rows.extend(described(projection.flow.service, made, waits.as_ref(), &position));
+        rows.extend(described(projection.projection, made, waits.as_ref(), &position));
     }
     Ok(rows)
 }
@@ -85,15 +86,15 @@ async fn waits(api: &Api, projection: &Provenance, view: &View, position: &Posit
         |checkpoint: &&Checkpoint| checkpoint.topic == position.topic && checkpoint.partition == position.partition;
     let next_offset = view.checkpoints.iter().find(here).map_or(0, |checkpoint| checkpoint.next_offset);
     if next_offset <= position.offset {
-        let lag_ms = match Topic::named(&position.topic) {
+        let lag_ms = match CATALOGUE.topic(&position.topic) {
             Some(topic) => api.log_ends.lag_ms(topic, &view.checkpoints).await,
             None => None,
         };
         return Ok(Some(Waits::NotYet { next_offset, lag_ms }));
     }
     let asked = Positions::from_iter([position.clone()]);
-    let held = held(&view.database, projection.flow.service, &asked).await?;
-    Ok(held.map(|held| Waits::Held(Box::new(held))))
+    let blocked = blocked(&view.database, projection.projection, &asked).await?;
+    Ok(blocked.map(|record| Waits::Blocked(Box::new(record))))
 }
 
 /// One line a row; one without a row where there is none to name.
@@ -151,12 +152,12 @@ impl RowResource {
                 self.behind = Some(position.offset + 1 - next_offset);
                 self.lag_ms = *lag_ms;
             }
-            Waits::Held(held) => {
-                self.state = if held.dead_letter() == *position { "dead_letter" } else { "parked" };
+            Waits::Blocked(record) => {
+                self.state = if record.dead_letter() == *position { "dead_letter" } else { "parked" };
                 self.dead_letter = Some(DeadLetterFound {
-                    id: held.id,
-                    position: held.dead_letter().to_string(),
-                    reason: held.reason.clone(),
+                    id: record.id,
+                    position: record.dead_letter().to_string(),
+                    reason: record.reason.clone(),
                 });
             }
         }

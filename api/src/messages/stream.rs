@@ -21,8 +21,8 @@ use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
     BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, Record, RecordView, Tail, look_up,
 };
-use foldstream_events::Violation;
 use foldstream_log::Schemas;
+use foldstream_log::Violation;
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, time::Duration};
@@ -137,7 +137,11 @@ impl Reader {
                 Ok(News::Gap(gaps)) => self.gap(&gaps).freeze(),
                 Ok(News::Chunk(chunk)) => self.events(&chunk).await,
                 Err(error) => {
-                    tracing::warn!(topic = self.topic, error = &error as &dyn std::error::Error, "a tail ended");
+                    foldstream_telemetry::warn!(
+                        kafka.topic = self.topic,
+                        error = &error as &dyn std::error::Error,
+                        "a tail ended"
+                    );
                     return None;
                 }
             };

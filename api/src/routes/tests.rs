@@ -9,8 +9,9 @@ use axum::{
 };
 use clap::{Args, Command};
 use foldstream_browse::{Brokers, Browse};
-use foldstream_events::Flow;
+use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent, PersonOutcomesEvent, PersonProfilesEvent};
 use foldstream_log::{Browser, Registry, Writer};
+use foldstream_log::{Flow, ServiceKind};
 use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
 use serde_json::{Value, json};
@@ -39,22 +40,20 @@ fn parts() -> Parts {
         writer: Writer::connect(&wire, &registry, "api").unwrap(),
         outcomes: Outcomes::follow(&wire, &registry),
         flows: Arc::new([
-            Flow {
-                service: "people-processor",
-                reads: &["person-commands"],
-                writes: &["people", "person-profiles", "person-outcomes"],
-                keeps_keys: true,
-            },
-            Flow { service: "people-projection", reads: &["person-profiles"], writes: &["person"], keeps_keys: true },
-            Flow {
-                service: "locations-projection",
-                reads: &["locations", "people"],
-                writes: &["location_history"],
-                keeps_keys: true,
-            },
+            Flow::of("people-processor", ServiceKind::Processor)
+                .reading::<PersonCommandsEvent>()
+                .writing::<PeopleEvent>()
+                .writing::<PersonProfilesEvent>()
+                .writing::<PersonOutcomesEvent>(),
+            Flow::of("people-projection", ServiceKind::Projection)
+                .reading::<PersonProfilesEvent>()
+                .writing_tables(["person"]),
+            Flow::of("locations-projection", ServiceKind::Projection)
+                .reading::<LocationsEvent>()
+                .reading::<PeopleEvent>()
+                .writing_tables(["location_history"]),
         ]),
         provenances: Arc::new([]),
-        edges: Arc::new([]),
         registry,
         health: Health::new(),
         shutdown: CancellationToken::new(),

@@ -5,8 +5,8 @@
 //! stable offset, as readers of committed records do.
 
 use foldstream_browse::{Groups, TopicState};
-use foldstream_events::{Flow, TOPICS};
 use foldstream_log::group_of;
+use foldstream_log::{Flow, ServiceKind};
 use foldstream_store::versions::VersionPosition;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -60,17 +60,12 @@ pub(super) fn readers(
 ) -> Vec<TopicReader> {
     let reading = edges.iter().filter(|flow| flow.reads.contains(&topic.name.as_str()));
     reading
-        .flat_map(|flow| match (is_projection(flow), committed(flow, topic, groups)) {
-            (true, _) => versions(flow, topic, positions),
-            (false, Some(standing)) => vec![reader(flow, topic, (KeptIn::Kafka, Some(standing)))],
-            (false, None) => vec![reader(flow, topic, (KeptIn::Nothing, None))],
+        .flat_map(|flow| match (flow.kind, committed(flow, topic, groups)) {
+            (ServiceKind::Projection, _) => versions(flow, topic, positions),
+            (_, Some(standing)) => vec![reader(flow, topic, (KeptIn::Kafka, Some(standing)))],
+            (_, None) => vec![reader(flow, topic, (KeptIn::Nothing, None))],
         })
         .collect()
-}
-
-/// One that writes tables, and no topic.
-fn is_projection(flow: &Flow) -> bool {
-    !flow.writes.is_empty() && !flow.writes.iter().any(|name| TOPICS.iter().any(|topic| topic.name == *name))
 }
 
 /// Where the service's group stands; where it never committed, it starts with the oldest record there is.

@@ -10,9 +10,9 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use foldstream_events::LocationsEvent;
 use foldstream_fold::{Projection, Step};
-use foldstream_locations_projection::Locations;
+use foldstream_locations_projection::{LocationChanges, Locations};
 use foldstream_log::{Assignment, Batch, Reader, ReaderEvent, ReaderOptions, Recorded, Registry, decode, decode_key};
-use foldstream_store::{Write, locations::LocationChanges};
+use foldstream_store::ReadModel;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use std::str::FromStr;
 
@@ -45,7 +45,7 @@ impl Bare {
     pub(crate) async fn prepare(world: &World) -> Result<Self> {
         let registry = Registry::new(&world.wire)?;
         let options = ReaderOptions {
-            service: "bench-bare",
+            service: "bench-bare".to_owned(),
             topics: vec![foldstream_events::LOCATIONS.name],
             max_batch_records: BATCH_RECORDS,
             assignment: Assignment::Balanced,
@@ -106,10 +106,7 @@ impl Bare {
         let meter = Meter::start(&world.stack)?;
         for batch in &self.batches {
             let mut transaction = connection.begin().await?;
-            batch
-                .write(foldstream_locations_projection::FLOW.service, &mut transaction)
-                .await
-                .context("cannot write a batch")?;
+            Locations::write(batch, &mut transaction).await.context("cannot write a batch")?;
             transaction.commit().await?;
         }
         let spent = meter.stop()?;

@@ -12,7 +12,12 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_store::locations::{Paging, Proximity, connection};
+use foldstream_locations_projection::{
+    Locations,
+    read::{Paging, Proximity, connection},
+};
+use foldstream_people_projection::People;
+use foldstream_store::projection_flow;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{collections::HashMap, time::Instant};
 
@@ -36,7 +41,7 @@ struct Answers {
 
 pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> {
     tell("folding persons and locations");
-    world.fold_all(&[foldstream_locations_projection::FLOW, foldstream_people_projection::FLOW]).await?;
+    world.fold_all(&[projection_flow::<Locations>(), projection_flow::<People>()]).await?;
     let mut admin = bare::connect(world, Tables::Real).await?;
     sqlx::raw_sql("vacuum analyze").execute(&mut admin).await.context("vacuum analyze")?;
     tell("asking who was near whom");

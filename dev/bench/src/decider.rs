@@ -13,11 +13,12 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use foldstream_events::{
     PERSON_COMMANDS, PERSON_OUTCOMES, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonRegistered,
-    Position, RegisterPerson, Topic, new_event_id,
+    RegisterPerson,
 };
-use foldstream_fold::Decider;
+use foldstream_fold::{Decider, decider_flow};
 use foldstream_log::{Browser, CAUSE, Cause, Registry, Tail, TransactionalOptions, TransactionalWriter, Writer};
-use foldstream_people_processor::{FLOW, People};
+use foldstream_log::{Position, Topic, new_event_id};
+use foldstream_people_processor::People;
 use foldstream_telemetry::names;
 use std::{
     collections::HashMap,
@@ -70,7 +71,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
 /// Runs the processor until it has decided everything; gives the seconds that took, and those of restoring before.
 async fn run_to_the_end(world: &World, what: &str) -> Result<(f64, f64)> {
     tell(what);
-    let mut service = world.serve(&[FLOW])?;
+    let mut service = world.serve(&[decider_flow::<People>()])?;
     let restored = until(&mut service, |service| {
         let restored = service.histogram(names::PROCESSOR_RESTORE_SECONDS).ok()?;
         (restored.count >= 1.0).then_some(restored.sum)
@@ -79,7 +80,7 @@ async fn run_to_the_end(world: &World, what: &str) -> Result<(f64, f64)> {
     let started = Instant::now();
     let browser = Browser::new(&world.wire);
     loop {
-        let committed = browser.committed(FLOW.service, &PERSON_COMMANDS).await?;
+        let committed = browser.committed(People::NAME, &PERSON_COMMANDS).await?;
         let ranges = browser.ranges(PERSON_COMMANDS.name).await?;
         if ranges.iter().zip(&committed).all(|(range, committed)| committed.next_offset >= range.end) {
             break;
@@ -111,7 +112,7 @@ async fn until<T>(service: &mut Service, look: impl Fn(&Service) -> Option<T>) -
 }
 
 async fn answers(world: &World, registry: &Registry, arguments: &Arguments) -> Result<()> {
-    let mut service = world.serve(&[FLOW])?;
+    let mut service = world.serve(&[decider_flow::<People>()])?;
     tokio::task::block_in_place(|| service.until_ready())?;
     let writer = Writer::connect(&world.wire, registry, "bench")?;
     writer.append(&register("bench-first")).await?;
@@ -214,7 +215,7 @@ async fn transactions(
     world: &World,
     registry: &Registry,
     name: &str,
-    record_types: &'static [foldstream_events::RecordType],
+    record_types: &'static [foldstream_log::RecordType],
 ) -> Result<TransactionalWriter> {
     let options = TransactionalOptions {
         source: "bench",
@@ -227,7 +228,7 @@ async fn transactions(
     Ok(writer)
 }
 
-fn write<E: foldstream_events::TopicEvent>(
+fn write<E: foldstream_log::TopicEvent>(
     writer: &mut TransactionalWriter,
     events: impl Iterator<Item = E>,
 ) -> Result<()> {

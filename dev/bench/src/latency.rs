@@ -14,9 +14,11 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result, bail};
-use foldstream_events::{LocationReported, LocationsEvent, Position, new_event_id};
-use foldstream_locations_projection::FLOW;
+use foldstream_events::{LocationReported, LocationsEvent};
+use foldstream_locations_projection::Locations;
+use foldstream_log::{Position, new_event_id};
 use foldstream_log::{Registry, Writer};
+use foldstream_store::projection_flow;
 use foldstream_telemetry::names;
 use std::time::{Duration, Instant};
 use tokio::{
@@ -58,9 +60,9 @@ struct Latencies {
 
 pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> {
     tell("folding the history, so that the tables have their usual size");
-    let mut service = world.serve(&[FLOW])?;
+    let mut service = world.serve(&[projection_flow::<Locations>()])?;
     tokio::task::block_in_place(|| service.until_ready())?;
-    world.until_folded(&FLOW, &mut service).await?;
+    world.until_folded(&projection_flow::<Locations>(), &mut service).await?;
     let mut runs = Vec::new();
     let writer = Writer::connect(&world.wire, &Registry::new(&world.wire)?, "bench")?;
     // One alone, so that the schema is looked up once and not by everyone who is waiting for it.
@@ -145,7 +147,7 @@ fn print(world: &World, arguments: &Arguments, runs: &[Latencies]) -> Result<()>
 }
 
 async fn run_once(world: &World, writer: &Writer, arguments: &Arguments) -> Result<Latencies> {
-    let reader = PositionReader::connect(&world.stack.database_url(), &FLOW).await?;
+    let reader = PositionReader::connect(&world.stack.database_url(), &projection_flow::<Locations>()).await?;
     let (end_known, ends) = oneshot::channel();
     let watching: JoinHandle<Result<Vec<Look>>> = tokio::spawn(watch(reader, ends));
     let warm_up = u64::from(arguments.rate) * WARM_UP.as_secs();

@@ -42,7 +42,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     let settings = [("FOLDSTREAM_HTTP_LISTEN", address.as_str()), ("FOLDSTREAM_CLIENT_BYTES_PER_SECOND", "4000000000")];
     let settings =
         [&settings[..], &[("FOLDSTREAM_PAGE_MS", "60000"), ("FOLDSTREAM_PAGE_RECORDS", "100000000")]].concat();
-    let mut service = world.serve_with(&[foldstream_api::FLOW], &settings)?;
+    let mut service = world.serve_with(&[foldstream_api::flow()], &settings)?;
     tokio::task::block_in_place(|| service.until_ready())?;
     let url = format!("http://{address}/messages?topic={TOPIC}&limit={LIMIT}");
     let rare = format!("{url}&where=person_id={RARE}");

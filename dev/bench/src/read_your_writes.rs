@@ -10,6 +10,8 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result, bail, ensure};
+use foldstream_fold::decider_flow;
+use foldstream_store::projection_flow;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
@@ -30,7 +32,11 @@ struct Spent {
 
 pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let services = [foldstream_people_processor::FLOW, foldstream_people_projection::FLOW, foldstream_api::FLOW];
+    let services = [
+        decider_flow::<foldstream_people_processor::People>(),
+        projection_flow::<foldstream_people_projection::People>(),
+        foldstream_api::flow(),
+    ];
     let mut service = world.serve_with(&services, &[("FOLDSTREAM_HTTP_LISTEN", &address)])?;
     tokio::task::block_in_place(|| service.until_ready())?;
     let url = format!("http://{address}/api/persons");

@@ -11,7 +11,9 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result, ensure};
-use foldstream_locations_projection::FLOW;
+use foldstream_fold::Projection;
+use foldstream_locations_projection::Locations;
+use foldstream_store::projection_flow;
 use serde_json::Value;
 use std::time::Instant;
 
@@ -25,19 +27,19 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
         copies.push(records / bare.write(world, Tables::Unindexed).await?.seconds);
     }
     tell("folding the history");
-    world.fold_all(&[FLOW]).await?;
+    world.fold_all(&[projection_flow::<Locations>()]).await?;
     for run in 1..=arguments.runs {
         tell(&format!("rebuild, run {run} of {}", arguments.runs));
         let started = Instant::now();
         let printed = tokio::task::block_in_place(|| {
-            world.output(&["projections", "rebuild", FLOW.service, "--output", "json"])
+            world.output(&["projections", "rebuild", Locations::NAME, "--output", "json"])
         })?;
         rebuilds.push(started.elapsed().as_secs_f64());
         let rebuilt: Value = serde_json::from_str(&printed).context("the rebuild printed no JSON")?;
         ensure!(rebuilt["equal"] == true, "the rebuild is not equal to the live tables: {printed}");
         loads.push(rebuilt["records_per_second"].as_f64().context("the rebuild does not say its rate")?);
         let version = rebuilt["version"].to_string();
-        tokio::task::block_in_place(|| world.output(&["projections", "drop", FLOW.service, &version]))?;
+        tokio::task::block_in_place(|| world.output(&["projections", "drop", Locations::NAME, &version]))?;
     }
     title(
         &format!("Rebuild: {} records beside the live tables, records a second", whole(records)),

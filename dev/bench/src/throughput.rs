@@ -14,7 +14,8 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result};
-use foldstream_locations_projection::FLOW;
+use foldstream_locations_projection::Locations;
+use foldstream_store::projection_flow;
 use foldstream_telemetry::names;
 
 /// One run of foldstream.
@@ -111,10 +112,10 @@ fn print_costs(records: f64, folds: &[Fold], indexed: &[Spent], unindexed: &[Spe
 async fn fold(world: &World) -> Result<Fold> {
     let mut connection = bare::connect(world, Tables::Real).await?;
     bare::empty(&mut connection).await?;
-    let mut service = world.serve(&[FLOW])?;
-    world.until(&FLOW, &mut service, |positions| !positions.is_empty()).await?;
+    let mut service = world.serve(&[projection_flow::<Locations>()])?;
+    world.until(&projection_flow::<Locations>(), &mut service, |positions| !positions.is_empty()).await?;
     let meter = Meter::start(&world.stack)?;
-    world.until_folded(&FLOW, &mut service).await?;
+    world.until_folded(&projection_flow::<Locations>(), &mut service).await?;
     let spent = meter.stop()?;
     let fold = Fold {
         spent,

@@ -5,10 +5,11 @@ use crate::{
     service::Service,
 };
 use anyhow::{Context, Result, bail};
-use foldstream_events::Flow;
-use foldstream_log::Browser;
+use foldstream_locations_projection::Locations;
+use foldstream_log::{Browser, Flow};
+use foldstream_people_projection::People;
 use foldstream_stack::{Options, Stack};
-use foldstream_store::Database;
+use foldstream_store::{Database, versions::ensure_tables};
 use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
@@ -59,6 +60,8 @@ impl World {
         self.run(&["topics", "apply"])?;
         self.run(&["schemas", "register"])?;
         self.database.migrate().await?;
+        ensure_tables::<Locations>(&self.database).await?;
+        ensure_tables::<People>(&self.database).await?;
         if records == 0 {
             return Ok(());
         }

@@ -19,7 +19,7 @@ select format('%s.%s %s', table_schema, table_name,
 from information_schema.tables
 where table_type = 'BASE TABLE'
   and table_schema not in ('pg_catalog', 'information_schema')
-  and table_name not in ('spatial_ref_sys', '_sqlx_migrations')
+  and table_name not in ('spatial_ref_sys', '_sqlx_migrations', 'store_migration')
 order by 1";
 
 /// Prints it.

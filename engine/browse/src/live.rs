@@ -265,8 +265,8 @@ async fn follow_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>) ->
     let failed = Notify::new();
     let following = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
         while let Err(failure) = follow_leader(brokers, layout, feed, (leader, &partitions)).await {
-            tracing::debug!(
-                topic = layout.topic,
+            foldstream_telemetry::debug!(
+                kafka.topic = layout.topic,
                 leader,
                 error = &failure as &dyn std::error::Error,
                 "following a leader failed"

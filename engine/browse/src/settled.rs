@@ -85,7 +85,11 @@ impl Brokers {
             };
             match answer {
                 Err(error) if error.is_retriable() && Instant::now() + pause < deadline => {
-                    tracing::debug!(topic, error = &error as &dyn std::error::Error, "asking the brokers again");
+                    foldstream_telemetry::debug!(
+                        kafka.topic = topic,
+                        error = &error as &dyn std::error::Error,
+                        "asking the brokers again"
+                    );
                 }
                 answer => return answer,
             }

@@ -1,11 +1,13 @@
-//! Waiting before trying again: doubling, with jitter, so that many instances do not come back at once.
+//! Waiting before trying again, longer each time, with jitter, so that many instances do not come back at once; the wait
+//! ends early where the service is to stop.
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    next: Duration,
+    pauses: ExponentialBackoff,
     longest: Duration,
 }
 
@@ -15,16 +17,14 @@ pub(crate) struct Stopping;
 
 impl Backoff {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self { next: first, longest }
+        // Jitter adds up to as much again.
+        let pauses = ExponentialBuilder::new().with_min_delay(first / 2).with_max_delay(longest / 2);
+        Self { pauses: pauses.without_max_times().with_jitter().build(), longest }
     }
 
     pub(crate) async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), Stopping> {
-        let pause = self.next.mul_f64(rand::random_range(0.5..1.0));
-        self.next = (self.next * 2).min(self.longest);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            () = shutdown.cancelled() => Err(Stopping),
-        }
+        let pause = self.pauses.next().unwrap_or(self.longest);
+        shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.ok_or(Stopping)
     }
 }
 

@@ -47,13 +47,13 @@
 mod deciding;
 mod restoring;
 mod session;
-mod transaction;
+pub(crate) mod transaction;
 
 pub use session::run_decider;
 
 use chrono::{DateTime, Utc};
-use foldstream_events::{Fact, Flow, Topic, TopicEvent};
 use foldstream_log::Recorded;
+use foldstream_log::{DeadLettersEvent, Fact, Flow, ServiceKind, Topic, TopicEvent};
 
 /// Decides on inputs, one key at a time. All pure: no clock, no I/O, no randomness, no log.
 pub trait Decider: Send + Sync + 'static {
@@ -63,8 +63,11 @@ pub trait Decider: Send + Sync + 'static {
     /// The state as a record of the changelog.
     type Changelog: TopicEvent;
 
-    /// Its name and its edges. The name is the consumer group's and the transactions'; it never changes.
-    const FLOW: Flow;
+    /// Names the consumer group and the transactions; it never changes.
+    const NAME: &'static str;
+    /// Whether whatever it writes about an input bears the input's key, on topics of as many partitions: readers who
+    /// follow a position then look in one partition. Wrong where a decider sends commands to others.
+    const KEEPS_KEYS: bool = false;
     /// Changes whenever `evolve` or the meaning of the state does.
     const FOLD_VERSION: u32;
     /// Of the topics it writes, those whose facts make the state. Each part of a state must be fed by one of them: they
@@ -91,6 +94,17 @@ pub trait Decider: Send + Sync + 'static {
     fn save(state: &Self::State) -> Self::Changelog;
 
     fn load(record: Self::Changelog) -> Self::State;
+}
+
+/// What a decider reads and writes, as its types say.
+#[must_use]
+pub fn decider_flow<D: Decider>() -> Flow {
+    Flow::of(D::NAME, ServiceKind::Processor)
+        .reading::<D::Input>()
+        .writing::<D::Output>()
+        .writing::<D::Changelog>()
+        .writing::<DeadLettersEvent>()
+        .keeping_keys(D::KEEPS_KEYS)
 }
 
 /// A state's time has come.

@@ -27,7 +27,7 @@
 //! A dead letter parks its key: later records of that key in that partition are not applied but queued behind it in the
 //! store, in the transaction that moves the position past them. All other keys flow. Which keys are parked is loaded
 //! with the positions and held in memory, and the fold decides by it, so that it is as repeatable as the rest. A record
-//! that makes all before it of its key void ([`Projection::supersedes`]: the erasure of a person) does not wait; it
+//! that ends its key ([`Projection::erases`]: nothing before it may be kept) does not wait; it
 //! drops what does.
 //!
 //! When somebody asks for it, the owner of the partition folds a dead letter again, with today's decoder and fold, and
@@ -60,13 +60,9 @@ pub use replaying::{ReplayError, replay};
 pub use session::run_projection;
 
 use crate::DeadLetter;
-use foldstream_events::{Flow, TopicEvent};
+use foldstream_log::TopicEvent;
 use foldstream_log::{Recorded, TopicPartition};
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    sync::{Mutex, PoisonError},
-};
+use std::error::Error;
 
 /// A fold of topics into tables.
 pub trait Projection: Send + Sync + 'static {
@@ -74,15 +70,15 @@ pub trait Projection: Send + Sync + 'static {
     /// What the records of a batch change, folded before it is written: a row appears at most once.
     type Changes: Default + Send + Sync;
 
-    /// Its name and its edges. The name is the consumer group's and the position's; it never changes.
-    const FLOW: Flow;
+    /// Names the consumer group and the positions; it never changes.
+    const NAME: &'static str;
 
     /// Folds one record. Pure: no clock, no I/O, no randomness, no log.
     fn apply(changes: &mut Self::Changes, record: &Recorded<Self::Event>) -> Step;
 
-    /// Whether after this record nothing before it of its key matters any more, so that it need not wait behind a dead
-    /// letter: that and what is parked with it are dropped.
-    fn supersedes(_record: &Recorded<Self::Event>) -> bool {
+    /// Whether this record ends its key: nothing before it may be kept. So it does not wait behind a dead letter, and with
+    /// it go all dead letters of its key, on whatever topic, and what is parked behind them.
+    fn erases(_record: &Recorded<Self::Event>) -> bool {
         false
     }
 }
@@ -118,6 +114,8 @@ pub struct Commit<C> {
     pub parked: Vec<ParkedRecord>,
     /// Keys whose dead letters and parked records are void.
     pub released: Vec<(TopicPartition, Vec<u8>)>,
+    /// Keys of which nothing from before may be kept, on whatever topic.
+    pub erased: Vec<String>,
     pub advances: Vec<Advance>,
 }
 
@@ -177,6 +175,8 @@ pub struct Settlement<'a, C> {
     pub fence: Advance,
     /// How many of the records leave the queue: the first ones.
     pub leaving: usize,
+    /// Keys of which nothing from before may be kept, on whatever topic.
+    pub erased: Vec<String>,
     pub outcome: Outcome,
 }
 
@@ -238,14 +238,8 @@ pub trait Store<C>: Send + Sync + 'static {
 const FIRST_VERSION: i32 = 1;
 
 /// The name of a version of a projection: the first bears the projection's own.
-fn name_of_version(projection: &'static str, version: i32) -> &'static str {
-    static NAMES: Mutex<BTreeMap<(&str, i32), &'static str>> = Mutex::new(BTreeMap::new());
-    if version == FIRST_VERSION {
-        return projection;
-    }
-    // Kept as long as the process: names label groups and metrics, and there are a handful of versions.
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names.entry((projection, version)).or_insert_with(|| Box::leak(format!("{projection}-v{version}").into_boxed_str()))
+fn name_of_version(projection: &str, version: i32) -> String {
+    if version == FIRST_VERSION { projection.to_owned() } else { format!("{projection}-v{version}") }
 }
 
 /// Why a store did not do what it was asked.

@@ -72,7 +72,7 @@ impl From<Stopping> for SessionError {
 }
 
 /// Holds sessions until shutdown.
-pub(crate) async fn hold<Session>(name: &'static str, service: &Service, mut session: impl FnMut() -> Session)
+pub(crate) async fn hold<Session>(name: &str, service: &Service, mut session: impl FnMut() -> Session)
 where
     Session: Future<Output = Result<(), SessionError>>,
 {
@@ -91,12 +91,16 @@ where
             backoff = restart();
         }
         if error.halts() {
-            tracing::error!(service = name, error.message = reason, "halted; nothing is skipped");
+            foldstream_telemetry::error!(service = name, error.message = reason, "halted; nothing is skipped");
             if service.shutdown.run_until_cancelled(tokio::time::sleep(HALT_PAUSE)).await.is_none() {
                 break;
             }
         } else {
-            tracing::warn!(service = name, error.message = reason, "starting again from the stored positions");
+            foldstream_telemetry::warn!(
+                service = name,
+                error.message = reason,
+                "starting again from the stored positions"
+            );
             if backoff.wait(&service.shutdown).await.is_err() {
                 break;
             }

@@ -44,7 +44,7 @@ impl<'a> Waiting<'a> {
         error: &(dyn Error + Send + Sync),
     ) -> Result<(), Stopping> {
         let reason = chain(error);
-        tracing::warn!(service = self.service, dependency, error.message = reason, "waiting");
+        foldstream_telemetry::warn!(service = self.service, dependency, error.message = reason, "waiting");
         self.component.set(Status::Degraded { reason });
         self.backoff.wait(self.shutdown).await
     }

@@ -11,7 +11,9 @@ pub(crate) fn log_error(error: &KafkaError, reason: &str) {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::PartitionEOF) => {}
         _ if matches!(error, KafkaError::PartitionEOF(_)) => {}
-        _ => tracing::warn!(error.message = %error, reason, "the Kafka client is in trouble; it goes on trying"),
+        _ => {
+            foldstream_telemetry::warn!(error.message = %error, reason, "the Kafka client is in trouble; it goes on trying")
+        }
     }
 }
 

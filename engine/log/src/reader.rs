@@ -25,8 +25,8 @@ mod polling;
 pub use batch::{Batch, PartitionEnd, RawRecord};
 
 use crate::Config;
+use crate::Positions;
 use bounded::{BoundedThread, GivenUp};
-use foldstream_events::Positions;
 use polling::{Hooks, PollThread};
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -82,7 +82,7 @@ pub enum Assignment {
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
     /// The service: names the consumer group.
-    pub service: &'static str,
+    pub service: String,
     pub topics: Vec<&'static str>,
     /// A batch is handed over at this many records at the latest.
     pub max_batch_records: usize,
@@ -119,11 +119,30 @@ pub struct Committed {
 impl Committed {
     /// What the brokers answered for a partition; none where the group never committed.
     pub(crate) fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
+        Ok(Noted::of(list, topic, partition)?.map(Self::from))
+    }
+}
+
+impl From<Noted> for Committed {
+    fn from(Noted { next_offset, note }: Noted) -> Self {
+        // Metadata that is no positions was written by somebody else's tool: then nothing is known of where it led.
+        Self { next_offset, led_to: note.parse().unwrap_or_default() }
+    }
+}
+
+/// An offset of a group in a partition, and what the group has noted with it, as metadata.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Noted {
+    pub next_offset: i64,
+    pub note: String,
+}
+
+impl Noted {
+    fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
         let Some(element) = list.find_partition(topic, partition) else { return Ok(None) };
         element.error()?;
         let Offset::Offset(next_offset) = element.offset() else { return Ok(None) };
-        // Metadata that is no positions was written by somebody else's tool: then nothing is known of where it led.
-        Ok(Some(Self { next_offset, led_to: element.metadata().parse().unwrap_or_default() }))
+        Ok(Some(Self { next_offset, note: element.metadata().to_owned() }))
     }
 }
 
@@ -182,7 +201,7 @@ impl Reader {
     pub fn start(config: &Config, options: &ReaderOptions) -> Result<Self, ReaderError> {
         let (sender, events) = mpsc::channel(1);
         let asked = Arc::new(Semaphore::new(0));
-        let group = group_of(options.service);
+        let group = group_of(&options.service);
         let mut client = config.consumer(&group, &group);
         client
             .set("group.instance.id", format!("{}-{}", options.service, config.instance))
@@ -251,16 +270,22 @@ impl Reader {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Option<Committed>)>, ReaderError> {
+        let noted = self.noted(partitions)?.into_iter();
+        Ok(noted.map(|(partition, noted)| (partition, noted.map(Committed::from))).collect())
+    }
+
+    /// The same with the note as it stands there. Blocks.
+    pub fn noted(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, Option<Noted>)>, ReaderError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition(partition.topic, partition.partition);
         }
         let failed = |source| ReaderError::Committed { source };
         let found = self.consumer.committed_offsets(list, SETTLED_WITHIN).map_err(failed)?;
-        let committed = |partition: &TopicPartition| {
-            Committed::of(&found, partition.topic, partition.partition).map(|committed| (*partition, committed))
+        let noted = |partition: &TopicPartition| {
+            Noted::of(&found, partition.topic, partition.partition).map(|noted| (*partition, noted))
         };
-        partitions.iter().map(committed).collect::<Result<_, _>>().map_err(failed)
+        partitions.iter().map(noted).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Who we are in the group; none before it was joined.
@@ -269,7 +294,7 @@ impl Reader {
         self.consumer.group_metadata().map(Membership)
     }
 
-    /// Stops fetching a partition until it is assigned anew.
+    /// Stops fetching a partition until it is resumed or assigned anew. What is on its way may still come.
     pub fn pause(&self, partition: TopicPartition) -> Result<(), ReaderError> {
         if let Some(given_up) = &self.given_up {
             given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
@@ -277,6 +302,13 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         list.add_partition(partition.topic, partition.partition);
         self.consumer.pause(&list).map_err(|source| ReaderError::Fatal { source })
+    }
+
+    /// Fetches a paused partition again, from where it stopped.
+    pub fn resume(&self, partition: TopicPartition) -> Result<(), ReaderError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(partition.topic, partition.partition);
+        self.consumer.resume(&list).map_err(|source| ReaderError::Fatal { source })
     }
 
     /// Tells Kafka how far this group is. Only a hint for tools that show lag: reading never starts from it, so a
@@ -292,7 +324,7 @@ impl Reader {
             && list.count() > 0
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {
-            tracing::debug!(error.message = %error, "the progress hint was not taken");
+            foldstream_telemetry::debug!(error.message = %error, "the progress hint was not taken");
         }
     }
 
@@ -315,7 +347,7 @@ impl Reader {
         })
         .await;
         if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("the reader thread panicked");
+            foldstream_telemetry::error!("the reader thread panicked");
         }
     }
 }

@@ -3,13 +3,13 @@
 //! One thread polls and hands over small batches. A receiver that is slow holds the thread, not the memory: the client
 //! fetches no more than its bounded queue.
 
+use crate::Topic;
 use crate::{
     Batch, Config,
     browser::{BrowserError, create, ranges},
     client_log::{Plain, log_error},
     reader::batch::Keep,
 };
-use foldstream_events::Topic;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::ClientConfig,
@@ -42,7 +42,7 @@ impl Tail {
         let keep = Keep { header, records: usize::MAX };
         let follow = move || follow(&client, topics, keep, &sender, &found);
         if let Err(error) = std::thread::Builder::new().name("tail".to_owned()).spawn(follow) {
-            tracing::error!(error.message = %error, "cannot follow topics: no thread");
+            foldstream_telemetry::error!(error.message = %error, "cannot follow topics: no thread");
         }
         Self { batches, ready }
     }
@@ -69,7 +69,9 @@ fn follow(
     let consumer = loop {
         match at_the_ends(client, topics) {
             Ok(consumer) => break consumer,
-            Err(error) => tracing::debug!(error.message = %error, "the ends of the topics are not known yet"),
+            Err(error) => {
+                foldstream_telemetry::debug!(error.message = %error, "the ends of the topics are not known yet")
+            }
         }
         if sender.is_closed() {
             return;

@@ -67,7 +67,9 @@ pub(crate) fn read_to_end(
                 return Err(unavailable(error));
             }
             // Brokers come and go; patience decides.
-            Some(Err(error)) => tracing::debug!(error.message = %error, "a broker complained while state was restored"),
+            Some(Err(error)) => {
+                foldstream_telemetry::debug!(error.message = %error, "a broker complained while state was restored")
+            }
         }
         if heard.elapsed() > PATIENCE {
             return Err(BrowserError::Unavailable { doing: "reading a partition to its end", source: None });

@@ -16,11 +16,11 @@ use crate::{
     client_log::log_error,
     codec::encode,
     headers::{Cause, headers_of, headers_of_tombstone, with_fold_version},
-    reader::{Committed, Membership, TopicPartition},
+    reader::{Committed, Membership, Noted, TopicPartition},
     registry::WriterSchema,
     writer::{Schemas, metrics_counter},
 };
-use foldstream_events::{Position, Positions, RecordType, Topic, TopicEvent};
+use crate::{Position, Positions, RecordType, Topic, TopicEvent};
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     error::{KafkaError, RDKafkaErrorCode},
@@ -227,11 +227,23 @@ impl TransactionalWriter {
         moves: impl IntoIterator<Item = (TopicPartition, &'a Committed)>,
         membership: &Membership,
     ) -> Result<(), TransactionError> {
+        let noted = |(partition, committed): (TopicPartition, &Committed)| {
+            (partition, Noted { next_offset: committed.next_offset, note: committed.led_to.to_string() })
+        };
+        self.note_offsets(moves.into_iter().map(noted), membership)
+    }
+
+    /// The same with notes of any kind.
+    pub fn note_offsets(
+        &self,
+        moves: impl IntoIterator<Item = (TopicPartition, Noted)>,
+        membership: &Membership,
+    ) -> Result<(), TransactionError> {
         let mut list = TopicPartitionList::new();
-        for (partition, Committed { next_offset, led_to }) in moves {
+        for (partition, Noted { next_offset, note }) in moves {
             let mut element = list.add_partition(partition.topic, partition.partition);
-            element.set_metadata(led_to.to_string());
-            element.set_offset(Offset::Offset(*next_offset)).map_err(|error| self.failed("naming an offset", error))?;
+            element.set_metadata(note);
+            element.set_offset(Offset::Offset(next_offset)).map_err(|error| self.failed("naming an offset", error))?;
         }
         self.producer
             .send_offsets_to_transaction(&list, &membership.0, CALL_TIMEOUT)

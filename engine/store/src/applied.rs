@@ -14,7 +14,7 @@ use crate::{
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
-use foldstream_events::Positions;
+use foldstream_log::Positions;
 use sqlx::postgres::PgListener;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
@@ -48,7 +48,7 @@ impl Announcer {
                     let notify = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(projection);
                     if let Err(error) = notify.execute(&pool).await {
                         // Waiters look by themselves every 500 ms.
-                        tracing::debug!(projection, error.message = %error, "a commit was not announced");
+                        foldstream_telemetry::debug!(projection, error.message = %error, "a commit was not announced");
                     }
                 }
                 tokio::time::sleep(COALESCE).await;
@@ -169,9 +169,9 @@ struct Row {
     appended_at: Option<DateTime<Utc>>,
 }
 
-/// One look: where every active version stands. `shown` is the pool readers have now, which stays as long as the active
+/// Where every active version stands at this moment. `shown` is the pool readers have now, which stays as long as the active
 /// versions do.
-async fn look(database: &Database, shown: &Database) -> Result<Shown, DatabaseError> {
+async fn read_shown(database: &Database, shown: &Database) -> Result<Shown, DatabaseError> {
     let rows: Vec<Row> = sqlx::query_as(include_str!("../queries/version/shown.sql"))
         .fetch_all(database.pool())
         .await
@@ -182,7 +182,7 @@ async fn look(database: &Database, shown: &Database) -> Result<Shown, DatabaseEr
     let database = match shown.hiding() == schemas.as_slice() {
         true => shown.clone(),
         false => {
-            tracing::info!(schemas = schemas.join(","), "readers are shown other versions");
+            foldstream_telemetry::info!(schemas = schemas.join(","), "readers are shown other versions");
             database.within(&schemas, Purpose::Reading)
         }
     };
@@ -209,7 +209,7 @@ async fn keep_watch(database: Database, sender: watch::Sender<Latest>) {
         if listener.is_none() {
             listener = listen(&database).await;
         }
-        let found = look(&database, &shown).await.map_err(Arc::new);
+        let found = read_shown(&database, &shown).await.map_err(Arc::new);
         if let Ok(found) = &found {
             shown = found.database.clone();
         }
@@ -222,7 +222,7 @@ async fn keep_watch(database: Database, sender: watch::Sender<Latest>) {
                     tokio::time::sleep_until(started + COALESCE / 10).await;
                 }
                 Ok(Err(error)) => {
-                    tracing::debug!(error.message = %error, "the listening connection was lost");
+                    foldstream_telemetry::debug!(error.message = %error, "the listening connection was lost");
                     listener = None;
                     tokio::time::sleep_until(started + RECHECK).await;
                 }
@@ -239,7 +239,7 @@ async fn listen(database: &Database) -> Option<PgListener> {
         listener.listen(CHANNEL).await?;
         Ok::<_, sqlx::Error>(listener)
     };
-    listening.await.inspect_err(|error| tracing::debug!(error.message = %error, "cannot listen")).ok()
+    listening.await.inspect_err(|error| foldstream_telemetry::debug!(error.message = %error, "cannot listen")).ok()
 }
 
 #[cfg(test)]

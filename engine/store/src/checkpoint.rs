@@ -3,13 +3,18 @@
 //! `foldstream-fold` has the argument; here is the fence: every position moves from where the batch starts, in
 //! one statement, and if not all of them moved the transaction is rolled back.
 
-use crate::{Database, DatabaseError, applied::Announcer, database::for_store, dead_letter, parked};
+use crate::{
+    Database, DatabaseError, ReadModel,
+    applied::Announcer,
+    database::{PUBLIC, for_store},
+    dead_letter, parked,
+};
 use chrono::{DateTime, Utc};
 use foldstream_fold::{Advance, Asked, Commit, ParkedRecord, Settlement, Store, StoreError};
 use foldstream_log::TopicPartition;
 use sqlx::PgConnection;
 use std::{
-    future::Future,
+    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -35,35 +40,40 @@ pub async fn checkpoints(database: &Database) -> Result<Vec<Checkpoint>, Databas
         .map_err(|error| DatabaseError::query("checkpoint/list", error))
 }
 
-/// Changes that know how to write themselves: a set-based statement a table.
-pub trait Write: Send + Sync + 'static {
-    fn write(
-        &self,
-        projection: &'static str,
-        connection: &mut PgConnection,
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
-
-    /// Keys of whom nothing may be kept any more, dead letters included.
-    fn erased(&self) -> Vec<&str> {
-        Vec::new()
-    }
-}
-
 /// The store of a projection: its tables and its positions in one database.
-#[derive(Debug, Clone)]
-pub struct Fenced {
+#[derive(Debug)]
+pub struct Fenced<M> {
     database: Database,
     announcer: Announcer,
     version: i32,
     /// Offsets passed since it was made, for those who show progress.
     passed: Arc<AtomicU64>,
+    model: PhantomData<fn() -> M>,
 }
 
-impl Fenced {
+impl<M> Clone for Fenced<M> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            announcer: self.announcer.clone(),
+            version: self.version,
+            passed: self.passed.clone(),
+            model: PhantomData,
+        }
+    }
+}
+
+impl<M> Fenced<M> {
     /// Of the version whose tables this database sees.
     #[must_use]
     pub(crate) fn new(database: &Database, version: i32) -> Self {
-        Self { database: database.clone(), announcer: Announcer::start(database), version, passed: Arc::default() }
+        Self {
+            database: database.clone(),
+            announcer: Announcer::start(database),
+            version,
+            passed: Arc::default(),
+            model: PhantomData,
+        }
     }
 
     /// Counts what it passes there from now on.
@@ -71,16 +81,12 @@ impl Fenced {
         Self { passed: passed.clone(), ..self }
     }
 
-    /// Under which name it keeps its dead letters: those of all versions lie in one table.
-    fn owner_of_letters(&self, projection: &'static str) -> String {
-        match self.database.hiding().first() {
-            None => projection.to_owned(),
-            Some(schema) => format!("{projection}/{schema}"),
-        }
+    fn dead_letter_owner(&self, projection: &'static str) -> String {
+        dead_letter_owner(projection, self.database.hiding().first().map(String::as_str))
     }
 }
 
-impl<C: Write> Store<C> for Fenced {
+impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
     fn version(&self) -> i32 {
         self.version
     }
@@ -119,7 +125,7 @@ impl<C: Write> Store<C> for Fenced {
             .collect())
     }
 
-    async fn commit(&self, projection: &'static str, commit: &Commit<C>) -> Result<(), StoreError> {
+    async fn commit(&self, projection: &'static str, commit: &Commit<M::Changes>) -> Result<(), StoreError> {
         let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
         // The fence first: a zombie is refused before it has written a row, and its rows are locked against others.
         if !advance(&mut transaction, projection, &commit.advances).await.map_err(for_store)? {
@@ -129,11 +135,11 @@ impl<C: Write> Store<C> for Fenced {
         // An erasure among the changes takes what waits along: so that is queued before, but for what is queued behind
         // the dead letters of this batch.
         let (new, stored): (Vec<&ParkedRecord>, Vec<_>) = commit.parked.iter().partition(|record| record.behind_new);
-        let owner = self.owner_of_letters(projection);
+        let owner = self.dead_letter_owner(projection);
         parked::release(&mut transaction, &owner, &commit.released).await.map_err(for_store)?;
         let mut queued = parked::insert(&mut transaction, &owner, &stored).await.map_err(for_store)?;
-        commit.changes.write(projection, &mut transaction).await.map_err(for_store)?;
-        dead_letter::erase(&mut transaction, &owner, &commit.changes.erased()).await.map_err(for_store)?;
+        M::write(&commit.changes, &mut transaction).await.map_err(for_store)?;
+        dead_letter::erase(&mut transaction, &owner, &commit.erased).await.map_err(for_store)?;
         dead_letter::insert(&mut transaction, &owner, &commit.dead_letters).await.map_err(for_store)?;
         queued &= parked::insert(&mut transaction, &owner, &new).await.map_err(for_store)?;
         if !queued {
@@ -151,7 +157,7 @@ impl<C: Write> Store<C> for Fenced {
         projection: &'static str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Vec<u8>)>, StoreError> {
-        parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)
+        parked::keys(self.database.pool(), &self.dead_letter_owner(projection), partitions).await.map_err(for_store)
     }
 
     async fn asked(
@@ -161,12 +167,16 @@ impl<C: Write> Store<C> for Fenced {
         most_records: usize,
     ) -> Result<Option<Asked>, StoreError> {
         let mut connection = self.database.pool().acquire().await.map_err(for_store)?;
-        parked::asked(&mut connection, &self.owner_of_letters(projection), partitions, most_records)
+        parked::asked(&mut connection, &self.dead_letter_owner(projection), partitions, most_records)
             .await
             .map_err(for_store)
     }
 
-    async fn settle(&self, projection: &'static str, settlement: &Settlement<'_, C>) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        projection: &'static str,
+        settlement: &Settlement<'_, M::Changes>,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
         if !advance(&mut transaction, projection, &[settlement.fence]).await.map_err(for_store)? {
             transaction.rollback().await.map_err(for_store)?;
@@ -176,12 +186,20 @@ impl<C: Write> Store<C> for Fenced {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Unparked { projection });
         }
-        settlement.changes.write(projection, &mut transaction).await.map_err(for_store)?;
-        let owner = self.owner_of_letters(projection);
-        dead_letter::erase(&mut transaction, &owner, &settlement.changes.erased()).await.map_err(for_store)?;
+        M::write(&settlement.changes, &mut transaction).await.map_err(for_store)?;
+        let owner = self.dead_letter_owner(projection);
+        dead_letter::erase(&mut transaction, &owner, &settlement.erased).await.map_err(for_store)?;
         transaction.commit().await.map_err(for_store)?;
         self.announcer.announce(projection);
         Ok(())
+    }
+}
+
+/// Under which name a version keeps its dead letters: those of all versions lie in one table.
+pub(crate) fn dead_letter_owner(projection: &str, schema: Option<&str>) -> String {
+    match schema {
+        None | Some(PUBLIC) => projection.to_owned(),
+        Some(schema) => format!("{projection}/{schema}"),
     }
 }
 

@@ -16,17 +16,19 @@ const SRID_WGS84: u32 = 4326;
 
 /// Rows in binary COPY format.
 #[derive(Debug)]
-pub(crate) struct CopyRows {
+pub struct CopyRows {
     bytes: Vec<u8>,
 }
 
 /// Fields of the row being written, in the order of the columns.
-pub(crate) struct Row<'a> {
+#[derive(Debug)]
+pub struct Row<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
 impl CopyRows {
-    pub(crate) fn with_capacity(rows: usize) -> Self {
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
         let mut bytes = Vec::with_capacity(rows * 128 + 32);
         bytes.extend_from_slice(SIGNATURE);
         // No flags, no header extension.
@@ -35,12 +37,13 @@ impl CopyRows {
     }
 
     /// Starts a row of this many fields, all of which must follow.
-    pub(crate) fn row(&mut self, fields: i16) -> Row<'_> {
+    pub fn row(&mut self, fields: i16) -> Row<'_> {
         self.bytes.extend_from_slice(&fields.to_be_bytes());
         Row { bytes: &mut self.bytes }
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
         self.bytes
     }
@@ -54,28 +57,28 @@ impl Row<'_> {
         self
     }
 
-    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+    pub fn text(&mut self, text: &str) -> &mut Self {
         self.field(text.as_bytes())
     }
 
-    pub(crate) fn uuid(&mut self, uuid: Uuid) -> &mut Self {
+    pub fn uuid(&mut self, uuid: Uuid) -> &mut Self {
         self.field(uuid.as_bytes())
     }
 
-    pub(crate) fn int4(&mut self, number: i32) -> &mut Self {
+    pub fn int4(&mut self, number: i32) -> &mut Self {
         self.field(&number.to_be_bytes())
     }
 
-    pub(crate) fn int8(&mut self, number: i64) -> &mut Self {
+    pub fn int8(&mut self, number: i64) -> &mut Self {
         self.field(&number.to_be_bytes())
     }
 
-    pub(crate) fn timestamptz(&mut self, at: DateTime<Utc>) -> &mut Self {
+    pub fn timestamptz(&mut self, at: DateTime<Utc>) -> &mut Self {
         self.field(&(at.timestamp_micros() - EPOCH_2000_US).to_be_bytes())
     }
 
     /// A WGS84 point; x is the longitude, y the latitude.
-    pub(crate) fn geography(&mut self, longitude: f64, latitude: f64) -> &mut Self {
+    pub fn geography(&mut self, longitude: f64, latitude: f64) -> &mut Self {
         let mut point = [0; 25];
         point[..5].copy_from_slice(&POINT_WITH_SRID);
         point[5..9].copy_from_slice(&SRID_WGS84.to_le_bytes());

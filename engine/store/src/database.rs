@@ -12,6 +12,9 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 /// Where the migrations make tables: the first version of every projection, and all that is no version's.
 pub(crate) const PUBLIC: &str = "public";
 
+/// Which migrations were run. Those of the releases before are in `_sqlx_migrations`, where processes of theirs look.
+const MIGRATIONS: &str = "store_migration";
+
 /// A process holds as many connections at most for each version it folds: one writes, one announces.
 const FOLDING_CONNECTIONS: u32 = 3;
 /// A load writes with several connections at once.
@@ -50,7 +53,8 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// Names the statement that failed.
-    pub(crate) fn query(query: &'static str, source: sqlx::Error) -> Self {
+    #[must_use]
+    pub fn query(query: &'static str, source: sqlx::Error) -> Self {
         Self::Query { query, source }
     }
 
@@ -125,9 +129,18 @@ impl Database {
         &self.schemas
     }
 
-    /// Makes the tables. Safe to run by several processes at once.
+    /// Makes the tables that every projection needs. Safe to run by several processes at once, and on a database that a
+    /// newer release has migrated further, as long as what this one needs is there.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        sqlx::migrate!().run(&self.pool).await.map_err(|source| DatabaseError::Migrate { source })
+        let mut migrator = sqlx::migrate!();
+        migrator.set_ignore_missing(true);
+        migrator.dangerous_set_table_name(MIGRATIONS);
+        migrator.run(&self.pool).await.map_err(|source| DatabaseError::Migrate { source })?;
+        sqlx::raw_sql(include_str!("../queries/migration/needs.sql"))
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(|error| DatabaseError::query("migration/needs", error))
     }
 
     /// Whether the database answers.
@@ -135,7 +148,9 @@ impl Database {
         sqlx::query("select 1").execute(&self.pool).await.map_err(|error| DatabaseError::query("ping", error)).map(drop)
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
+    /// For the statements of a read model.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 }

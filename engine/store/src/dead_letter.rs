@@ -47,7 +47,7 @@ pub(crate) async fn insert(
 
 /// Removes what is kept of records with these keys, what waits behind them and what is asked about them: whom they were
 /// about was erased.
-pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys: &[&str]) -> Result<(), sqlx::Error> {
+pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys: &[String]) -> Result<(), sqlx::Error> {
     if keys.is_empty() {
         return Ok(());
     }

@@ -6,8 +6,8 @@
 use crate::{Database, DatabaseError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use foldstream_events::{Position, Positions};
 use foldstream_fold::Action;
+use foldstream_log::{Position, Positions};
 use serde_json::Value;
 
 /// Which dead letters; all of them where nothing is said.
@@ -22,7 +22,7 @@ pub struct Filter {
 
 /// A dead letter as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Listed {
+pub struct DeadLetterSummary {
     pub id: i64,
     pub projection: String,
     pub topic: String,
@@ -45,33 +45,33 @@ pub struct Listed {
 
 /// A dead letter with everything that is kept of it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Kept {
+pub struct StoredDeadLetter {
     #[sqlx(flatten)]
-    pub listed: Listed,
+    pub summary: DeadLetterSummary,
     pub value: Option<Vec<u8>>,
     headers: Value,
 }
 
 /// A record that is not applied: it is a dead letter, or waits behind one.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Held {
+pub struct BlockedRecord {
     /// The dead letter's.
     pub id: i64,
     topic: String,
     partition: i32,
     offset: i64,
     pub reason: String,
-    asked: i64,
+    record_offset: i64,
 }
 
-impl Listed {
+impl DeadLetterSummary {
     #[must_use]
     pub fn position(&self) -> Position {
         Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
     }
 }
 
-impl Kept {
+impl StoredDeadLetter {
     /// The headers as they were; names may repeat.
     #[must_use]
     pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
@@ -83,7 +83,7 @@ impl Kept {
     }
 }
 
-impl Held {
+impl BlockedRecord {
     /// Where the dead letter lies.
     #[must_use]
     pub fn dead_letter(&self) -> Position {
@@ -93,7 +93,7 @@ impl Held {
     /// The record that was asked about.
     #[must_use]
     pub fn record(&self) -> Position {
-        Position { topic: self.topic.clone(), partition: self.partition, offset: self.asked }
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.record_offset }
     }
 }
 
@@ -103,7 +103,7 @@ pub async fn list(
     filter: &Filter,
     after: Option<i64>,
     rows: u32,
-) -> Result<Vec<Listed>, DatabaseError> {
+) -> Result<Vec<DeadLetterSummary>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/dead-letter/list.sql"))
         .bind(&filter.projection)
         .bind(&filter.topic)
@@ -117,7 +117,7 @@ pub async fn list(
 }
 
 /// The dead letter of this id.
-pub async fn find(database: &Database, id: i64) -> Result<Option<Kept>, DatabaseError> {
+pub async fn find(database: &Database, id: i64) -> Result<Option<StoredDeadLetter>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/dead-letter/find.sql"))
         .bind(id)
         .fetch_optional(database.pool())
@@ -158,15 +158,19 @@ pub async fn requested(database: &Database, ids: &[i64]) -> Result<Vec<(i64, Opt
         .map_err(|error| DatabaseError::query("dead-letter/requested", error))
 }
 
-/// The first of these records that a projection holds back.
-pub async fn held(database: &Database, projection: &str, positions: &Positions) -> Result<Option<Held>, DatabaseError> {
+/// The first of these records that a projection has not applied because it is a dead letter, or its key is parked.
+pub async fn blocked(
+    database: &Database,
+    projection: &str,
+    positions: &Positions,
+) -> Result<Option<BlockedRecord>, DatabaseError> {
     let positions: Vec<Position> = positions.iter().collect();
-    sqlx::query_as(include_str!("../queries/parked/holds.sql"))
+    sqlx::query_as(include_str!("../queries/parked/blocked.sql"))
         .bind(projection)
         .bind(positions.iter().map(|position| position.topic.as_str()).collect::<Vec<_>>())
         .bind(positions.iter().map(|position| position.partition).collect::<Vec<_>>())
         .bind(positions.iter().map(|position| position.offset).collect::<Vec<_>>())
         .fetch_optional(database.pool())
         .await
-        .map_err(|error| DatabaseError::query("parked/holds", error))
+        .map_err(|error| DatabaseError::query("parked/blocked", error))
 }

@@ -1,16 +1,16 @@
 //! From rows to the records they came from, and from a record to the rows it made.
 //!
 //! A row names the record that made it ([`Source`]). The other way round the fold itself is asked: what
-//! [`Projection::apply`] makes of the record alone are the rows, and the read model looks up what became of them
+//! [`Projection::apply`](foldstream_fold::Projection::apply) makes of the record alone are the rows, and the read model looks up what became of them
 //! ([`ReadModel::rows_of`]). So what a record means is said in one place.
 //!
 //! Not told here: whether the projection has come that far, and whether it put the record aside. Whoever asks looks at
 //! its position and at its dead letters first.
 
-use crate::{Database, DatabaseError, versions::ReadModel};
-use foldstream_events::{Flow, Topic};
-use foldstream_fold::{Projection, Step};
+use crate::{Database, DatabaseError, ReadModel};
+use foldstream_fold::Step;
 use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key};
+use foldstream_log::{Topic, TopicEvent};
 use std::{error::Error, future::Future, pin::Pin};
 
 /// Where the record lies that a row came from; the topic is the one the row's table is folded from.
@@ -80,7 +80,8 @@ pub enum ProvenanceError {
 /// A projection that can be asked what it makes of a record.
 #[derive(Debug, Clone, Copy)]
 pub struct Provenance {
-    pub flow: Flow,
+    pub projection: &'static str,
+    topics: fn() -> &'static [&'static Topic],
     made: for<'a> fn(&'a Database, &'a Registry, &'a FetchedRecord) -> Making<'a>,
 }
 
@@ -90,10 +91,19 @@ impl Provenance {
     #[must_use]
     pub const fn of<P>() -> Self
     where
-        P: Projection,
-        P::Changes: ReadModel,
+        P: ReadModel,
     {
-        Self { flow: P::FLOW, made: |database, registry, record| Box::pin(made_by::<P>(database, registry, record)) }
+        Self {
+            projection: P::NAME,
+            topics: P::Event::topics,
+            made: |database, registry, record| Box::pin(made_by::<P>(database, registry, record)),
+        }
+    }
+
+    /// Whether it folds the records of this topic.
+    #[must_use]
+    pub fn reads(&self, topic: &str) -> bool {
+        (self.topics)().iter().any(|read| read.name == topic)
     }
 
     /// What it makes of this record, and what became of that in these tables.
@@ -109,10 +119,11 @@ impl Provenance {
 
 async fn made_by<P>(database: &Database, registry: &Registry, record: &FetchedRecord) -> Result<Made, ProvenanceError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
-    let Some(topic) = Topic::named(&record.topic) else { return Ok(Made::Nothing) };
+    let Some(topic) = P::Event::topics().iter().find(|topic| topic.name == record.topic) else {
+        return Ok(Made::Nothing);
+    };
     let key = match decode_key(record.key.as_deref()) {
         Ok(key) => key.to_owned(),
         Err(error) => return Ok(Made::Unusable { reason: error.to_string() }),
@@ -133,7 +144,7 @@ where
     };
     let mut changes = P::Changes::default();
     match P::apply(&mut changes, &recorded) {
-        Step::Applied => Ok(changes.rows_of(database).await?.map_or(Made::Untold, Made::Rows)),
+        Step::Applied => Ok(P::rows_of(&changes, database).await?.map_or(Made::Untold, Made::Rows)),
         Step::Skip => Ok(Made::Nothing),
         Step::DeadLetter(reason) | Step::Halt(reason) => Ok(Made::Unusable { reason }),
     }

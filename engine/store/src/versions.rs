@@ -2,9 +2,10 @@
 //!
 //! # How it works
 //!
-//! A version is a row (projection, version, schema) and a schema with the projection's tables, its positions and its dead
-//! letters. Version 1 lives in `public`. The same code folds every version: its statements name no schema, the
-//! connections of a version see its schema first (`search_path`), and behind it `public` with PostGIS and the functions.
+//! A version is a row (projection, version, schema) and a schema with the model's tables, the functions its questions
+//! stand on, and its positions. Version 1 lives in `public`. The same code folds every version: its statements name no
+//! schema, the connections of a version see its schema first (`search_path`), and behind it `public` with the engine's
+//! own tables, dead letters among them, and PostGIS.
 //!
 //! - **Folding** (`folding.rs`): a service runs one loop for each version, with a consumer group of its own. Positions
 //!   lie in the version's schema, next to its rows, so each has the fence of [`foldstream_fold`] for itself:
@@ -14,6 +15,7 @@
 //!   and handed over (`folding`). Killed at any moment it goes on: positions move in the transactions of the rows.
 //! - **Verifying**: the same into a schema that nobody else knows and that is dropped afterwards.
 //! - **Swapping** (`swapping.rs`): one row names the version readers are shown.
+//! - **Changing tables** (`tables.rs`): a version is of the statements it was made by; other ones are another version.
 //!
 //! # Why a rebuild equals the live tables
 //!
@@ -39,46 +41,23 @@ mod comparing;
 mod folding;
 mod rebuilding;
 mod swapping;
+mod tables;
 
 pub use comparing::{Difference, TableComparison};
 pub use folding::fold_versions;
 pub use rebuilding::{Progress, Rebuilt, VersionError, rebuild, verify};
 pub use swapping::{activate, discard};
+pub use tables::ensure_tables;
 
 use crate::{
-    Database, DatabaseError, RowOf, Write,
+    Database, DatabaseError, ReadModel,
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::future::Future;
-
-/// Changes that know in which tables they end up.
-pub trait ReadModel: Write {
-    /// Every table of the read model.
-    const TABLES: &'static [Table];
-
-    /// The names of its tables.
-    fn table_names() -> Vec<&'static str> {
-        Self::TABLES.iter().map(|table| table.name).collect()
-    }
-
-    /// Which rows these changes, of one record, are, and what became of them since; none where it is not told. Rows are
-    /// found by an index, never by the place of their record.
-    fn rows_of(&self, _database: &Database) -> impl Future<Output = Result<Option<Vec<RowOf>>, DatabaseError>> + Send {
-        async { Ok(None) }
-    }
-}
-
-/// A table of a read model.
-#[derive(Debug)]
-pub struct Table {
-    pub name: &'static str,
-    /// The statement that gives every row as key and hash, in the order of both.
-    pub rows: &'static str,
-    /// Whether rows are only added, so that a load may make its indexes at the end.
-    pub only_appended: bool,
-}
+use sqlx::PgExecutor;
+use std::fmt;
+use uuid::Uuid;
 
 /// A version of a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -86,9 +65,25 @@ pub struct Version {
     pub projection: String,
     pub version: i32,
     pub schema_name: String,
-    pub state: String,
+    pub state: VersionState,
     /// Whether readers are shown it.
     pub is_active: bool,
+    /// Of the statements its tables were made by; none where an older release made them and nobody has compared yet.
+    #[serde(skip)]
+    pub tables_digest: Option<Uuid>,
+}
+
+/// Who folds a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum VersionState {
+    /// A rebuild fills it, and no service folds it.
+    Loading,
+    /// The service does.
+    Folding,
+    /// Nobody does any more.
+    Dropping,
 }
 
 /// Where a version stands in a partition; no partition where it has folded nothing yet.
@@ -104,10 +99,22 @@ pub struct VersionPosition {
     pub appended_at: Option<DateTime<Utc>>,
 }
 
-pub(crate) const LOADING: &str = "loading";
-pub(crate) const FOLDING: &str = "folding";
+impl fmt::Display for VersionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loading => "loading",
+            Self::Folding => "folding",
+            Self::Dropping => "dropping",
+        })
+    }
+}
 
 impl Version {
+    /// Whether its tables were made by the statements that this program's model has.
+    pub(crate) fn has_tables_of<M: ReadModel>(&self) -> bool {
+        self.tables_digest == Some(tables::digest::<M>())
+    }
+
     /// The database as this version's statements see it.
     pub(crate) fn database(&self, database: &Database, purpose: Purpose) -> Database {
         database.within(std::slice::from_ref(&self.schema_name), purpose)
@@ -123,10 +130,13 @@ pub async fn version_positions(database: &Database) -> Result<Vec<VersionPositio
 }
 
 /// The versions of a projection.
-pub(crate) async fn versions_of(database: &Database, projection: &str) -> Result<Vec<Version>, DatabaseError> {
+pub(crate) async fn versions_in(
+    database: impl PgExecutor<'_>,
+    projection: &str,
+) -> Result<Vec<Version>, DatabaseError> {
     sqlx::query_as(include_str!("../queries/version/list.sql"))
         .bind(projection)
-        .fetch_all(database.pool())
+        .fetch_all(database)
         .await
         .map_err(|error| DatabaseError::query("version/list", error))
 }
@@ -135,7 +145,7 @@ pub(crate) async fn set_state(
     database: &Database,
     projection: &str,
     version: i32,
-    state: &str,
+    state: VersionState,
 ) -> Result<(), DatabaseError> {
     sqlx::query(include_str!("../queries/version/set_state.sql"))
         .bind(projection)
@@ -147,11 +157,10 @@ pub(crate) async fn set_state(
         .map_err(|error| DatabaseError::query("version/set_state", error))
 }
 
-/// The schema of a version that is made anew: `locations_v2` for the second of `locations-projection`.
-pub(crate) fn schema_of(projection: &str, suffix: &str) -> String {
-    let name = projection.strip_suffix("-projection").unwrap_or(projection).replace('-', "_");
-    debug_assert_ne!(name, PUBLIC);
-    format!("{name}_{suffix}")
+/// The schema of a version that is made anew: `pages_v2` for the second of the model `pages`.
+pub(crate) fn schema_of(model: &str, suffix: &str) -> String {
+    debug_assert_ne!(model, PUBLIC);
+    format!("{model}_{suffix}")
 }
 
 #[cfg(test)]
@@ -159,8 +168,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schemas_are_named_for_their_projection() {
-        assert_eq!(schema_of("locations-projection", "v2"), "locations_v2");
-        assert_eq!(schema_of("email-claims", "scratch"), "email_claims_scratch");
+    fn schemas_are_named_for_their_model() {
+        assert_eq!(schema_of("pages", "v2"), "pages_v2");
+        assert_eq!(schema_of("email_claims", "scratch"), "email_claims_scratch");
     }
 }

@@ -1,19 +1,27 @@
 //! foldstream-telemetry: logs, traces, metrics and health of one process.
 //!
-//! [`init`] comes first in `main`; the [`Guard`] it returns is shut down last. Other crates use the `tracing` macros
-//! and the `metrics` facade with the names of [`names`], report to [`health::Health`], and carry
+//! [`init`] comes first in `main`; the [`Guard`] it returns is shut down last. Other crates log with [`warn!`] and its
+//! siblings, count with the `metrics` facade, both with the names of [`names`], report to [`health::Health`], and carry
 //! [`trace_context`] over the wire; which exporter stands behind it all is known here and nowhere else.
 //! It starts no listener by itself: `main` binds [`config::Config::telemetry_listen`] and calls [`listener::serve`].
 
+#![cfg_attr(test, expect(clippy::disallowed_macros, reason = "in tests, as libraries log"))]
+
 pub mod config;
+mod events;
 pub mod health;
 pub mod listener;
 mod logs;
 pub mod metrics;
 pub mod names;
 mod process;
+pub mod serving;
 pub mod trace_context;
 mod traces;
+
+// For the macros of `events.rs`, where they are expanded.
+#[doc(hidden)]
+pub use tracing;
 
 use config::Config;
 use opentelemetry_otlp::ExporterBuildError;
@@ -119,7 +127,7 @@ impl Drop for Guard {
             .and_then(|()| answered.recv().map_err(|_| FlushError::Unanswered))
             .and_then(|flushed| flushed.map_err(FlushError::Export));
         if let Err(failure) = flushed {
-            tracing::warn!(error = &failure as &dyn Error, "spans were lost at the end");
+            crate::warn!(error = &failure as &dyn Error, "spans were lost at the end");
         }
     }
 }

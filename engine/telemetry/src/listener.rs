@@ -1,102 +1,40 @@
 //! The small HTTP listener of every service but the API: `/metrics`, `/health/live`, `/health/ready`, nothing else.
 //!
-//! The caller owns the socket and the signal. A shutdown lets requests in progress finish, up to a deadline.
 //! It asks no dependency anything: readiness is what the components reported to [`Health`].
 
-use crate::{health::Health, metrics};
+use crate::{
+    health::Health,
+    metrics,
+    serving::{self, Patience},
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
-    server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use std::{convert::Infallible, io, pin::pin, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use std::{convert::Infallible, time::Duration};
+use tokio::net::TcpListener;
 
-/// How long requests in progress may take to end once shutdown began.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+const PATIENCE: Patience = Patience { head: Duration::from_secs(30), drain: Duration::from_secs(5) };
 
-/// How long a client may take to send a request's head, keep-alive pauses included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long to wait when the process has no descriptor left for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// Answers until `shutdown` resolves, then drains. It does not fail: a connection that does is its client's affair.
+/// Answers until `shutdown` resolves, then drains.
 pub async fn serve(listener: TcpListener, health: Health, shutdown: impl Future<Output = ()>) {
-    serve_until(listener, health, shutdown, DRAIN_DEADLINE).await;
+    serve_with(PATIENCE, listener, health, shutdown).await;
 }
 
-async fn serve_until(
-    listener: TcpListener,
-    health: Health,
-    shutdown: impl Future<Output = ()>,
-    drain_deadline: Duration,
-) {
-    // Dropping the sender is the signal every connection waits for.
-    let (serving, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(answer_connection(stream, health.clone(), stopped.clone()));
-                }
-                Err(failure) if is_the_peers(&failure) => {}
-                Err(failure) => {
-                    tracing::warn!(error.message = %failure, "the health listener cannot accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    drop(listener);
-    drop(serving);
-    let drained = timeout(drain_deadline, async { while connections.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!(connections = connections.len(), "health connections cut: they outlasted the drain deadline");
-    }
-    connections.shutdown().await;
-}
-
-async fn answer_connection(stream: TcpStream, health: Health, mut stopped: watch::Receiver<()>) {
-    let service = service_fn(|request| {
-        let response = answer(&request, &health);
-        async { Ok::<_, Infallible>(response) }
-    });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        // The channel carries nothing: its only change is that it closes.
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+async fn serve_with(patience: Patience, listener: TcpListener, health: Health, shutdown: impl Future<Output = ()>) {
+    let service = |_| {
+        let health = health.clone();
+        service_fn(move |request| {
+            let response = answer(&request, &health);
+            async { Ok::<_, Infallible>(response) }
+        })
     };
-    if let Err(failure) = ended {
-        tracing::debug!(error.message = %failure, "a health connection broke");
-    }
-}
-
-/// Whether this accept failed because of the peer, so that the next one may be tried at once.
-fn is_the_peers(failure: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(failure.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    serving::serve(listener, patience, shutdown, service).await;
 }
 
 fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>> {
@@ -142,8 +80,10 @@ mod tests {
     use std::net::SocketAddr;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
         sync::oneshot,
         task::JoinHandle,
+        time::timeout,
     };
 
     struct Served {
@@ -153,13 +93,13 @@ mod tests {
         server: JoinHandle<()>,
     }
 
-    async fn start(drain_deadline: Duration) -> Served {
+    async fn start(drain: Duration) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health::new();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(serve_until(listener, health.clone(), shutdown, drain_deadline));
+        let server = tokio::spawn(serve_with(Patience { drain, ..PATIENCE }, listener, health.clone(), shutdown));
         Served { address, health, stop, server }
     }
 
@@ -170,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn readiness_follows_the_components() {
-        let served = start(DRAIN_DEADLINE).await;
+        let served = start(PATIENCE.drain).await;
         let component = served.health.component("people-projection");
         let unready = ask(&served, reqwest::Method::GET, "/health/ready").await;
         assert_eq!(unready.status(), 503);
@@ -188,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_paths_and_methods_are_refused_as_problems() {
-        let served = start(DRAIN_DEADLINE).await;
+        let served = start(PATIENCE.drain).await;
         let unknown = ask(&served, reqwest::Method::GET, "/nothing").await;
         assert_eq!(unknown.status(), 404);
         assert_eq!(unknown.headers()["content-type"], "application/problem+json");

@@ -67,7 +67,7 @@ pub(crate) fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
         let location = panic.location().map(ToString::to_string);
-        tracing::error!(
+        crate::error!(
             error.message = panic.payload_as_str().unwrap_or("a panic without words"),
             error.stack_trace = (backtrace.status() == std::backtrace::BacktraceStatus::Captured)
                 .then(|| tracing::field::display(&backtrace)),
@@ -80,8 +80,8 @@ pub(crate) fn log_panics() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{error, info, info_span};
     use std::sync::{Arc, Mutex};
-    use tracing::{error, info, info_span};
     use tracing_subscriber::{Registry, layer::SubscriberExt};
 
     /// What a layer wrote.

@@ -97,7 +97,21 @@ metrics! {
     Histogram PROCESSOR_RESTORE_SECONDS = "foldstream_processor_restore_seconds" {processor} Seconds
         "Time to restore the state of newly assigned partitions.";
 
-    // Both.
+    // Effects: topics -> the outside world.
+    Gauge EFFECT_LAG_RECORDS = "foldstream_effect_lag_records" {effect, topic, partition} Count
+        "Records between the oldest record that is not settled and the partition's stable end.";
+    Gauge EFFECT_LAG_SECONDS = "foldstream_effect_lag_seconds" {effect, topic, partition} Seconds
+        "Age of the oldest record that is not settled; 0 when caught up.";
+    Gauge EFFECT_OPEN_KEYS = "foldstream_effect_open_keys" {effect} Count
+        "Keys with records that are not settled, in the partitions of this instance.";
+    Counter EFFECT_DELIVERIES_TOTAL = "foldstream_effect_deliveries_total" {effect, result} Count
+        "Attempts to deliver a record, by what came of them: done, again, never.";
+    Histogram EFFECT_DELIVERY_SECONDS = "foldstream_effect_delivery_seconds" {effect} Seconds
+        "Duration of one attempt to deliver a record.";
+    Histogram EFFECT_TRANSACTION_SECONDS = "foldstream_effect_transaction_seconds" {effect} Seconds
+        "Duration of one Kafka transaction, begin to commit.";
+
+    // All of them.
     Counter DEAD_LETTERS_TOTAL = "foldstream_dead_letters_total" {service, topic} Count
         "Records set aside as dead letters.";
 
@@ -129,69 +143,133 @@ pub(crate) fn describe() {
     }
 }
 
-/// The names of log and span fields: dotted, as the Elastic Common Schema has them, so that one search finds every step.
+/// Declares fields: a documented constant each, whose value is the name on the line, and [`DECLARED`](field::DECLARED).
+macro_rules! fields {
+    ($prefix:literal $($name:ident $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            #[doc = concat!("\n\nWritten as `", $prefix, stringify!($name), "`.")]
+            pub const $name: &str = concat!($prefix, stringify!($name));
+        )+
+
+        pub(crate) const DECLARED: &[&str] = &[$($name),+];
+    };
+}
+
+/// The fields of log lines and spans. Those of the Elastic Common Schema bear its names, so that one search finds every
+/// step; those of our own stand under `foldstream.`, where they meet nobody else's.
 ///
-/// Write the name as it stands here: `tracing::warn!(event.id = %id, error.message = %error, "record set aside")`.
-/// No field ever carries personal data (names, coordinates): logs are not erased when a person is.
-///
-/// An error value is given as `error = &failure as &dyn std::error::Error`: the formatter writes it, with every
-/// source joined by ": ", as [`ERROR_MESSAGE`](field::ERROR_MESSAGE).
-/// `otel.name`, `otel.kind` and `otel.status_code` shape the exported span and are not logged.
-///
-/// | field | meaning |
-/// |---|---|
-/// | `event.id` | the event's uuid |
-/// | `event.action` | the event type, for instance `PersonRegistered` |
-/// | `event.duration` | how long the thing took, nanoseconds |
-/// | `kafka.topic` | topic |
-/// | `kafka.partition` | partition number |
-/// | `kafka.offset` | offset in the partition |
-/// | `foldstream.position` | `topic:partition:offset`, several joined by commas |
-/// | `foldstream.projection` | the projection's name |
-/// | `foldstream.component` | the health component's name |
-/// | `foldstream.records` | how many records |
-/// | `error.message` | what failed, sources included |
-/// | `error.code` | the failing side's own code: SQLSTATE, Kafka error name |
-/// | `http.request.id` | the request id |
-/// | `http.request.method` | the method |
-/// | `http.response.status_code` | the status |
-/// | `http.route` | the route's pattern |
-/// | `url.path` | the path as asked |
+/// Write them as they are nested here: `warn!(projection = name, kafka.topic = topic, "record set aside")`. No field ever
+/// carries personal data (names, coordinates): logs are not erased when a person is.
+#[expect(non_upper_case_globals, reason = "they are written as fields are, in the macros that take them")]
 pub mod field {
-    /// The event's uuid.
-    pub const EVENT_ID: &str = "event.id";
-    /// The event type, for instance `PersonRegistered`.
-    pub const EVENT_ACTION: &str = "event.action";
-    /// How long the thing took, nanoseconds.
-    pub const EVENT_DURATION: &str = "event.duration";
-    /// Topic.
-    pub const KAFKA_TOPIC: &str = "kafka.topic";
-    /// Partition number.
-    pub const KAFKA_PARTITION: &str = "kafka.partition";
-    /// Offset in the partition.
-    pub const KAFKA_OFFSET: &str = "kafka.offset";
-    /// `topic:partition:offset`, several joined by commas.
-    pub const POSITION: &str = "foldstream.position";
-    /// The projection's name.
-    pub const PROJECTION: &str = "foldstream.projection";
-    /// The health component's name.
-    pub const COMPONENT: &str = "foldstream.component";
-    /// How many records.
-    pub const RECORDS: &str = "foldstream.records";
-    /// What failed, sources included.
-    pub const ERROR_MESSAGE: &str = "error.message";
-    /// The failing side's own code: SQLSTATE, Kafka error name.
-    pub const ERROR_CODE: &str = "error.code";
-    /// The request id.
-    pub const HTTP_REQUEST_ID: &str = "http.request.id";
-    /// The method.
-    pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
-    /// The status.
-    pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
-    /// The route's pattern.
-    pub const HTTP_ROUTE: &str = "http.route";
-    /// The path as asked.
-    pub const URL_PATH: &str = "url.path";
+    fields! { "foldstream."
+        action "What somebody wants done.";
+        address "Where something listens, or is.";
+        applied "Records whose effect is committed.";
+        attempt "The number of an attempt.";
+        broker "A broker's number.";
+        connections "How many connections.";
+        dead_letter "The number of a dead letter.";
+        dependency "What is waited for.";
+        effect "The effect's name.";
+        index "An index of a table.";
+        keys "How many keys.";
+        leader "The broker that leads a partition.";
+        open_keys "How many keys have deliveries that are not settled.";
+        partitions "How many partitions.";
+        pause_ms "How long it waits before it tries again.";
+        paused "Whether partitions are paused.";
+        processor "The processor's name.";
+        projection "The projection's name.";
+        reason "Why a record was put aside.";
+        records "How many records.";
+        schemas "Schemas of the database, joined by commas.";
+        seconds "How long something took.";
+        sequence "The number of a record in its source.";
+        service "The name of a service of this process.";
+        setting "The name of a setting.";
+        table "A table.";
+        traceparent "A trace context as it came in.";
+        tried "How often something was tried.";
+        value "The value of a setting, secrets masked.";
+        version "The version of a projection.";
+    }
+
+    /// An error value, given as `error = &failure as &dyn std::error::Error`: it is written with every source, joined by
+    /// ": ".
+    pub const error: &str = error::message;
+
+    pub mod error {
+        fields! { "error."
+            message "What failed, sources included.";
+            stack_trace "Where a panic came from.";
+        }
+    }
+
+    pub mod event {
+        fields! { "event."
+            duration "How long the thing took, nanoseconds.";
+            id "The event's uuid.";
+        }
+    }
+
+    pub mod http {
+        fields! { "http."
+            route "The route's pattern.";
+        }
+
+        pub mod request {
+            fields! { "http.request."
+                id "The request id.";
+                method "The method.";
+            }
+        }
+
+        pub mod response {
+            fields! { "http.response."
+                status_code "The status.";
+            }
+        }
+    }
+
+    pub mod kafka {
+        fields! { "kafka."
+            offset "Offset in the partition.";
+            partition "Partition number.";
+            topic "Topic.";
+        }
+    }
+
+    /// They shape the exported span and are not logged.
+    pub mod otel {
+        fields! { "otel."
+            kind "Server, client, producer, consumer.";
+            name "The span's name.";
+            status_code "How the span ended.";
+        }
+    }
+
+    pub mod url {
+        fields! { "url."
+            path "The path as asked.";
+        }
+    }
+
+    /// Whether a name on a line is one of ours. Libraries log fields of their own.
+    pub(crate) fn is_declared(name: &str) -> bool {
+        let all = [
+            DECLARED,
+            error::DECLARED,
+            event::DECLARED,
+            http::DECLARED,
+            http::request::DECLARED,
+            http::response::DECLARED,
+            kafka::DECLARED,
+            url::DECLARED,
+        ];
+        all.into_iter().flatten().any(|declared| *declared == name)
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +286,16 @@ mod tests {
             assert!(metric.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", metric.name);
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
             assert_eq!(metric.unit == Unit::Seconds, metric.name.ends_with("_seconds"), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn fields_of_ours_are_told_from_those_of_libraries() {
+        for name in [field::projection, field::error, field::kafka::topic, field::http::request::id] {
+            assert!(field::is_declared(name), "{name}");
+        }
+        for name in ["service", "projection", "otel.name", "hyper.state"] {
+            assert!(!field::is_declared(name), "{name}");
         }
     }
 }

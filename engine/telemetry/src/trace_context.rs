@@ -33,7 +33,7 @@ pub fn set_parent(span: &Span, traceparent: &str) {
     // A span that is filtered out, or a process without tracing, has no parent to set: that is no news.
     let parent = Context::new().with_remote_span_context(parent);
     if let Err(SetParentError::AlreadyStarted) = span.set_parent(parent) {
-        tracing::debug!(traceparent, "the span has begun: its parent can no longer be set");
+        crate::debug!(traceparent, "the span has begun: its parent can no longer be set");
     }
 }
 
@@ -54,7 +54,7 @@ fn parse(traceparent: &str) -> Option<SpanContext> {
     let extracted = TraceContextPropagator::new().extract_with_context(&Context::new(), &OneHeader(traceparent));
     let context = extracted.span().span_context().clone();
     if !context.is_valid() {
-        tracing::debug!(traceparent, "ignoring a malformed traceparent");
+        crate::debug!(traceparent, "ignoring a malformed traceparent");
         return None;
     }
     Some(context)
@@ -76,8 +76,9 @@ impl Extractor for OneHeader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::info_span;
     use crate::trace_this_thread;
-    use tracing::{debug_span, info_span};
+    use tracing::debug_span;
 
     const REMOTE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

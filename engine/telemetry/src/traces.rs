@@ -57,13 +57,13 @@ fn is_traced(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::info_span;
     use std::{
         io::{BufRead, BufReader, Read, Write},
         net::TcpListener,
         thread,
         time::{Duration, Instant},
     };
-    use tracing::info_span;
     use tracing_subscriber::{Registry, layer::SubscriberExt};
 
     /// Takes one HTTP request and answers 200: head and body as they came.
@@ -98,7 +98,7 @@ mod tests {
         let provider = provider(Some(&endpoint), "people-projection").unwrap();
         let subscriber = Registry::default().with(layer(&provider, true));
         tracing::subscriber::with_default(subscriber, || {
-            info_span!("fold_batch", kafka.topic = "people").in_scope(|| tracing::info!("batch committed"));
+            info_span!("fold_batch", kafka.topic = "people").in_scope(|| crate::info!("batch committed"));
             tracing::debug_span!("too_detailed").in_scope(|| ());
         });
         provider.shutdown().unwrap();

@@ -28,7 +28,7 @@ fn shutdown_sends_the_last_spans_and_every_log_line_is_ecs() {
     let working = lines.iter().find(|line| line["message"] == "working").unwrap();
     assert_eq!(working["service.name"], "init-test");
     assert_eq!(working["event.id"], "e1");
-    assert!(working["traceparent"].as_str().unwrap().contains(working["trace.id"].as_str().unwrap()));
+    assert!(working["foldstream.traceparent"].as_str().unwrap().contains(working["trace.id"].as_str().unwrap()));
     let facade = lines.iter().find(|line| line["message"] == "through the log facade").unwrap();
     assert_eq!((&facade["log.logger"], &facade["log.level"]), (&"librdkafka".into(), &"warn".into()));
     let panic = lines.iter().find(|line| line["error.message"] == "on purpose").unwrap();
@@ -73,8 +73,8 @@ fn child() {
         assert!(init(&config, "init-test").is_err(), "a second init is refused");
         assert_eq!(LevelFilter::current(), LevelFilter::INFO, "what nobody asked for costs nothing");
 
-        let span = tracing::info_span!("last_work", event.id = "e1");
-        span.in_scope(|| tracing::info!(traceparent = trace_context::current_traceparent(), "working"));
+        let span = foldstream_telemetry::info_span!("last_work", event.id = "e1");
+        span.in_scope(|| foldstream_telemetry::info!(traceparent = trace_context::current_traceparent(), "working"));
         drop(span);
         log::warn!(target: "librdkafka", "through the log facade");
         assert!(thread::spawn(|| panic!("on purpose")).join().is_err());

@@ -10,14 +10,14 @@
 //! remembered: one that comes again is answered as the first time, and one that comes with another content is refused.
 //! Nothing is remembered of people who are not known, or anybody could fill the state with ids.
 
-use crate::FLOW;
 use foldstream_events::{
-    AnsweredCommand, Fact, Flow, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent,
-    PersonChanged, PersonCommandDecided, PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded,
-    PersonProfilesEvent, PersonRegistered, PersonState, Topic, TopicEvent, derived_event_id, events_of,
+    AnsweredCommand, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent, PersonChanged,
+    PersonCommandDecided, PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded,
+    PersonProfilesEvent, PersonRegistered, PersonState,
 };
 use foldstream_fold::{Decider, Decision};
 use foldstream_log::Recorded;
+use foldstream_log::{Fact, Topic, TopicEvent, derived_event_id, events_of};
 use std::fmt;
 use uuid::Uuid;
 
@@ -105,7 +105,8 @@ impl Decider for People {
     type State = PersonState;
     type Changelog = PeopleProcessorStateEvent;
 
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "people-processor";
+    const KEEPS_KEYS: bool = true;
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[&PEOPLE, &PERSON_PROFILES, &PERSON_OUTCOMES];
 

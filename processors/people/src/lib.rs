@@ -8,18 +8,4 @@
 
 mod decide;
 
-use foldstream_events::Flow;
-use foldstream_fold::{Service, run_decider};
-
 pub use decide::{Decided, Output, People, REMEMBERED, Rule};
-
-pub const FLOW: Flow = Flow {
-    service: "people-processor",
-    reads: &["person-commands"],
-    writes: &["people", "person-profiles", "person-outcomes", "people-processor-state", "dead-letters"],
-    keeps_keys: true,
-};
-
-pub async fn run(service: Service) {
-    run_decider::<People>(service).await;
-}

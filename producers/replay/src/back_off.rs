@@ -1,30 +1,37 @@
-//! When to try again after a failure, and when to give up. Pure: time and chance come in as arguments.
+//! When to try again after a failure, and when to give up.
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::{Duration, Instant};
 
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Jitter adds up to as much again, and spreads those who failed together.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_millis(2500))
+    .without_max_times();
 
 /// Failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BackOff {
     /// The first of them.
     failing_since: Option<Instant>,
-    failures: u32,
+    pauses: ExponentialBackoff,
+}
+
+impl Default for BackOff {
+    fn default() -> Self {
+        Self { failing_since: None, pauses: PAUSES.with_jitter().build() }
+    }
 }
 
 impl BackOff {
-    /// How long to pause; none when failures have gone on for a minute. `chance` is from 0 to 1 and spreads those
-    /// who failed together.
-    pub(crate) fn failed(&mut self, now: Instant, chance: f64) -> Option<Duration> {
+    /// How long to pause; none when failures have gone on for a minute.
+    pub(crate) fn failed(&mut self, now: Instant) -> Option<Duration> {
         if self.failing_for(now) >= GIVE_UP_AFTER {
             return None;
         }
         self.failing_since.get_or_insert(now);
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
-        self.failures += 1;
-        Some(pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0))
+        self.pauses.next()
     }
 
     pub(crate) fn recovered(&mut self) {
@@ -44,11 +51,13 @@ mod tests {
     fn pauses_grow_to_a_bound_and_end_after_a_minute() {
         let begin = Instant::now();
         let mut back_off = BackOff::default();
-        let pauses: Vec<_> = (0..8).map(|_| back_off.failed(begin, 1.0).unwrap().as_millis()).collect();
-        assert_eq!(pauses, [200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
-        assert_eq!(back_off.failed(begin + Duration::from_secs(59), 0.0), Some(Duration::from_millis(2500)));
-        assert_eq!(back_off.failed(begin + Duration::from_secs(60), 0.0), None);
+        for least in [100, 200, 400, 800, 1600, 2500, 2500] {
+            let pause = back_off.failed(begin).unwrap().as_millis();
+            assert!((least..=2 * least).contains(&pause), "{pause} of {least}");
+        }
+        assert!(back_off.failed(begin + Duration::from_secs(59)).is_some());
+        assert_eq!(back_off.failed(begin + Duration::from_secs(60)), None);
         back_off.recovered();
-        assert_eq!(back_off.failed(begin + Duration::from_secs(60), 0.0), Some(Duration::from_millis(100)));
+        assert!(back_off.failed(begin + Duration::from_secs(60)).unwrap() <= Duration::from_millis(200));
     }
 }

@@ -49,7 +49,7 @@ impl Display {
         let (at, before) = self.last_line;
         if at.elapsed() >= LINE_EVERY {
             let rate = sequence.saturating_sub(before) as f64 / at.elapsed().as_secs_f64();
-            tracing::info!("{}: {sequence} of {end} positions, {rate:.0}/s", self.source_id);
+            foldstream_telemetry::info!("{}: {sequence} of {end} positions, {rate:.0}/s", self.source_id);
             self.last_line = (Instant::now(), sequence);
         }
     }

@@ -32,19 +32,26 @@ pub use options::{Dataset, Options, Pace, Speed, Time, WalkerOptions};
 pub use summary::{Ended, Summary};
 
 use aircraft::Aircraft;
-use foldstream_events::Flow;
+use foldstream_events::{LocationsEvent, PersonCommandsEvent, SourceProgressEvent};
+use foldstream_log::{Flow, ServiceKind};
 use replay::Replay;
 use source::Source;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use walkers::Walkers;
 
-pub const FLOW: Flow = Flow {
-    service: "replay",
-    reads: &["source-progress"],
-    writes: &["locations", "person-commands", "source-progress"],
-    keeps_keys: false,
-};
+/// The source its records name.
+pub const NAME: &str = "replay";
+
+/// What it reads and writes.
+#[must_use]
+pub fn flow() -> Flow {
+    Flow::of(NAME, ServiceKind::Producer)
+        .reading::<SourceProgressEvent>()
+        .writing::<PersonCommandsEvent>()
+        .writing::<LocationsEvent>()
+        .writing::<SourceProgressEvent>()
+}
 
 /// Replays a data set until its end, its limit, the clock or `shutdown` stops it, whichever is first. When `shutdown`
 /// resolves, the open transaction is finished.

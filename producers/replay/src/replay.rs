@@ -99,11 +99,12 @@ impl Replay {
                 self.display.finish();
                 return Err(error);
             }
-            let Some(pause) = self.back_off.failed(Instant::now(), rand::random()) else {
+            let Some(pause) = self.back_off.failed(Instant::now()) else {
                 self.display.finish();
                 return Err(self.stuck(error));
             };
-            self.display.beside(|| tracing::warn!(error.message = chain(&error), "the replay begins again"));
+            self.display
+                .beside(|| foldstream_telemetry::warn!(error.message = chain(&error), "the replay begins again"));
             if self.stop.within(pause) {
                 break Ended::Shutdown;
             }
@@ -164,7 +165,7 @@ impl Replay {
         let record_types =
             [LocationsEvent::RECORD_TYPES, PersonCommandsEvent::RECORD_TYPES, SourceProgressEvent::RECORD_TYPES];
         let options = TransactionalOptions {
-            source: crate::FLOW.service,
+            source: crate::NAME,
             transactional_id,
             record_types: record_types.into_iter().flatten().collect(),
             linger_ms: 20,
@@ -193,7 +194,10 @@ impl Replay {
         if next_sequence > 0 && (time_shift_us == 0) != (wanted_us == 0) {
             let kept = if time_shift_us == 0 { "as recorded" } else { "moved" };
             self.display.beside(|| {
-                tracing::info!("--time is not heeded: the first run of {} wrote times {kept}", self.source.id());
+                foldstream_telemetry::info!(
+                    "--time is not heeded: the first run of {} wrote times {kept}",
+                    self.source.id()
+                );
             });
         }
         // The transaction whose commit was left in doubt turns out to be there after all.

@@ -56,7 +56,7 @@ pub(crate) fn fill(
                 adds.positions += 1;
             }
             Err(violation) => {
-                tracing::debug!(sequence = row.sequence, "row skipped: {violation}");
+                foldstream_telemetry::debug!(sequence = row.sequence, "row skipped: {violation}");
                 adds.refused += 1;
             }
         }

@@ -1,36 +1,16 @@
-//! When something was going on.
+//! When something was going on: how many locations were reported for each hour.
 //!
 //! Reads: `locations`. Writes: `activity`. Keyed by: the hour. On poison: dead letter, and its key waits.
+//!
+//! An hour is fed by every partition, but by additions only, so the row is the same whatever comes first. It is the
+//! smallest read model there is, and the example of the README.
 
-use chrono::{DurationRound, TimeDelta};
-use foldstream_events::{Flow, LocationsEvent};
-use foldstream_fold::{Projection, Service, Step};
-use foldstream_log::Recorded;
-use foldstream_store::{Database, activity::ActivityChanges, versions::fold_versions};
+mod apply;
+pub mod read;
+mod write;
 
-pub const FLOW: Flow =
-    Flow { service: "activity-projection", reads: &["locations"], writes: &["activity"], keeps_keys: false };
+pub use apply::ActivityChanges;
 
-pub async fn run(service: Service, database: &Database) {
-    fold_versions::<Activity>(service, database).await;
-}
-
+/// The projection, and its read model.
 #[derive(Debug)]
 pub struct Activity;
-
-impl Projection for Activity {
-    type Event = LocationsEvent;
-    type Changes = ActivityChanges;
-    const FLOW: Flow = FLOW;
-
-    fn apply(changes: &mut ActivityChanges, record: &Recorded<LocationsEvent>) -> Step {
-        let Some(LocationsEvent::LocationReported(report)) = &record.event else {
-            return Step::DeadLetter("a record without a value means nothing on this topic".to_owned());
-        };
-        let Ok(hour) = report.occurred_at.duration_trunc(TimeDelta::hours(1)) else {
-            return Step::DeadLetter(format!("{} lies in no hour that can be counted", report.occurred_at));
-        };
-        *changes.reports.entry(hour).or_default() += 1;
-        Step::Applied
-    }
-}

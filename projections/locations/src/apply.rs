@@ -1,11 +1,14 @@
 //! The fold of a reported location: a row of the history, and where the person is now if no later report is known. An
 //! erased person has neither.
 
-use crate::FLOW;
-use foldstream_events::{Flow, LocationsEvent, PeopleEvent, events_of};
+use crate::Locations;
+use chrono::{DateTime, Utc};
+use foldstream_events::{LocationsEvent, PeopleEvent};
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
-use foldstream_store::locations::{LocationChanges, LocationRow};
+use foldstream_log::events_of;
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
 events_of! {
     /// What is folded here.
@@ -15,13 +18,32 @@ events_of! {
     }
 }
 
-#[derive(Debug)]
-pub struct Locations;
+/// Every report of a batch in the order of the log, and for each person which of them is the latest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LocationChanges {
+    pub history: Vec<LocationRow>,
+    /// People who were erased, and the partition that says so.
+    pub erased: BTreeMap<String, i32>,
+    /// Person id to index into `history`. In key order, so that transactions take row locks in the same order.
+    pub current: BTreeMap<String, usize>,
+}
+
+/// A reported location.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocationRow {
+    pub person_id: String,
+    pub event_id: Uuid,
+    pub occurred_at: DateTime<Utc>,
+    pub latitude: f64,
+    pub longitude: f64,
+    pub source_partition: i32,
+    pub source_offset: i64,
+}
 
 impl Projection for Locations {
     type Event = Input;
     type Changes = LocationChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "locations-projection";
 
     fn apply(changes: &mut LocationChanges, record: &Recorded<Input>) -> Step {
         let report = match &record.event {
@@ -57,8 +79,8 @@ impl Projection for Locations {
         Step::Applied
     }
 
-    /// An erasure waits for nothing.
-    fn supersedes(record: &Recorded<Input>) -> bool {
+    /// Locations of whom was erased are kept no longer.
+    fn erases(record: &Recorded<Input>) -> bool {
         matches!(record.event, Some(Input::Person(PeopleEvent::PersonErased(_))))
     }
 }
@@ -66,10 +88,8 @@ impl Projection for Locations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
     use foldstream_events::LocationReported;
     use proptest::prelude::*;
-    use uuid::Uuid;
 
     fn record(person: u8, offset: i64, second: i64) -> Recorded<Input> {
         let event = LocationReported {

@@ -1,23 +1,16 @@
 //! Who was where, and who is.
 //!
-//! Reads: `locations`, and `people` for those who are erased. Writes: `location_history`, `current_location`.
-//! Keyed by: `person_id`. On poison: dead letter, and its key waits.
+//! Reads: `locations`, and `people` for those who are erased. Writes: `location_history`, `current_location`, and
+//! `erased_person`, so that a report that comes after an erasure is not kept. Keyed by: `person_id`. On poison: dead
+//! letter, and its key waits.
 
 mod apply;
+pub mod read;
+mod rows;
+mod write;
 
-use foldstream_events::Flow;
-use foldstream_fold::Service;
-use foldstream_store::{Database, versions::fold_versions};
+pub use apply::{LocationChanges, LocationRow};
 
-pub use apply::Locations;
-
-pub const FLOW: Flow = Flow {
-    service: "locations-projection",
-    reads: &["locations", "people"],
-    writes: &["location_history", "current_location"],
-    keeps_keys: true,
-};
-
-pub async fn run(service: Service, database: &Database) {
-    fold_versions::<Locations>(service, database).await;
-}
+/// The projection, and its read model.
+#[derive(Debug)]
+pub struct Locations;

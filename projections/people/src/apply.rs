@@ -1,18 +1,36 @@
 //! The fold of a profile: the newest one of a person is the row; a record without a value erases it.
 
-use crate::FLOW;
-use foldstream_events::{Flow, PersonProfilesEvent};
+use crate::People;
+use chrono::{DateTime, Utc};
+use foldstream_events::PersonProfilesEvent;
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
-use foldstream_store::people::{PeopleChanges, PersonRow};
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
-#[derive(Debug)]
-pub struct People;
+/// The last word of a batch on each person: a row, or none where the person was erased. In key order, so that
+/// transactions take row locks in the same order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeopleChanges {
+    pub people: BTreeMap<String, Option<PersonRow>>,
+}
+
+/// A person as the table holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub first_name: String,
+    pub last_name: String,
+    pub company_name: String,
+    pub recorded_at: DateTime<Utc>,
+    pub event_id: Uuid,
+    pub source_partition: i32,
+    pub source_offset: i64,
+}
 
 impl Projection for People {
     type Event = PersonProfilesEvent;
     type Changes = PeopleChanges;
-    const FLOW: Flow = FLOW;
+    const NAME: &'static str = "people-projection";
 
     fn apply(changes: &mut PeopleChanges, record: &Recorded<PersonProfilesEvent>) -> Step {
         let row = record.event.as_ref().map(|PersonProfilesEvent::PersonProfileRecorded(profile)| PersonRow {
@@ -28,8 +46,8 @@ impl Projection for People {
         Step::Applied
     }
 
-    /// An erasure waits for nothing.
-    fn supersedes(record: &Recorded<PersonProfilesEvent>) -> bool {
+    /// A record without a value.
+    fn erases(record: &Recorded<PersonProfilesEvent>) -> bool {
         record.event.is_none()
     }
 }
@@ -37,11 +55,8 @@ impl Projection for People {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
     use foldstream_events::PersonProfileRecorded;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
-    use uuid::Uuid;
 
     fn record(person: u8, offset: i64, name: Option<u8>) -> Recorded<PersonProfilesEvent> {
         let event = name.map(|name| {

@@ -1,14 +1,14 @@
 //! Dead letters from both places they lie in, looked at alike.
 
-use super::Sources;
+use super::sources::Sources;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Budget, Question};
-use foldstream_events::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
+use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
 use foldstream_log::{FetchedRecord, Schemas};
 use foldstream_store::{
     Database,
-    dead_letters::{self, Filter, Listed},
+    dead_letters::{self, DeadLetterSummary, Filter},
 };
 use serde::Serialize;
 use std::{str::FromStr, time::Duration};
@@ -72,11 +72,11 @@ impl Letter {
     pub(crate) async fn find(id: &Id, sources: &Sources) -> Result<Self> {
         match id {
             Id::Stored(number) => {
-                let kept = dead_letters::find(&sources.database, *number).await?;
-                let kept = kept.with_context(|| format!("there is no dead letter {number}"))?;
-                let headers = kept.headers();
-                let mut letter = Self::from(kept.listed);
-                letter.record.value = kept.value;
+                let stored = dead_letters::find(&sources.database, *number).await?;
+                let stored = stored.with_context(|| format!("there is no dead letter {number}"))?;
+                let headers = stored.headers();
+                let mut letter = Self::from(stored.summary);
+                letter.record.value = stored.value;
                 letter.record.headers = headers;
                 Ok(letter)
             }
@@ -143,26 +143,26 @@ impl Letter {
     }
 }
 
-impl From<Listed> for Letter {
-    fn from(listed: Listed) -> Self {
-        let state = match (listed.action, listed.failure) {
+impl From<DeadLetterSummary> for Letter {
+    fn from(summary: DeadLetterSummary) -> Self {
+        let state = match (summary.action, summary.failure) {
             (Some(action), Some(failure)) => format!("{action} failed: {failure}"),
             (Some(action), None) => action,
             (None, _) => String::new(),
         };
         Self {
-            id: Id::Stored(listed.id),
-            service: listed.projection,
-            reason: listed.reason,
-            failed_at: listed.failed_at,
-            parked: listed.parked,
+            id: Id::Stored(summary.id),
+            service: summary.projection,
+            reason: summary.reason,
+            failed_at: summary.failed_at,
+            parked: summary.parked,
             state,
             record: FetchedRecord {
-                topic: listed.topic,
-                partition: listed.partition,
-                offset: listed.offset,
-                timestamp_ms: listed.appended_at.timestamp_millis(),
-                key: listed.key,
+                topic: summary.topic,
+                partition: summary.partition,
+                offset: summary.offset,
+                timestamp_ms: summary.appended_at.timestamp_millis(),
+                key: summary.key,
                 value: None,
                 headers: Vec::new(),
             },

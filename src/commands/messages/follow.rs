@@ -9,7 +9,7 @@ use super::{
     print::{Printer, note, with_commas},
     sources::Sources,
 };
-use crate::commands::run::asked_to_stop;
+use crate::shutdown::asked_to_stop;
 use anyhow::{Result, bail};
 use foldstream_browse::{
     Chunk, Expired, Gap, Layout, News, Offsets, Order, Place, PlaceIn, Question, Record, RecordView, look_up,

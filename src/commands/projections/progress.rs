@@ -36,7 +36,7 @@ pub(super) async fn shown<T>(progress: &Progress, doing: impl Future<Output = T>
             bar.set_position(passed);
         } else if line.0.elapsed() >= LINE_EVERY {
             let rate = seconds_rate(passed - line.1, line.0.elapsed());
-            tracing::info!("{stage}: {passed} of {total} records, {rate:.0}/s");
+            foldstream_telemetry::info!("{stage}: {passed} of {total} records, {rate:.0}/s");
             line = (Instant::now(), passed);
         }
     };

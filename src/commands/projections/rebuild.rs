@@ -1,7 +1,7 @@
 //! `foldstream projections rebuild` and `verify`: the same replay, into a version to keep or one to compare and drop.
 
-use super::{Named, RebuildOptions, progress};
-use crate::{Arguments, commands::run::asked_to_stop, output::Output, projections::Tools};
+use super::{named::Named, progress};
+use crate::{output::Output, services::Tools, settings::Settings, shutdown::asked_to_stop};
 use anyhow::{Result, bail};
 use foldstream_fold::Service;
 use foldstream_log::{Browser, Registry};
@@ -12,48 +12,59 @@ use foldstream_store::{
 use foldstream_telemetry::health::Health;
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn rebuild(options: &RebuildOptions, arguments: &Arguments) -> Result<()> {
-    let known = options.named.known()?;
-    let (service, database, progress) = prepare(arguments, known.flow.service).await?;
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    named: Named,
+    /// The new version is meant to differ: hand it over whatever the comparison finds
+    #[arg(long)]
+    expect_changes: bool,
+}
+
+pub(super) async fn rebuild(options: &Options, settings: &Settings) -> Result<()> {
+    let (name, tables) = options.named.projection()?;
+    let (service, database, progress) = prepare(settings, name).await?;
     let tools = Tools { service: &service, database: &database, progress: &progress };
-    let rebuilt = progress::shown(&progress, (known.rebuild)(tools, options.expect_changes)).await?;
+    let rebuilt = progress::shown(&progress, (tables.rebuild)(tools, options.expect_changes)).await?;
     print(&rebuilt, options.named.output)?;
     let version = rebuilt.version.unwrap_or_default();
-    if !rebuilt.equal && !options.expect_changes {
+    if rebuilt.equal == Some(false) && !options.expect_changes {
         bail!(
             "version {version} differs from the live one, so nobody folds it on: {}; --expect-changes hands it over all \
              the same, `foldstream projections drop` removes it",
             first_differences(&rebuilt)
         );
     }
-    tracing::info!(
+    if rebuilt.equal.is_none() {
+        foldstream_telemetry::info!("the live version has other tables: nothing was compared");
+    }
+    foldstream_telemetry::info!(
         "version {version} is folded by `foldstream run {name}` from now on; `foldstream projections activate {name} \
-         {version}` shows it to readers",
-        name = known.flow.service
+         {version}` shows it to readers"
     );
     Ok(())
 }
 
-pub(super) async fn verify(named: &Named, arguments: &Arguments) -> Result<()> {
-    let known = named.known()?;
-    let (service, database, progress) = prepare(arguments, known.flow.service).await?;
+pub(super) async fn verify(named: &Named, settings: &Settings) -> Result<()> {
+    let (name, tables) = named.projection()?;
+    let (service, database, progress) = prepare(settings, name).await?;
     let tools = Tools { service: &service, database: &database, progress: &progress };
-    let verified = progress::shown(&progress, (known.verify)(tools)).await?;
+    let verified = progress::shown(&progress, (tables.verify)(tools)).await?;
     print(&verified, named.output)?;
-    if !verified.equal {
+    if verified.equal == Some(false) {
         bail!("the live rows are not what the topics say: {}", first_differences(&verified));
     }
     Ok(())
 }
 
-async fn prepare(arguments: &Arguments, name: &'static str) -> Result<(Service, Database, Progress)> {
-    let database = Database::connect(&arguments.database)?;
+async fn prepare(settings: &Settings, name: &'static str) -> Result<(Service, Database, Progress)> {
+    let database = Database::connect(&settings.database)?;
     database.migrate().await?;
     let shutdown = CancellationToken::new();
     let service = Service {
-        wire: arguments.wire.clone(),
-        registry: Registry::new(&arguments.wire)?,
-        browser: Browser::new(&arguments.wire),
+        wire: settings.wire.clone(),
+        registry: Registry::new(&settings.wire)?,
+        browser: Browser::new(&settings.wire),
         // Nobody asks this process whether it is ready.
         component: Health::new().component(name),
         shutdown: shutdown.clone(),
@@ -78,7 +89,7 @@ fn print(rebuilt: &Rebuilt, output: Output) -> Result<()> {
     });
     let headings = ["table", "live rows", "replayed rows", "live hash", "replayed hash", "differing"];
     output.print(rebuilt, &headings, rows.collect())?;
-    tracing::info!(
+    foldstream_telemetry::info!(
         "{} records replayed in {:.1} s, {:.0}/s",
         rebuilt.records,
         rebuilt.load_seconds,

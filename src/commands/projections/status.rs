@@ -2,13 +2,13 @@
 //!
 //! The rate is that of a moment: positions are read twice, and what was passed between is divided by the time.
 
-use crate::{Arguments, output::Output};
+use crate::{output::Output, settings::Settings};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use foldstream_log::{Browser, BrowserError};
 use foldstream_store::{
     Database,
-    versions::{VersionPosition, version_positions},
+    versions::{VersionPosition, VersionState, version_positions},
 };
 use serde::Serialize;
 use std::{
@@ -25,7 +25,7 @@ struct Status {
     version: i32,
     /// Whether readers are shown it.
     active: bool,
-    state: String,
+    state: VersionState,
     schema: String,
     topic: String,
     partition: i32,
@@ -41,8 +41,8 @@ struct Status {
 type Key = (String, i32, String, i32);
 type Ends = HashMap<(String, i32), i64>;
 
-pub(super) async fn run(output: Output, arguments: &Arguments) -> Result<()> {
-    let database = Database::connect(&arguments.database)?;
+pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
+    let database = Database::connect(&settings.database)?;
     let unreadable = "cannot read the positions: is the database migrated?";
     let before: HashMap<Key, i64> =
         version_positions(&database).await.context(unreadable)?.iter().filter_map(standing).collect();
@@ -50,7 +50,7 @@ pub(super) async fn run(output: Output, arguments: &Arguments) -> Result<()> {
     tokio::time::sleep(RATE_OVER).await;
     let positions = version_positions(&database).await.context(unreadable)?;
     let took = started.elapsed().as_secs_f64();
-    let ends = ends(&Browser::new(&arguments.wire), &positions).await?;
+    let ends = ends(&Browser::new(&settings.wire), &positions).await?;
     let now = Utc::now();
     let all: Vec<Status> = positions
         .into_iter()
@@ -66,7 +66,7 @@ pub(super) async fn run(output: Output, arguments: &Arguments) -> Result<()> {
         vec![
             status.projection.clone(),
             format!("{}{}", status.version, if status.active { " (active)" } else { "" }),
-            status.state.clone(),
+            status.state.to_string(),
             format!("{}:{}", status.topic, status.partition),
             status.next_offset.to_string(),
             status.end_offset.to_string(),

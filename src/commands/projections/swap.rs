@@ -1,9 +1,9 @@
 //! `foldstream projections activate` and `drop`: which version readers are shown, and the end of one.
 
-use super::Numbered;
-use crate::Arguments;
+use super::named::Numbered;
+use crate::settings::Settings;
 use anyhow::Result;
-use foldstream_store::{Database, versions};
+use foldstream_store::Database;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ struct Done {
     before: Option<i32>,
 }
 
-pub(super) async fn activate(numbered: &Numbered, arguments: &Arguments) -> Result<()> {
-    let projection = numbered.named.known()?.flow.service;
-    let database = Database::connect(&arguments.database)?;
-    let before = versions::activate(&database, projection, numbered.number, PATIENCE).await?;
+pub(super) async fn activate(numbered: &Numbered, settings: &Settings) -> Result<()> {
+    let (projection, tables) = numbered.named.projection()?;
+    let database = Database::connect(&settings.database)?;
+    let before = (tables.activate)(&database, numbered.number, PATIENCE).await?;
     print(numbered, Done { projection, version: numbered.number, done: "active", before: Some(before.version) })
 }
 
-pub(super) async fn discard(numbered: &Numbered, arguments: &Arguments) -> Result<()> {
-    let known = numbered.named.known()?;
-    let database = Database::connect(&arguments.database)?;
-    let dropped = (known.discard)(&database, numbered.number).await?;
-    print(numbered, Done { projection: known.flow.service, version: dropped.version, done: "dropped", before: None })
+pub(super) async fn discard(numbered: &Numbered, settings: &Settings) -> Result<()> {
+    let (projection, tables) = numbered.named.projection()?;
+    let database = Database::connect(&settings.database)?;
+    let dropped = (tables.discard)(&database, numbered.number).await?;
+    print(numbered, Done { projection, version: dropped.version, done: "dropped", before: None })
 }
 
 fn print(numbered: &Numbered, done: Done) -> Result<()> {

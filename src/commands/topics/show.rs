@@ -57,7 +57,7 @@ pub(super) async fn show(name: &str, output: Output, sources: &TopicSources) -> 
         line(&format!("\n{} records since {}{lately}", appended.records, appended.since.to_rfc3339()))?;
     }
     if !topic.groups_complete {
-        tracing::warn!("a broker did not answer: groups may be missing");
+        foldstream_telemetry::warn!("a broker did not answer: groups may be missing");
     }
     Ok(())
 }

@@ -3,13 +3,25 @@
 use super::*;
 use chrono::DateTime;
 use foldstream_browse::{Bytes, Group, GroupPartition, PartitionState};
-use foldstream_store::versions::Version;
+use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent};
+use foldstream_store::versions::{Version, VersionState};
 use uuid::Uuid;
 
-const PROCESSOR: Flow = Flow { service: "p", reads: &["locations"], writes: &["people"], keeps_keys: true };
-const PROJECTION: Flow = Flow { service: "t", reads: &["locations"], writes: &["person"], keeps_keys: true };
-const OTHER: Flow = Flow { service: "o", reads: &["locations"], writes: &["person-commands"], keeps_keys: false };
-const NONE: Flow = Flow { service: "n", reads: &["people"], writes: &["person"], keeps_keys: true };
+fn processor() -> Flow {
+    Flow::of("p", ServiceKind::Processor).reading::<LocationsEvent>().writing::<PeopleEvent>()
+}
+
+fn projection() -> Flow {
+    Flow::of("t", ServiceKind::Projection).reading::<LocationsEvent>().writing_tables(["person"])
+}
+
+fn other() -> Flow {
+    Flow::of("o", ServiceKind::Producer).reading::<LocationsEvent>().writing::<PersonCommandsEvent>()
+}
+
+fn none() -> Flow {
+    Flow::of("n", ServiceKind::Projection).reading::<PeopleEvent>().writing_tables(["person"])
+}
 
 fn locations() -> TopicState {
     let partition = |partition, (first, stable, high)| PartitionState {
@@ -54,8 +66,9 @@ fn position(version: i32, topic: &str, partition: i32, next_offset: i64) -> Vers
             projection: "t".to_owned(),
             version,
             schema_name: "public".to_owned(),
-            state: "folding".to_owned(),
+            state: VersionState::Folding,
             is_active: version == 1,
+            tables_digest: None,
         },
         topic: Some(topic.to_owned()),
         partition: Some(partition),
@@ -72,7 +85,7 @@ fn every_reader_is_asked_where_it_keeps_its_position() {
         position(2, "locations", 0, 4),
         position(2, "people", 1, 1),
     ];
-    let found = readers(&locations(), &[PROCESSOR, PROJECTION, OTHER, NONE], &groups(), Some(&positions));
+    let found = readers(&locations(), &[processor(), projection(), other(), none()], &groups(), Some(&positions));
     let short: Vec<_> = found
         .iter()
         .map(|reader| (reader.service, reader.version, reader.active, reader.kept_in, reader.lag_records))
@@ -91,6 +104,6 @@ fn every_reader_is_asked_where_it_keeps_its_position() {
 
 #[test]
 fn what_the_database_does_not_tell_is_not_taken_from_a_hint() {
-    let found = readers(&locations(), &[PROJECTION], &groups(), None);
+    let found = readers(&locations(), &[projection()], &groups(), None);
     assert_eq!((found[0].kept_in, found[0].lag_records), (KeptIn::Tables, None));
 }

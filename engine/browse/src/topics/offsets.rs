@@ -37,7 +37,9 @@ impl Brokers {
         let asked = led.0.iter().map(async |(broker, partitions)| {
             let answer = self.ask(*broker, &offsets_request(partitions, end), PATIENCE).await;
             answer
-                .inspect_err(|error| tracing::debug!(broker, error.message = %error, "a leader tells no offsets"))
+                .inspect_err(
+                    |error| foldstream_telemetry::debug!(broker, error.message = %error, "a leader tells no offsets"),
+                )
                 .ok()
         });
         join_all(asked).await.into_iter().flatten().flat_map(told).collect()

@@ -40,7 +40,8 @@ impl Brokers {
         let request = DescribeLogDirsRequest::default().with_topics(Some(topics.collect()));
         let answers = join_all(brokers.iter().map(async |broker| {
             let answer = self.ask(*broker, &request, PATIENCE).await;
-            let silent = |error: &_| tracing::debug!(broker, error.message = %error, "a broker tells no sizes");
+            let silent =
+                |error: &_| foldstream_telemetry::debug!(broker, error.message = %error, "a broker tells no sizes");
             Some((*broker, answer.inspect_err(silent).ok()?))
         }));
         let mut sizes = Sizes::default();

@@ -8,8 +8,8 @@ use crate::{
     sessions::SessionError,
     waiting::Waiting,
 };
-use foldstream_events::{Fact, Topic, TopicEvent};
 use foldstream_log::{Batch, TopicPartition};
+use foldstream_log::{Fact, Topic, TopicEvent};
 use std::collections::BTreeSet;
 
 /// What restoring a partition came to.
@@ -45,12 +45,16 @@ pub(crate) async fn restore<D: Decider>(
                 stale.remove(key.as_ref());
             }
         }
-        for (key, state) in decoded::<D::Changelog>(service, batch, D::FLOW.service, Some(&version)).await? {
+        for (key, state) in decoded::<D::Changelog>(service, batch, D::NAME, Some(&version)).await? {
             states.set((partition, key), state.map(D::load));
         }
     }
     if !stale.is_empty() {
-        tracing::info!(service = D::FLOW.service, partition, "the fold has changed: states are made anew");
+        foldstream_telemetry::info!(
+            processor = D::NAME,
+            kafka.partition = partition,
+            "the fold has changed: states are made anew"
+        );
         states.retain(|other| other != partition);
         for topic in D::FACTS {
             refold(service, states, topic, partition, &mut restored.unwritten).await?;
@@ -72,7 +76,7 @@ async fn refold<D: Decider>(
 ) -> Result<(), SessionError> {
     let mut batches = service.browser.read_to_end(TopicPartition { topic: topic.name, partition }, 0);
     while let Some(batch) = batches.recv().await {
-        for (key, event) in decoded::<D::Output>(service, batch?, D::FLOW.service, None).await? {
+        for (key, event) in decoded::<D::Output>(service, batch?, D::NAME, None).await? {
             let place = (partition, key.clone());
             let mut state = states.get(&place);
             D::evolve(&mut state, &event.map_or_else(|| Fact::Tombstone { topic, key: key.clone() }, Fact::Event));

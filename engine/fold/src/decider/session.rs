@@ -14,8 +14,8 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::Utc;
-use foldstream_events::{Positions, TopicEvent};
 use foldstream_log::{Assignment, Batch, Committed, Reader, ReaderEvent, ReaderOptions, TopicPartition};
+use foldstream_log::{Positions, TopicEvent};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -31,15 +31,15 @@ const GAUGES: Gauges =
 /// Decides until shutdown.
 pub async fn run_decider<D: Decider>(service: Service) {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, D::FLOW.service, standing.clone(), service.clone()));
-    hold(D::FLOW.service, &service, || session::<D>(&service, &standing)).await;
+    let lag = tokio::spawn(measure(&GAUGES, D::NAME.to_owned(), standing.clone(), service.clone()));
+    hold(D::NAME, &service, || session::<D>(&service, &standing)).await;
     lag.abort();
 }
 
 async fn session<D: Decider>(service: &Service, standing: &Standing) -> Result<(), SessionError> {
     let transactions = Transactions::begin::<D>(service).await?;
     let options = ReaderOptions {
-        service: D::FLOW.service,
+        service: D::NAME.to_owned(),
         topics: D::Input::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::CoPartitioned,
@@ -79,7 +79,7 @@ struct Session<'a, D: Decider> {
 }
 
 impl<D: Decider> Session<'_, D> {
-    const NAME: &'static str = D::FLOW.service;
+    const NAME: &'static str = D::NAME;
 
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         loop {
@@ -111,7 +111,8 @@ impl<D: Decider> Session<'_, D> {
                     self.report_health();
                 }
                 ReaderEvent::Batch(batch) => {
-                    let span = tracing::info_span!("decide", processor = Self::NAME, records = batch.len());
+                    let span =
+                        foldstream_telemetry::info_span!("decide", processor = Self::NAME, records = batch.len());
                     let traces = batch.records().take(32).filter_map(|record| record.header);
                     traces.for_each(|trace| add_link(&span, trace));
                     self.take(batch, reader).instrument(span).await?;
@@ -143,7 +144,13 @@ impl<D: Decider> Session<'_, D> {
         let keys = self.states.len();
         let seconds = started.elapsed().as_secs_f64();
         metrics::histogram!(names::PROCESSOR_RESTORE_SECONDS, "processor" => Self::NAME).record(seconds);
-        tracing::info!(processor = Self::NAME, partitions = partitions.len(), keys, seconds, "state restored");
+        foldstream_telemetry::info!(
+            processor = Self::NAME,
+            partitions = partitions.len(),
+            keys,
+            seconds,
+            "state restored"
+        );
         let mut positions = Vec::with_capacity(partitions.len());
         for (partition, committed) in committed {
             // A group that never committed starts with the oldest record there is.
@@ -170,7 +177,11 @@ impl<D: Decider> Session<'_, D> {
         let (batch, entries) = decode_off_thread::<D::Input>(batch, schemas).await?;
         let decided = self.states.decide(&entries, &self.next, &batch.ends);
         for (partition, reason) in &decided.halted {
-            tracing::error!(processor = Self::NAME, error.message = reason, "partition halted; nothing is skipped");
+            foldstream_telemetry::error!(
+                processor = Self::NAME,
+                error.message = reason,
+                "partition halted; nothing is skipped"
+            );
             reader.pause(*partition)?;
             self.halted.insert(*partition, reason.clone());
         }
@@ -178,7 +189,7 @@ impl<D: Decider> Session<'_, D> {
         for letter in &letters {
             let topic = letter.partition.topic;
             metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);
-            tracing::warn!(
+            foldstream_telemetry::warn!(
                 processor = Self::NAME,
                 kafka.topic = topic,
                 kafka.partition = letter.partition.partition,

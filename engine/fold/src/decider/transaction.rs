@@ -8,11 +8,11 @@
 
 use super::{Decider, deciding::Decided};
 use crate::{DeadLetter, sessions::SessionError};
-use foldstream_events::{
-    DeadLetterHeader, DeadLettersEvent, Fact, Position, Positions, RecordRefused, TopicEvent, derived_event_id,
-};
 use foldstream_log::{
     Cause, Committed, Membership, TopicPartition, TransactionError, TransactionalOptions, TransactionalWriter,
+};
+use foldstream_log::{
+    DeadLetterHeader, DeadLettersEvent, Fact, Position, Positions, RecordRefused, TopicEvent, derived_event_id,
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -64,8 +64,8 @@ async fn take_over<D: Decider>(service: &crate::Service, turn: &str) -> Result<T
     record_types.extend(D::Changelog::record_types());
     record_types.extend(DeadLettersEvent::RECORD_TYPES);
     let options = TransactionalOptions {
-        source: D::FLOW.service,
-        transactional_id: format!("foldstream-{}-{}-{turn}", D::FLOW.service, service.wire.instance),
+        source: D::NAME,
+        transactional_id: format!("foldstream-{}-{}-{turn}", D::NAME, service.wire.instance),
         record_types,
         linger_ms: 0,
     };
@@ -94,7 +94,7 @@ fn write<D: Decider>(
             partition: letter.partition.partition,
             offset: letter.offset,
         };
-        let refused = refused(D::FLOW.service, letter, &origin);
+        let refused = refused(D::NAME, letter, &origin);
         writer.append(&refused, &Cause { position: Some(origin), traceparent: None })?;
     }
     let mut offsets = frame.offsets;
@@ -110,13 +110,14 @@ fn lead_on<D: Decider>(offsets: &mut HashMap<TopicPartition, Committed>, written
     for (partition, committed) in offsets {
         let follows = |position: &Position| {
             !states.iter().any(|topic| topic.name == position.topic)
-                && (!D::FLOW.keeps_keys || position.partition == partition.partition)
+                && (!D::KEEPS_KEYS || position.partition == partition.partition)
         };
         written.iter().filter(follows).for_each(|position| committed.led_to.insert(position));
     }
 }
 
-fn refused(service: &'static str, letter: &DeadLetter, origin: &Position) -> DeadLettersEvent {
+/// A dead letter as a record.
+pub(crate) fn refused(service: &'static str, letter: &DeadLetter, origin: &Position) -> DeadLettersEvent {
     let DeadLetter { partition, offset, appended_at_ms, key, value, headers, reason } = letter;
     RecordRefused {
         event_id: derived_event_id(&format!("{service}/{origin}")),

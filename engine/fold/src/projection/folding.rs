@@ -18,6 +18,8 @@ pub(crate) struct Folded<'a, C> {
     pub(crate) parked: Vec<Parked<'a>>,
     /// Keys whose dead letters and parked records were made void by a later record.
     pub(crate) released: Vec<(TopicPartition, &'a [u8])>,
+    /// Keys that a record ended.
+    pub(crate) erased: Vec<&'a str>,
     /// What is different about the parked keys once this is committed.
     pub(crate) keys: Vec<KeyChange>,
     pub(crate) advances: Vec<Advance>,
@@ -68,7 +70,7 @@ pub(crate) fn fold<'a, P: Projection>(
     let mut changes = P::Changes::default();
     let mut parking = Parking::new(before.parked);
     let (mut dead, mut parked) = (Vec::<Dead<'a>>::new(), Vec::<Parked<'a>>::new());
-    let mut released = Vec::new();
+    let (mut released, mut erased) = (Vec::new(), Vec::new());
     let mut halted: HashMap<TopicPartition, String> = HashMap::new();
     let mut reached: HashMap<TopicPartition, Advance> = HashMap::new();
     let mut applied = 0;
@@ -79,9 +81,9 @@ pub(crate) fn fold<'a, P: Projection>(
         }
         let key = if parking.is_idle() { None } else { key_of(entry) };
         let behind = key.and_then(|key| parking.behind(entry.partition, key));
-        let supersedes = || matches!(&entry.decoded, Decoded::Event(record) if P::supersedes(record));
+        let erases = ended_key::<P>(&entry.decoded);
         let step = match behind.zip(key) {
-            Some((_, key)) if supersedes() => {
+            Some((_, key)) if erases.is_some() => {
                 let (step, place) = (step_of::<P>(&mut changes, entry), (entry.partition, Some(key)));
                 if !matches!(step, Step::Halt(_)) {
                     dead.retain(|dead| dead.place != place);
@@ -98,7 +100,10 @@ pub(crate) fn fold<'a, P: Projection>(
             None => step_of::<P>(&mut changes, entry),
         };
         match step {
-            Step::Applied => applied += 1,
+            Step::Applied => {
+                applied += 1;
+                erased.extend(erases);
+            }
             Step::Skip => {}
             Step::DeadLetter(reason) => {
                 let key = key_of(entry);
@@ -140,14 +145,22 @@ pub(crate) fn fold<'a, P: Projection>(
     advances.sort_unstable_by_key(|advance| advance.partition);
     let mut halted: Vec<_> = halted.into_iter().collect();
     halted.sort_unstable();
-    Folded { changes, dead, parked, released, keys: parking.changes(), advances, halted, applied }
+    Folded { changes, dead, parked, released, erased, keys: parking.changes(), advances, halted, applied }
 }
 
 impl<'a, C> Folded<'a, C> {
     /// The same with other changes.
     pub(crate) fn with<D>(self, changes: D) -> Folded<'a, D> {
-        let Self { dead, parked, released, keys, advances, halted, applied, .. } = self;
-        Folded { changes, dead, parked, released, keys, advances, halted, applied }
+        let Self { dead, parked, released, erased, keys, advances, halted, applied, .. } = self;
+        Folded { changes, dead, parked, released, erased, keys, advances, halted, applied }
+    }
+}
+
+/// The key that this record ends.
+pub(super) fn ended_key<P: Projection>(decoded: &Decoded<P::Event>) -> Option<&str> {
+    match decoded {
+        Decoded::Event(record) if P::erases(record) => Some(&record.key),
+        _ => None,
     }
 }
 

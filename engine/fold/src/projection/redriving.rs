@@ -114,7 +114,8 @@ where
             None => Outcome::Emptied,
         };
         let fence = Advance { partition: asked.partition, start: stands, end: stands, appended_at_ms: None };
-        let settlement = Settlement { asked, changes: refolded.changes, fence, leaving: refolded.leaving, outcome };
+        let Refolded { changes, leaving, applied, erased, .. } = refolded;
+        let settlement = Settlement { asked, changes, fence, leaving, erased, outcome };
         let mut waiting = self.waiting();
         loop {
             match self.store.settle(Self::NAME, &settlement).await {
@@ -123,7 +124,7 @@ where
                 Ok(()) => break,
             }
         }
-        self.settled(&settlement, refolded.applied);
+        self.settled(&settlement, applied);
         Ok(if settlement.outcome == Outcome::Continues { Progress::Continues } else { Progress::Over })
     }
 
@@ -137,14 +138,14 @@ where
                     self.parked.change(&KeyChange { partition: asked.partition, key, parked: false });
                     self.show_parked();
                 }
-                tracing::info!(
+                foldstream_telemetry::info!(
                     projection = Self::NAME,
                     dead_letter = asked.dead_letter,
                     action = ?asked.action,
                     "what was asked about a dead letter is done"
                 );
             }
-            Outcome::Failed(letter) => tracing::warn!(
+            Outcome::Failed(letter) => foldstream_telemetry::warn!(
                 projection = Self::NAME,
                 dead_letter = asked.dead_letter,
                 kafka.topic = letter.partition.topic,

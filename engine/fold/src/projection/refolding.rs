@@ -2,7 +2,7 @@
 //!
 //! Records are folded in order up to the first that fails; what is behind that one goes on waiting.
 
-use super::{Action, Asked, Projection, Step};
+use super::{Action, Asked, Projection, Step, folding::ended_key};
 use crate::decoding::Decoded;
 
 /// What the fold of a piece of a queue came to.
@@ -12,6 +12,8 @@ pub(crate) struct Refolded<C> {
     /// How many of the records leave the queue, the one that failed included.
     pub(crate) leaving: usize,
     pub(crate) applied: usize,
+    /// Keys that a record ended.
+    pub(crate) erased: Vec<String>,
     /// Why the last of these failed.
     pub(crate) failed: Option<String>,
 }
@@ -19,7 +21,7 @@ pub(crate) struct Refolded<C> {
 /// Folds what was asked for, `decoded` being its records.
 pub(crate) fn refold<P: Projection>(asked: &Asked, decoded: &[Decoded<P::Event>]) -> Refolded<P::Changes> {
     let mut changes = P::Changes::default();
-    let mut applied = 0;
+    let (mut applied, mut erased) = (0, Vec::new());
     for (index, decoded) in decoded.iter().enumerate() {
         let is_dead_letter = index == 0 && !asked.settled;
         let step = match (is_dead_letter, asked.action) {
@@ -35,20 +37,23 @@ pub(crate) fn refold<P: Projection>(asked: &Asked, decoded: &[Decoded<P::Event>]
             },
         };
         match step {
-            Step::Applied => applied += 1,
+            Step::Applied => {
+                applied += 1;
+                erased.extend(ended_key::<P>(decoded).map(str::to_owned));
+            }
             Step::Skip => {}
             Step::DeadLetter(reason) | Step::Halt(reason) => {
-                return Refolded { changes, leaving: index + 1, applied, failed: Some(reason) };
+                return Refolded { changes, leaving: index + 1, applied, erased, failed: Some(reason) };
             }
         }
     }
-    Refolded { changes, leaving: decoded.len(), applied, failed: None }
+    Refolded { changes, leaving: decoded.len(), applied, erased, failed: None }
 }
 
 impl<C: Default> Refolded<C> {
     /// The store refused the changes of the only record.
     pub(crate) fn refused(reason: String) -> Self {
-        Self { changes: C::default(), leaving: 1, applied: 0, failed: Some(reason) }
+        Self { changes: C::default(), leaving: 1, applied: 0, erased: Vec::new(), failed: Some(reason) }
     }
 }
 
@@ -62,7 +67,7 @@ impl Asked {
 mod tests {
     use super::*;
     use crate::StoredRecord;
-    use foldstream_events::{Flow, LocationsEvent};
+    use foldstream_log::DeadLettersEvent;
     use foldstream_log::{Recorded, TopicPartition};
     use proptest::prelude::*;
 
@@ -70,17 +75,17 @@ mod tests {
     struct Offsets;
 
     impl Projection for Offsets {
-        type Event = LocationsEvent;
+        type Event = DeadLettersEvent;
         type Changes = Vec<i64>;
-        const FLOW: Flow = Flow { service: "offsets", reads: &["locations"], writes: &[], keeps_keys: true };
+        const NAME: &'static str = "offsets";
 
-        fn apply(changes: &mut Vec<i64>, record: &Recorded<LocationsEvent>) -> Step {
+        fn apply(changes: &mut Vec<i64>, record: &Recorded<DeadLettersEvent>) -> Step {
             changes.push(record.offset);
             Step::Applied
         }
     }
 
-    const PLACE: TopicPartition = TopicPartition { topic: "locations", partition: 0 };
+    const PLACE: TopicPartition = TopicPartition { topic: "dead-letters", partition: 0 };
 
     fn asked(action: Action, records: usize) -> Asked {
         let records = (0..records).map(|offset| StoredRecord {
@@ -101,10 +106,10 @@ mod tests {
         }
     }
 
-    fn decoded(good: &[bool]) -> Vec<Decoded<LocationsEvent>> {
+    fn decoded(good: &[bool]) -> Vec<Decoded<DeadLettersEvent>> {
         let one = |(offset, good): (i64, &bool)| match good {
             true => Decoded::Event(Recorded {
-                topic: "locations",
+                topic: "dead-letters",
                 partition: 0,
                 offset,
                 appended_at_ms: 0,

@@ -32,7 +32,7 @@ where
     P: Projection,
     S: Store<P::Changes>,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let broke_off = |source: SessionError| ReplayError::BrokeOff { projection, source: Box::new(source) };
     let store = Arc::new(store);
     let reader =

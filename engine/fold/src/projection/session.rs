@@ -13,7 +13,7 @@ use crate::{
     sessions::{Service, SessionError, chain, hold},
     waiting::Waiting,
 };
-use foldstream_events::TopicEvent;
+use foldstream_log::TopicEvent;
 use foldstream_log::{Assignment, Batch, PartitionEnd, Reader, ReaderEvent, ReaderOptions, TopicPartition};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
@@ -38,10 +38,10 @@ where
     S: Store<P::Changes>,
 {
     let standing = Standing::default();
-    let name = name_of_version(P::FLOW.service, store.version());
-    let lag = tokio::spawn(measure(&GAUGES, name, standing.clone(), service.clone()));
+    let name = name_of_version(P::NAME, store.version());
+    let lag = tokio::spawn(measure(&GAUGES, name.clone(), standing.clone(), service.clone()));
     let store = Arc::new(store);
-    hold(name, &service, || session::<P, S>(&service, &store, &standing)).await;
+    hold(&name, &service, || session::<P, S>(&service, &store, &standing)).await;
     lag.abort();
 }
 
@@ -51,7 +51,7 @@ where
     S: Store<P::Changes>,
 {
     let options = ReaderOptions {
-        service: name_of_version(P::FLOW.service, store.version()),
+        service: name_of_version(P::NAME, store.version()),
         topics: P::Event::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::Balanced,
@@ -108,7 +108,7 @@ where
     P: Projection,
     S: Store<P::Changes>,
 {
-    pub(super) const NAME: &'static str = P::FLOW.service;
+    pub(super) const NAME: &'static str = P::NAME;
 
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         let mut hints = tokio::time::interval(HINT_EVERY);
@@ -128,7 +128,11 @@ where
             match event {
                 ReaderEvent::Assigned { partitions, start } => {
                     let positions = self.positions(&partitions).await?;
-                    tracing::info!(projection = Self::NAME, partitions = partitions.len(), "partitions assigned");
+                    foldstream_telemetry::info!(
+                        projection = Self::NAME,
+                        partitions = partitions.len(),
+                        "partitions assigned"
+                    );
                     for (partition, offset) in &positions {
                         self.next.insert(*partition, *offset);
                         self.halted.remove(partition);
@@ -152,7 +156,7 @@ where
                     self.report_health();
                 }
                 ReaderEvent::Batch(batch) => {
-                    let span = tracing::info_span!("fold", projection = Self::NAME, records = batch.len());
+                    let span = foldstream_telemetry::info_span!("fold", projection = Self::NAME, records = batch.len());
                     batch.records().filter_map(|record| record.header).for_each(|trace| add_link(&span, trace));
                     self.take(batch, reader).instrument(span).await?;
                 }
@@ -207,7 +211,11 @@ where
         reader: &Reader,
     ) -> Result<(), SessionError> {
         for (partition, reason) in folded.halted {
-            tracing::error!(projection = Self::NAME, error.message = reason, "partition halted; nothing is skipped");
+            foldstream_telemetry::error!(
+                projection = Self::NAME,
+                error.message = reason,
+                "partition halted; nothing is skipped"
+            );
             reader.pause(partition)?;
             self.halted.insert(partition, reason);
         }
@@ -218,6 +226,7 @@ where
                 dead_letters: dead_letters(&self.service.browser, &dead, batch, &mut self.waiting()).await?,
                 parked: folded.parked.iter().filter_map(|parked| parked_record(parked, batch)).collect(),
                 released: folded.released.iter().map(|(partition, key)| (*partition, key.to_vec())).collect(),
+                erased: folded.erased.into_iter().map(str::to_owned).collect(),
                 advances: folded.advances,
             };
             self.commit(&commit).await?;
@@ -267,7 +276,7 @@ where
         for letter in &commit.dead_letters {
             let topic = letter.partition.topic;
             metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);
-            tracing::warn!(
+            foldstream_telemetry::warn!(
                 projection = Self::NAME,
                 kafka.topic = letter.partition.topic,
                 kafka.partition = letter.partition.partition,
@@ -276,7 +285,7 @@ where
                 "dead letter"
             );
         }
-        tracing::debug!(projection = Self::NAME, applied, "committed");
+        foldstream_telemetry::debug!(projection = Self::NAME, applied, "committed");
     }
 
     async fn positions(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>, SessionError> {
@@ -334,7 +343,7 @@ struct Refused<P>(std::marker::PhantomData<P>);
 impl<P: Projection> Projection for Refused<P> {
     type Event = P::Event;
     type Changes = ();
-    const FLOW: foldstream_events::Flow = P::FLOW;
+    const NAME: &'static str = P::NAME;
 
     fn apply((): &mut (), _: &foldstream_log::Recorded<P::Event>) -> Step {
         Step::DeadLetter(String::new())

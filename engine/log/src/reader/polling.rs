@@ -100,7 +100,7 @@ impl ConsumerContext for Hooks {
             }
         };
         if let Err(error) = done {
-            tracing::warn!(error.message = %error, "a rebalance could not be carried out; the group will repeat it");
+            foldstream_telemetry::warn!(error.message = %error, "a rebalance could not be carried out; the group will repeat it");
         }
     }
 }
@@ -235,7 +235,7 @@ impl PollThread {
             let done =
                 consumer.assignment().and_then(|all| if paused { consumer.pause(&all) } else { consumer.resume(&all) });
             if let Err(error) = done {
-                tracing::debug!(error.message = %error, paused, "partitions could not be paused or resumed");
+                foldstream_telemetry::debug!(error.message = %error, paused, "partitions could not be paused or resumed");
             }
         };
         set_paused(&self.consumer, true);

@@ -2,9 +2,8 @@
 //!
 //! Memory stays the same whatever the size, and the first differing keys are known when the last row is.
 
-use super::Table;
-use crate::{Database, DatabaseError};
-use foldstream_events::Topic;
+use crate::{Database, DatabaseError, ReadModel, Table};
+use foldstream_log::TopicEvent;
 use foldstream_log::{PartitionEnd, TopicPartition};
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -54,7 +53,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) async fn take(live: &Database, projection: &str) -> Result<Self, DatabaseError> {
+    pub(super) async fn take<M: ReadModel>(live: &Database) -> Result<Self, DatabaseError> {
         let failed = |error| DatabaseError::query("version/snapshot", error);
         let mut transaction =
             live.pool().begin_with("begin isolation level repeatable read read only").await.map_err(failed)?;
@@ -63,29 +62,26 @@ impl Snapshot {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        let positions = positions(&mut *transaction, projection).await?;
+        let positions = positions::<M>(&mut *transaction).await?;
         Ok(Self { transaction, positions })
     }
 }
 
 /// Where the version stands whose tables are seen there.
-pub(super) async fn positions(
-    tables: impl PgExecutor<'_>,
-    projection: &str,
-) -> Result<Vec<PartitionEnd>, DatabaseError> {
+pub(super) async fn positions<M: ReadModel>(tables: impl PgExecutor<'_>) -> Result<Vec<PartitionEnd>, DatabaseError> {
     let found: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/of_projection.sql"))
-        .bind(projection)
+        .bind(M::NAME)
         .fetch_all(tables)
         .await
         .map_err(|error| DatabaseError::query("checkpoint/of_projection", error))?;
-    Ok(partition_ends(found))
+    Ok(partition_ends::<M>(found))
 }
 
-/// Rows of positions as the wire knows them; a topic that is declared no longer is nobody's.
-pub(super) fn partition_ends(rows: Vec<(String, i32, i64)>) -> Vec<PartitionEnd> {
+/// Rows of positions as the log knows them; a topic that is folded no longer is nobody's.
+pub(super) fn partition_ends<M: ReadModel>(rows: Vec<(String, i32, i64)>) -> Vec<PartitionEnd> {
     rows.into_iter()
         .filter_map(|(topic, partition, next_offset)| {
-            let topic = Topic::named(&topic)?.name;
+            let topic = M::Event::topics().iter().find(|known| known.name == topic)?.name;
             Some(PartitionEnd { partition: TopicPartition { topic, partition }, next_offset })
         })
         .collect()

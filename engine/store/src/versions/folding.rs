@@ -2,9 +2,9 @@
 //!
 //! Which there are is looked up every second; a look that fails leaves everything as it is.
 
-use super::{FOLDING, ReadModel, Version, versions_of};
-use crate::{Database, DatabaseError, Fenced, database::Purpose};
-use foldstream_fold::{Projection, Service, run_projection};
+use super::{Version, VersionState, ensure_tables};
+use crate::{Database, Fenced, ReadModel, database::Purpose};
+use foldstream_fold::{Service, run_projection};
 use foldstream_telemetry::health::{Component, Status};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::task::JoinHandle;
@@ -23,22 +23,21 @@ struct Loop {
 /// Folds every version until shutdown.
 pub async fn fold_versions<P>(service: Service, database: &Database)
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
     let mut loops: BTreeMap<i32, Loop> = BTreeMap::new();
     loop {
-        match known(database, P::FLOW.service).await {
+        match ensure_tables::<P>(database).await {
             Ok(versions) => {
                 end_others(&mut loops, &versions).await;
-                for version in versions.iter().filter(|version| version.state == FOLDING) {
+                for version in versions.iter().filter(|version| version.state == VersionState::Folding) {
                     loops.entry(version.version).or_insert_with(|| begin::<P>(&service, database, version));
                 }
                 service.component.set(Status::Ready);
             }
             Err(error) => {
-                tracing::warn!(
-                    projection = P::FLOW.service,
+                foldstream_telemetry::warn!(
+                    projection = P::NAME,
                     error = &error as &dyn std::error::Error,
                     "which versions there are cannot be read"
                 );
@@ -57,31 +56,38 @@ where
     }
 }
 
-async fn known(database: &Database, projection: &str) -> Result<Vec<Version>, DatabaseError> {
-    sqlx::query(include_str!("../../queries/version/ensure.sql"))
-        .bind(projection)
-        .execute(database.pool())
-        .await
-        .map_err(|error| DatabaseError::query("version/ensure", error))?;
-    versions_of(database, projection).await
-}
-
 fn begin<P>(service: &Service, database: &Database, version: &Version) -> Loop
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
-    let component = service.component.sibling(&format!("{} v{}", P::FLOW.service, version.version));
+    let component = service.component.sibling(&format!("{} v{}", P::NAME, version.version));
     let stop = service.shutdown.child_token();
     let service = Service { component: component.clone(), shutdown: stop.clone(), ..service.clone() };
-    let store = Fenced::new(&version.database(database, Purpose::Folding), version.version);
-    tracing::info!(projection = P::FLOW.service, version = version.version, "a version is folded");
+    if !version.has_tables_of::<P>() {
+        refuse::<P>(&component, version.version);
+        return Loop { running: tokio::spawn(stop.clone().cancelled_owned()), stop, component };
+    }
+    let store = Fenced::<P>::new(&version.database(database, Purpose::Folding), version.version);
+    foldstream_telemetry::info!(projection = P::NAME, version = version.version, "a version is folded");
     Loop { stop, component, running: tokio::spawn(run_projection::<P, _>(service, store)) }
+}
+
+/// Stands still: rows of this program's fold do not fit into tables that other statements made.
+fn refuse<P: ReadModel>(component: &Component, version: i32) {
+    let projection = P::NAME;
+    let reason = format!(
+        "version {version} of {projection} has other tables than this program makes: it is read, and not folded on; \
+         `foldstream projections rebuild {projection}` makes a version with the new ones"
+    );
+    foldstream_telemetry::error!(projection, version, error.message = reason, "halted; nothing is skipped");
+    component.set(Status::Degraded { reason });
 }
 
 /// Ends the loops of versions that are dropped, and forgets those that ended by themselves so that they begin again.
 async fn end_others(loops: &mut BTreeMap<i32, Loop>, versions: &[Version]) {
-    let is_folded = |number: i32| versions.iter().any(|version| version.version == number && version.state == FOLDING);
+    let is_folded = |number: i32| {
+        versions.iter().any(|version| version.version == number && version.state == VersionState::Folding)
+    };
     let over: Vec<i32> = loops
         .iter()
         .filter(|(number, each)| !is_folded(**number) || each.running.is_finished())
@@ -91,11 +97,11 @@ async fn end_others(loops: &mut BTreeMap<i32, Loop>, versions: &[Version]) {
         let Some(each) = loops.remove(&number) else { continue };
         each.stop.cancel();
         if let Err(panic) = each.running.await {
-            tracing::error!(version = number, error.message = %panic, "the loop of a version panicked; it begins again");
+            foldstream_telemetry::error!(version = number, error.message = %panic, "the loop of a version panicked; it begins again");
         }
         if !is_folded(number) {
             each.component.retire();
-            tracing::info!(version = number, "a version is folded no longer");
+            foldstream_telemetry::info!(version = number, "a version is folded no longer");
         }
     }
 }

@@ -6,15 +6,15 @@
 //! Partitions of a topic are loaded side by side, which is safe for the reason it is safe in the service.
 
 use super::{
-    FOLDING, LOADING, ReadModel, TableComparison, Version,
+    TableComparison, Version, VersionState,
     comparing::{Snapshot, compare, positions},
-    schema_of, set_state, versions_of,
+    ensure_tables, schema_of, set_state,
+    tables::{self, digest, index_statements},
 };
-use crate::{Database, DatabaseError, Fenced, database::Purpose};
-use foldstream_fold::{Projection, ReplayError, Service, Store, StoreError, replay};
+use crate::{Database, DatabaseError, Fenced, ReadModel, database::Purpose};
+use foldstream_fold::{ReplayError, Service, Store, StoreError, replay};
 use foldstream_log::{PartitionEnd, TopicPartition};
 use serde::Serialize;
-use sqlx::PgExecutor;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -48,6 +48,10 @@ pub enum VersionError {
     Active { projection: &'static str, version: i32 },
     #[error("version {version} of {projection} is not loaded yet: run the rebuild to its end first")]
     Loading { projection: &'static str, version: i32 },
+    #[error("version {version} of {projection} has other tables than this program makes: rebuild {projection}")]
+    OtherTables { projection: &'static str, version: i32 },
+    #[error("the rebuild of version {version} of {projection} was begun with other tables: drop it, and rebuild again")]
+    BegunWithOtherTables { projection: &'static str, version: i32 },
     #[error("version {version} is behind the active one at {partition} ({stands} of {active}): does the service run?")]
     Behind { version: i32, partition: TopicPartition, stands: i64, active: i64 },
 }
@@ -63,8 +67,8 @@ pub struct Rebuilt {
     pub records: u64,
     pub load_seconds: f64,
     pub records_per_second: f64,
-    /// Whether every table was equal to the live one at the same positions.
-    pub equal: bool,
+    /// Whether every table was equal to the live one at the same positions; none where the live version has other tables.
+    pub equal: Option<bool>,
     pub tables: Vec<TableComparison>,
 }
 
@@ -83,13 +87,15 @@ impl Default for Progress {
 }
 
 /// The fold of one schema anew.
-struct Replaying<'a> {
+struct Replaying<'a, P> {
     service: &'a Service,
     live: Database,
     /// As the new tables' statements see it.
     database: Database,
     schema_name: String,
-    store: Fenced,
+    /// Whether the live tables are made like the new ones.
+    comparable: bool,
+    store: Fenced<P>,
     progress: &'a Progress,
 }
 
@@ -102,21 +108,21 @@ pub async fn rebuild<P>(
     progress: &Progress,
 ) -> Result<Rebuilt, VersionError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
-    let projection = P::FLOW.service;
-    let versions = versions_of(database, projection).await?;
+    let projection = P::NAME;
+    let versions = ensure_tables::<P>(database).await?;
     let live = active(&versions, projection)?;
-    let version = match versions.iter().find(|version| version.state == LOADING) {
-        Some(begun) => begun.clone(),
+    let version = match versions.iter().find(|version| version.state == VersionState::Loading) {
+        Some(begun) if begun.has_tables_of::<P>() => begun.clone(),
+        Some(begun) => return Err(VersionError::BegunWithOtherTables { projection, version: begun.version }),
         None => create::<P>(database, &versions).await?,
     };
-    let replaying = Replaying::new(service, database, live, &version, progress);
-    let mut rebuilt = replaying.run::<P>().await?;
+    let replaying = Replaying::<P>::new(service, database, live, &version, progress);
+    let mut rebuilt = replaying.run().await?;
     rebuilt.version = Some(version.version);
-    if rebuilt.equal || expect_changes {
-        set_state(database, projection, version.version, FOLDING).await?;
+    if rebuilt.equal != Some(false) || expect_changes {
+        set_state(database, projection, version.version, VersionState::Folding).await?;
     }
     Ok(rebuilt)
 }
@@ -124,18 +130,22 @@ where
 /// Compares the live version with a replay that is dropped afterwards.
 pub async fn verify<P>(service: &Service, database: &Database, progress: &Progress) -> Result<Rebuilt, VersionError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
-    let projection = P::FLOW.service;
-    let versions = versions_of(database, projection).await?;
+    let projection = P::NAME;
+    let versions = ensure_tables::<P>(database).await?;
     let live = active(&versions, projection)?;
-    let scratch = Version { schema_name: schema_of(projection, "scratch"), ..live.clone() };
+    if !live.has_tables_of::<P>() {
+        return Err(VersionError::OtherTables { projection, version: live.version });
+    }
+    let scratch = Version { schema_name: schema_of(P::MODEL, "scratch"), ..live.clone() };
     // One that was killed may have left it behind.
-    drop_tables::<P::Changes>(database, &scratch).await?;
-    create_tables::<P::Changes>(database.pool(), &scratch.schema_name).await?;
-    let verified = Replaying::new(service, database, live, &scratch, progress).run::<P>().await;
-    drop_tables::<P::Changes>(database, &scratch).await?;
+    tables::remove::<P>(database, &scratch).await?;
+    let failed = |error| DatabaseError::query("version/acquire", error);
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    tables::create::<P>(&mut connection, &scratch.schema_name).await?;
+    let verified = Replaying::<P>::new(service, database, live, &scratch, progress).run().await;
+    tables::remove::<P>(database, &scratch).await?;
     verified
 }
 
@@ -145,58 +155,28 @@ pub(super) fn active<'a>(versions: &'a [Version], projection: &'static str) -> R
 
 async fn create<P>(database: &Database, versions: &[Version]) -> Result<Version, VersionError>
 where
-    P: Projection,
-    P::Changes: ReadModel,
+    P: ReadModel,
 {
-    let projection = P::FLOW.service;
+    let projection = P::NAME;
     let number = versions.iter().map(|version| version.version).max().unwrap_or(0) + 1;
     let version = Version {
         projection: projection.to_owned(),
         version: number,
-        schema_name: schema_of(projection, &format!("v{number}")),
-        state: LOADING.to_owned(),
+        schema_name: schema_of(P::MODEL, &format!("v{number}")),
+        state: VersionState::Loading,
         is_active: false,
+        tables_digest: Some(digest::<P>()),
     };
     // Together, so that whoever finds the row finds the tables; of two that begin at once, one is refused.
     let failed = |error| DatabaseError::query("version/insert", error);
     let mut transaction = database.pool().begin().await.map_err(failed)?;
-    sqlx::query(include_str!("../../queries/version/insert.sql"))
-        .bind(projection)
-        .bind(number)
-        .bind(&version.schema_name)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    create_tables::<P::Changes>(&mut *transaction, &version.schema_name).await?;
+    tables::insert::<P>(&mut transaction, &version).await?;
+    tables::create::<P>(&mut transaction, &version.schema_name).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(version)
 }
 
-async fn create_tables<M: ReadModel>(database: impl PgExecutor<'_>, schema_name: &str) -> Result<(), DatabaseError> {
-    let appended: Vec<&str> = M::TABLES.iter().filter(|table| table.only_appended).map(|table| table.name).collect();
-    sqlx::query(include_str!("../../queries/version/create_tables.sql"))
-        .bind(schema_name)
-        .bind(M::table_names())
-        .bind(appended)
-        .execute(database)
-        .await
-        .map(drop)
-        .map_err(|error| DatabaseError::query("version/create_tables", error))
-}
-
-/// Removes what a version holds.
-pub(super) async fn drop_tables<M: ReadModel>(database: &Database, version: &Version) -> Result<(), DatabaseError> {
-    sqlx::query(include_str!("../../queries/version/drop_tables.sql"))
-        .bind(&version.projection)
-        .bind(&version.schema_name)
-        .bind(M::table_names())
-        .execute(database.pool())
-        .await
-        .map(drop)
-        .map_err(|error| DatabaseError::query("version/drop_tables", error))
-}
-
-impl<'a> Replaying<'a> {
+impl<'a, P: ReadModel> Replaying<'a, P> {
     fn new(
         service: &'a Service,
         database: &Database,
@@ -204,37 +184,36 @@ impl<'a> Replaying<'a> {
         version: &Version,
         progress: &'a Progress,
     ) -> Self {
+        let comparable = live.has_tables_of::<P>();
         let live = live.database(database, Purpose::Loading);
         let database = version.database(database, Purpose::Loading);
         let store = Fenced::new(&database, version.version).counted_by(&progress.passed);
-        Self { service, live, database, schema_name: version.schema_name.clone(), store, progress }
+        Self { service, live, database, schema_name: version.schema_name.clone(), comparable, store, progress }
     }
 
-    async fn run<P>(&self) -> Result<Rebuilt, VersionError>
-    where
-        P: Projection,
-        P::Changes: ReadModel,
-    {
-        let projection = P::FLOW.service;
+    async fn run(&self) -> Result<Rebuilt, VersionError> {
+        let projection = P::NAME;
         let mut loading = Duration::ZERO;
         loop {
             let started = Instant::now();
-            let ends = positions(self.live.pool(), projection).await?;
-            let loaded = self.load::<P>(ends).await?;
-            self.create_indexes::<P::Changes>().await?;
+            let ends = positions::<P>(self.live.pool()).await?;
+            let loaded = self.load(ends).await?;
+            self.create_indexes().await?;
             loading += started.elapsed();
             if loaded <= LITTLE {
                 break;
             }
         }
-        let mut snapshot = Snapshot::take(&self.live, projection).await?;
-        self.load::<P>(snapshot.positions.clone()).await?;
+        let mut snapshot = Snapshot::take::<P>(&self.live).await?;
+        self.load(snapshot.positions.clone()).await?;
         let mut tables = Vec::new();
-        let failed = |error| DatabaseError::query("version/acquire", error);
-        let mut replayed = self.database.pool().acquire().await.map_err(failed)?;
-        for table in P::Changes::TABLES {
-            self.progress.stage.send_replace(format!("comparing {}", table.name));
-            tables.push(compare(table, &mut snapshot.transaction, &mut replayed).await?);
+        if self.comparable {
+            let failed = |error| DatabaseError::query("version/acquire", error);
+            let mut replayed = self.database.pool().acquire().await.map_err(failed)?;
+            for table in P::TABLES {
+                self.progress.stage.send_replace(format!("comparing {}", table.name));
+                tables.push(compare(table, &mut snapshot.transaction, &mut replayed).await?);
+            }
         }
         let records = self.progress.passed.load(Ordering::Relaxed);
         #[expect(clippy::cast_precision_loss, reason = "a rate is shown to people")]
@@ -246,18 +225,14 @@ impl<'a> Replaying<'a> {
             records,
             load_seconds: loading.as_secs_f64(),
             records_per_second,
-            equal: tables.iter().all(|table| table.differing_rows == 0),
+            equal: self.comparable.then(|| tables.iter().all(|table| table.differing_rows == 0)),
             tables,
         })
     }
 
     /// Folds up to these ends; gives how many offsets that were.
-    async fn load<P>(&self, ends: Vec<PartitionEnd>) -> Result<u64, VersionError>
-    where
-        P: Projection,
-        P::Changes: ReadModel,
-    {
-        let topics = self.left::<P>(ends).await?;
+    async fn load(&self, ends: Vec<PartitionEnd>) -> Result<u64, VersionError> {
+        let topics = self.left(ends).await?;
         let left: u64 = topics.iter().map(|(left, _)| left).sum();
         self.progress.total.store(self.progress.passed.load(Ordering::Relaxed) + left, Ordering::Relaxed);
         for (_, ends) in topics {
@@ -277,13 +252,9 @@ impl<'a> Replaying<'a> {
     }
 
     /// What is left of each topic, the smallest first.
-    async fn left<P>(&self, ends: Vec<PartitionEnd>) -> Result<Vec<(u64, Vec<PartitionEnd>)>, VersionError>
-    where
-        P: Projection,
-        P::Changes: ReadModel,
-    {
+    async fn left(&self, ends: Vec<PartitionEnd>) -> Result<Vec<(u64, Vec<PartitionEnd>)>, VersionError> {
         let partitions: Vec<TopicPartition> = ends.iter().map(|end| end.partition).collect();
-        let stands = Store::<P::Changes>::positions(&self.store, P::FLOW.service, &partitions).await?;
+        let stands = Store::<P::Changes>::positions(&self.store, P::NAME, &partitions).await?;
         let mut topics: BTreeMap<&str, (u64, Vec<PartitionEnd>)> = BTreeMap::new();
         for end in ends {
             let stands = stands.iter().find(|(found, _)| *found == end.partition).map_or(0, |(_, stands)| *stands);
@@ -299,22 +270,16 @@ impl<'a> Replaying<'a> {
         Ok(topics)
     }
 
-    /// Makes the indexes that were left out of the load. Those that are there are left alone.
-    async fn create_indexes<M: ReadModel>(&self) -> Result<(), DatabaseError> {
-        for table in M::TABLES.iter().filter(|table| table.only_appended) {
-            loop {
-                self.progress.stage.send_replace(format!("indexing {}", table.name));
-                let made: Option<String> = sqlx::query_scalar(include_str!("../../queries/version/create_index.sql"))
-                    .bind(&self.schema_name)
-                    .bind(table.name)
-                    .fetch_one(self.database.pool())
-                    .await
-                    .map_err(|error| DatabaseError::query("version/create_index", error))?;
-                match made {
-                    Some(index) => tracing::debug!(table = table.name, index, "an index was made"),
-                    None => break,
-                }
-            }
+    /// Makes the indexes that were left out of the load, one at a time, so that whoever is killed goes on where it was.
+    async fn create_indexes(&self) -> Result<(), DatabaseError> {
+        let failed = |error| DatabaseError::query("version/acquire", error);
+        let mut connection = self.database.pool().acquire().await.map_err(failed)?;
+        self.progress.stage.send_replace(format!("indexing {}", P::MODEL));
+        for statement in index_statements::<P>() {
+            tables::run(&mut connection, statement).await?;
+        }
+        for table in P::TABLES {
+            tables::run(&mut connection, format!("analyze {}", table.name)).await?;
         }
         Ok(())
     }
@@ -338,10 +303,8 @@ mod tests {
     #[test]
     fn every_partition_is_in_one_lane() {
         for count in [0, 1, 3, 6] {
-            let end = |partition| PartitionEnd {
-                partition: TopicPartition { topic: "locations", partition },
-                next_offset: 1,
-            };
+            let end =
+                |partition| PartitionEnd { partition: TopicPartition { topic: "visits", partition }, next_offset: 1 };
             let lanes = in_lanes((0..count).map(end).collect());
             let mut all: Vec<i32> = lanes.iter().flatten().map(|end| end.partition.partition).collect();
             all.sort_unstable();

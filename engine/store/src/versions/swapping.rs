@@ -3,24 +3,24 @@
 //! # No reader sees a step back
 //!
 //! Two versions are folded independently, so at any moment one is a few records ahead of the other. The swap therefore
-//! holds the positions of the version readers still see (`for share`, the same rows its fold must move): it stands still.
+//! locks the positions of the version readers still see (`for share`, the same rows its fold must move): it stands still.
 //! When the other one has come as far, the row in `active_version` is changed and committed on a connection of its own,
-//! and readers are told. The hold ends only after every reader has had the time to look: whoever still reads the old
-//! version sees what stood there when the hold began, and whoever reads the new one sees at least that. Readers are
+//! and readers are told. The lock ends only after every reader has had the time to look: whoever still reads the old
+//! version sees what stood there when they were locked, and whoever reads the new one sees at least that. Readers are
 //! never stopped; what stands still for a second is the fold of a version that nobody is going to read.
 //!
 //! Rejected: swapping at once (a reader that saw the last records of the old version would not find them in the new
 //! one), and letting readers wait (a pause that every one of them would feel).
 
 use super::{
-    FOLDING, ReadModel, Version, VersionError,
+    Version, VersionError, VersionState,
     comparing::{partition_ends, positions},
     folding::LOOK_EVERY,
-    rebuilding::{active, drop_tables},
-    versions_of,
+    rebuilding::active,
+    tables, versions_in,
 };
 use crate::{
-    Database, DatabaseError,
+    Database, DatabaseError, ReadModel,
     applied::{CHANNEL, RECHECK},
     database::Purpose,
 };
@@ -32,34 +32,34 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Shows readers this version from now on; gives the one they were shown before. Waits at most that long for it to be
 /// as far as that one.
-pub async fn activate(
+pub async fn activate<M: ReadModel>(
     database: &Database,
-    projection: &'static str,
     version: i32,
     patience: Duration,
 ) -> Result<Version, VersionError> {
-    let versions = versions_of(database, projection).await?;
+    let projection = M::NAME;
+    let versions = versions_in(database.pool(), projection).await?;
     let old = active(&versions, projection)?;
-    let new = known(&versions, projection, version)?;
+    let new = find_version(&versions, projection, version)?;
     if new.is_active {
         return Ok(old.clone());
     }
-    if new.state != FOLDING {
+    if new.state != VersionState::Folding {
         return Err(VersionError::Loading { projection, version });
     }
     let failed = |query| move |error| DatabaseError::query(query, error);
     let old_tables = old.database(database, Purpose::Loading);
     let new_tables = new.database(database, Purpose::Loading);
     // First without holding anything, so that a version that is far behind stops nobody.
-    until_as_far(&new_tables, &positions(old_tables.pool(), projection).await?, new, patience).await?;
+    until_as_far::<M>(&new_tables, &positions::<M>(old_tables.pool()).await?, new, patience).await?;
 
-    let mut hold = old_tables.pool().begin().await.map_err(failed("checkpoint/hold"))?;
-    let held: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/hold.sql"))
+    let mut lock = old_tables.pool().begin().await.map_err(failed("checkpoint/lock"))?;
+    let locked: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../queries/checkpoint/lock.sql"))
         .bind(projection)
-        .fetch_all(&mut *hold)
+        .fetch_all(&mut *lock)
         .await
-        .map_err(failed("checkpoint/hold"))?;
-    until_as_far(&new_tables, &partition_ends(held), new, patience).await?;
+        .map_err(failed("checkpoint/lock"))?;
+    until_as_far::<M>(&new_tables, &partition_ends::<M>(locked), new, patience).await?;
     let changed = sqlx::query(include_str!("../../queries/version/activate.sql"))
         .bind(projection)
         .bind(version)
@@ -73,21 +73,18 @@ pub async fn activate(
     if let Err(error) =
         sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(projection).execute(database.pool()).await
     {
-        tracing::debug!(projection, error.message = %error, "the swap was not announced");
+        foldstream_telemetry::debug!(projection, error.message = %error, "the swap was not announced");
     }
     sleep(RECHECK * 2).await;
-    hold.rollback().await.map_err(failed("checkpoint/hold"))?;
+    lock.rollback().await.map_err(failed("checkpoint/lock"))?;
     Ok(old.clone())
 }
 
 /// Removes a version that readers are not shown, with everything it holds.
-pub async fn discard<M: ReadModel>(
-    database: &Database,
-    projection: &'static str,
-    version: i32,
-) -> Result<Version, VersionError> {
-    let versions = versions_of(database, projection).await?;
-    let found = known(&versions, projection, version)?;
+pub async fn discard<M: ReadModel>(database: &Database, version: i32) -> Result<Version, VersionError> {
+    let projection = M::NAME;
+    let versions = versions_in(database.pool(), projection).await?;
+    let found = find_version(&versions, projection, version)?;
     let changed = sqlx::query(include_str!("../../queries/version/give_up.sql"))
         .bind(projection)
         .bind(version)
@@ -99,8 +96,8 @@ pub async fn discard<M: ReadModel>(
     }
     // Services end its loop first: its tables must not vanish under a fold.
     sleep(LOOK_EVERY * 2).await;
-    let tables = found.database(database, Purpose::Loading);
-    drop_tables::<M>(&tables, found).await?;
+    let slowly = found.database(database, Purpose::Loading);
+    tables::remove::<M>(&slowly, found).await?;
     sqlx::query(include_str!("../../queries/version/delete.sql"))
         .bind(projection)
         .bind(version)
@@ -110,7 +107,11 @@ pub async fn discard<M: ReadModel>(
     Ok(found.clone())
 }
 
-fn known<'a>(versions: &'a [Version], projection: &'static str, version: i32) -> Result<&'a Version, VersionError> {
+fn find_version<'a>(
+    versions: &'a [Version],
+    projection: &'static str,
+    version: i32,
+) -> Result<&'a Version, VersionError> {
     versions.iter().find(|known| known.version == version).ok_or_else(|| {
         let known: Vec<String> = versions.iter().map(|known| known.version.to_string()).collect();
         VersionError::Unknown { projection, version, known: known.join(", ") }
@@ -118,7 +119,7 @@ fn known<'a>(versions: &'a [Version], projection: &'static str, version: i32) ->
 }
 
 /// Waits until a version stands at these positions or further.
-async fn until_as_far(
+async fn until_as_far<M: ReadModel>(
     tables: &Database,
     ends: &[PartitionEnd],
     version: &Version,
@@ -126,7 +127,7 @@ async fn until_as_far(
 ) -> Result<(), VersionError> {
     let deadline = Instant::now() + patience;
     loop {
-        let stands = positions(tables.pool(), &version.projection).await?;
+        let stands = positions::<M>(tables.pool()).await?;
         let Some((end, stands)) = behind(&stands, ends) else { return Ok(()) };
         if Instant::now() > deadline {
             return Err(VersionError::Behind {
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn a_version_is_behind_where_any_partition_is() {
         let at = |partition, next_offset| PartitionEnd {
-            partition: TopicPartition { topic: "locations", partition },
+            partition: TopicPartition { topic: "visits", partition },
             next_offset,
         };
         assert_eq!(behind(&[at(0, 5), at(1, 9)], &[at(0, 5), at(1, 3)]), None);

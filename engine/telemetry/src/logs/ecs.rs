@@ -2,13 +2,16 @@
 //!
 //! Every line has `@timestamp`, `log.level`, `message`, `ecs.version`, `service.name` and `log.logger`; inside a traced
 //! span `trace.id` and `span.id`; then the event's fields and those of all spans around it, inner before outer, each
-//! name once. It filters nothing and never fails: what cannot be written is lost rather than stopping the work.
+//! name once. A field that `names.rs` does not declare is a library's: it is written under `labels.`, so that no plain
+//! value stands where the schema has an object (`service`), which would make Elasticsearch refuse the line.
+//! It filters nothing and never fails: what cannot be written is lost rather than stopping the work.
 
+use crate::names::field::{is_declared, otel};
 use chrono::{SecondsFormat, Utc};
 use opentelemetry::trace::TraceContextExt;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Number, Value};
-use std::{error::Error, fmt, io::Write, sync::OnceLock};
+use std::{borrow::Cow, error::Error, fmt, io::Write, sync::OnceLock};
 use tracing::{
     Dispatch, Event, Subscriber,
     dispatcher::WeakDispatch,
@@ -84,7 +87,7 @@ impl<W> EcsLayer<W> {
             object.serialize_entry("trace.id", &trace_id)?;
             object.serialize_entry("span.id", &span_id)?;
         }
-        let mut written: Vec<&str> = Vec::new();
+        let mut written = Vec::new();
         fields.serialize_new(&mut object, &mut written)?;
         for (depth, span) in context.event_scope(event).into_iter().flatten().enumerate() {
             if depth == 0 {
@@ -138,21 +141,21 @@ struct Fields {
     message: Option<String>,
     /// The target of a record that came through the `log` facade.
     logger: Option<String>,
-    others: Vec<(&'static str, Value)>,
+    others: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl Fields {
     /// What is to be read first. Some libraries (OpenTelemetry's) only name their events.
     fn message(&self) -> &str {
-        let named = || self.others.iter().find(|(name, _)| *name == "name").and_then(|(_, value)| value.as_str());
+        let named = || self.others.iter().find(|(name, _)| name == "labels.name").and_then(|(_, value)| value.as_str());
         self.message.as_deref().filter(|message| !message.is_empty()).or_else(named).unwrap_or_default()
     }
 
-    fn serialize_new<M: SerializeMap>(&self, object: &mut M, written: &mut Vec<&'static str>) -> Result<(), M::Error> {
+    fn serialize_new<M: SerializeMap>(&self, object: &mut M, written: &mut Vec<String>) -> Result<(), M::Error> {
         for (name, value) in &self.others {
-            if !written.contains(name) {
+            if !written.iter().any(|known| known == name) {
                 object.serialize_entry(name, value)?;
-                written.push(name);
+                written.push(name.to_string());
             }
         }
         Ok(())
@@ -168,16 +171,14 @@ impl Fields {
                 self.logger = Some(text(value));
                 return;
             }
-            // In ECS `error` is an object: a plain value of that name would make Elasticsearch refuse the line.
-            "error" => "error.message",
-            "log.file" => "log.origin.file.name",
-            "log.line" => "log.origin.file.line",
+            "error" => Cow::Borrowed("error.message"),
+            "log.file" => Cow::Borrowed("log.origin.file.name"),
+            "log.line" => Cow::Borrowed("log.origin.file.line"),
             "log.module_path" => return,
-            name => name.strip_prefix("r#").unwrap_or(name),
+            name if is_declared(name) => Cow::Borrowed(name),
+            name if otel::DECLARED.contains(&name) || OWN_NAMES.contains(&name) => return,
+            name => Cow::Owned(format!("labels.{}", name.trim_start_matches("r#").replace('.', "_"))),
         };
-        if name.starts_with("otel.") || OWN_NAMES.contains(&name) {
-            return;
-        }
         match self.others.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.others.push((name, value)),
@@ -261,9 +262,9 @@ mod tests {
         assert_eq!(line["kafka.partition"], 3);
         assert_eq!(line["kafka.offset"], 17);
         assert_eq!(line["event.id"], "e1");
-        assert_eq!(line["ratio"], 0.5);
-        assert_eq!(line["late"], true);
-        assert_eq!(line["shade"], "inner");
+        assert_eq!(line["labels.ratio"], 0.5);
+        assert_eq!(line["labels.late"], true);
+        assert_eq!(line["labels.shade"], "inner");
         assert_eq!(line["span.name"], "fold");
         let timestamp = line["@timestamp"].as_str().unwrap();
         assert!(timestamp.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(timestamp).is_ok(), "{timestamp}");
@@ -300,6 +301,20 @@ mod tests {
         assert_eq!(lines[1]["error.message"], "batch cannot be committed");
     }
 
+    /// `service`, `event` and `error` are objects in the schema; a value of that name would cost the line.
+    #[test]
+    fn no_plain_value_stands_where_the_schema_has_an_object() {
+        let lines = lines(|| {
+            let reason = "halted";
+            crate::error!(service = "people-projection", error.message = reason, reason, "a service ended");
+            error!(service = "of a library", event = 1, "too");
+        });
+        assert_eq!(lines[0]["foldstream.service"], "people-projection");
+        assert_eq!((&lines[0]["error.message"], &lines[0]["foldstream.reason"]), (&"halted".into(), &"halted".into()));
+        assert_eq!((&lines[1]["labels.service"], &lines[1]["labels.event"]), (&"of a library".into(), &1.into()));
+        assert!(lines.iter().all(|line| line.get("service").is_none() && line.get("event").is_none()));
+    }
+
     #[test]
     fn hostile_values_stay_one_line_of_json() {
         let lines = lines(|| {
@@ -309,10 +324,10 @@ mod tests {
             info!(name = "Export.Failed");
         });
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[0]["key"], lines[0]["message"]);
+        assert_eq!(lines[0]["labels.key"], lines[0]["message"]);
         assert_eq!(lines[0]["log.level"], "info");
         assert_eq!(lines[0]["service.name"], "people-projection");
-        assert_eq!(lines[0]["type"], 1);
+        assert_eq!(lines[0]["labels.type"], 1);
         assert!(lines[0].get("otel.kind").is_none());
         assert_eq!(lines[1]["message"], "");
         assert_eq!(lines[2]["message"], "Export.Failed");

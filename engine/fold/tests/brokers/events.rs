@@ -1,0 +1,93 @@
+//! The events of these tests: a courier's. They are nobody's but the tests'.
+
+use chrono::{DateTime, Utc};
+use foldstream_log::{Cleanup, MAX_RECORD_BYTES, RecordType, Topic, TopicEvent, Violation, Writers};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// A topic with one record type that has a key, and a text in which the tests say what they want.
+macro_rules! topic {
+    ($topic:ident = $name:literal carries $event:ident = $full_name:literal) => {
+        pub(crate) static $topic: Topic = Topic {
+            name: $name,
+            key: "parcel",
+            partitions: 3,
+            cleanup: Cleanup::KeepAll,
+            max_record_bytes: MAX_RECORD_BYTES,
+            writers: Writers::Services(&["tests"]),
+        };
+
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub(crate) struct $event {
+            pub(crate) event_id: Uuid,
+            pub(crate) parcel: String,
+            #[serde(with = "chrono::serde::ts_microseconds")]
+            pub(crate) occurred_at: DateTime<Utc>,
+            pub(crate) text: String,
+        }
+
+        impl $event {
+            pub(crate) const RECORD_TYPE: RecordType = RecordType {
+                topic: $name,
+                full_name: concat!("foldstream.tests.", $full_name),
+                key: "parcel",
+                rules: &[],
+                schema: concat!(
+                    r#"{"type": "record", "namespace": "foldstream.tests", "name": ""#,
+                    $full_name,
+                    r#"", "fields": [
+                    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}},
+                    {"name": "parcel", "type": "string"},
+                    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+                    {"name": "text", "type": "string"}]}"#
+                ),
+            };
+        }
+
+        impl TopicEvent for $event {
+            fn topics() -> &'static [&'static Topic] {
+                static TOPICS: &[&Topic] = &[&$topic];
+                TOPICS
+            }
+
+            fn record_types() -> Vec<&'static RecordType> {
+                vec![&Self::RECORD_TYPE]
+            }
+
+            fn record_type(&self) -> &'static RecordType {
+                &Self::RECORD_TYPE
+            }
+
+            fn key(&self) -> &str {
+                &self.parcel
+            }
+
+            fn event_id(&self) -> Uuid {
+                self.event_id
+            }
+
+            fn occurred_at(&self) -> DateTime<Utc> {
+                self.occurred_at
+            }
+
+            fn check(&self) -> Result<(), Violation> {
+                Ok(())
+            }
+
+            fn deserialize<'de, D: Deserializer<'de>>(
+                _: &str,
+                full_name: &str,
+                from: D,
+            ) -> Option<Result<Self, D::Error>> {
+                (full_name == Self::RECORD_TYPE.full_name).then(|| Deserialize::deserialize(from))
+            }
+
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                Serialize::serialize(self, to)
+            }
+        }
+    };
+}
+
+topic!(PARCELS = "parcels" carries Parcel = "Parcel");
+topic!(RECEIPTS = "receipts" carries Receipt = "Receipt");

@@ -1,0 +1,12 @@
+//! The loops on real brokers, with events of the tests' own.
+//!
+//! One stack for all of these tests, each with keys of its own; what is killed and frozen is this very executable, which
+//! starts itself again in a role (`world.rs`).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
+
+mod courier;
+mod effect;
+mod events;
+mod outside;
+mod world;

@@ -1,0 +1,240 @@
+//! The stack that all tests of this binary share, and services on it: in this process, or in one that can be killed.
+
+use crate::{
+    courier::Courier,
+    events::{PARCELS, Parcel, RECEIPTS, Receipt},
+    outside::Outside,
+};
+use foldstream_fold::{Service, run_effect};
+use foldstream_log::{Browser, Cluster, Config, Registry, Writer};
+use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
+use foldstream_stack::{Options, Stack};
+use foldstream_telemetry::health::Health;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const ROLE: &str = "FOLDSTREAM_TEST_ROLE";
+const BROKERS: &str = "FOLDSTREAM_TEST_BROKERS";
+const REGISTRY: &str = "FOLDSTREAM_TEST_REGISTRY";
+const INSTANCE: &str = "FOLDSTREAM_TEST_INSTANCE";
+const OUTSIDE: &str = "FOLDSTREAM_TEST_OUTSIDE";
+
+pub(crate) struct World {
+    stack: Stack,
+    runtime: Runtime,
+    writer: Writer,
+    pub(crate) outside: Outside,
+    /// Whoever runs the courier: there is one group of that name, and one outside.
+    courier: Mutex<()>,
+}
+
+/// The world of these tests, made by the first that asks for it. Its processes end with this one.
+pub(crate) fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        let stack = Stack::start(Options::temporary("fold").unwrap()).unwrap();
+        let wire = config(&stack.bootstrap(), &stack.registry_url(), "tests");
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let registry = Registry::new(&wire).unwrap();
+        let records = [DeadLettersEvent::record_types(), Parcel::record_types(), Receipt::record_types()].concat();
+        runtime.block_on(async {
+            Cluster::connect(&wire).unwrap().apply(&[&DEAD_LETTERS, &PARCELS, &RECEIPTS]).await.unwrap();
+            for record in records {
+                registry.register(record).await.unwrap();
+            }
+        });
+        let writer = Writer::connect(&wire, &registry, "tests").unwrap();
+        World { stack, runtime, writer, outside: Outside::open(), courier: Mutex::new(()) }
+    })
+}
+
+fn config(brokers: &str, registry: &str, instance: &str) -> Config {
+    Config { brokers: brokers.to_owned(), registry_url: registry.parse().unwrap(), instance: instance.to_owned() }
+}
+
+fn event(parcel: &str, text: &str) -> Parcel {
+    let (parcel, text) = (parcel.to_owned(), text.to_owned());
+    Parcel { event_id: Uuid::new_v4(), parcel, occurred_at: chrono::Utc::now(), text }
+}
+
+/// A record as an independent client prints it.
+#[derive(Debug, Clone)]
+pub(crate) struct Printed {
+    pub(crate) key: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl World {
+    /// The right to run the courier.
+    pub(crate) fn courier(&self) -> MutexGuard<'_, ()> {
+        self.courier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a parcel; says where it lies.
+    pub(crate) fn send(&self, parcel: &str, text: &str) -> Position {
+        self.runtime.block_on(self.writer.append(&event(parcel, text))).unwrap()
+    }
+
+    /// Appends a parcel of each of these names, all at once.
+    pub(crate) fn send_all(&self, parcels: impl IntoIterator<Item = String>, text: &'static str) -> Vec<Position> {
+        let append = |parcel: String| {
+            let writer = self.writer.clone();
+            async move { writer.append(&event(&parcel, text)).await.unwrap() }
+        };
+        self.runtime.block_on(async { parcels.into_iter().map(append).collect::<JoinSet<_>>().join_all().await })
+    }
+
+    /// Appends bytes to a topic with a client that is not ours.
+    pub(crate) fn append(&self, topic: &str, key: &str, value: &[u8], headers: &[(&str, &str)]) {
+        let file = self.stack.directory().join("value.bin");
+        std::fs::write(&file, value).unwrap();
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-b", &self.stack.bootstrap(), "-t", topic, "-P", "-k", key, "-X", "partitioner=murmur2_random"]);
+        for (name, value) in headers {
+            kcat.args(["-H", &format!("{name}={value}")]);
+        }
+        assert!(kcat.arg(&file).status().unwrap().success());
+    }
+
+    /// All committed records of a topic, as a client that is not ours reads them.
+    pub(crate) fn read(&self, topic: &str) -> Vec<Printed> {
+        let read = Command::new("kcat")
+            .args(["-b", &self.stack.bootstrap(), "-t", topic, "-C", "-o", "beginning", "-e", "-q"])
+            .args(["-X", "isolation.level=read_committed", "-f", "%k\n%h\n%S\n%s"])
+            .output()
+            .unwrap();
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+        let (mut rest, mut records) = (read.stdout.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            let mut line = || {
+                let end = rest.iter().position(|byte| *byte == b'\n').unwrap();
+                let line = String::from_utf8_lossy(&rest[..end]).into_owned();
+                rest = &rest[end + 1..];
+                line
+            };
+            let (key, headers, size) = (line(), line(), line());
+            let size = size.parse::<usize>().unwrap_or(0);
+            let header = |header: &str| header.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+            records.push(Printed {
+                key,
+                headers: headers.split(',').filter_map(header).collect(),
+                value: rest[..size].to_vec(),
+            });
+            rest = &rest[size..];
+        }
+        records
+    }
+
+    /// Starts this executable again in a role.
+    pub(crate) fn spawn(&self, role: &str, instance: &str) -> Running {
+        let log = self.stack.directory().join(format!("{role}-{instance}.log"));
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "world::in_a_role", "--nocapture"])
+            .env(ROLE, role)
+            .env(BROKERS, self.stack.bootstrap())
+            .env(REGISTRY, self.stack.registry_url())
+            .env(INSTANCE, instance)
+            .env(OUTSIDE, self.outside.address.to_string())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Running { child, log }
+    }
+}
+
+/// A process in a role; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub(crate) fn kill_9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGSTOP: it does nothing more and does not know it.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    pub(crate) fn until_log_says(&self, text: &str) {
+        until(&format!("{} says {text:?}", self.log.display()), || {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            if log.contains(text) { Ok(()) } else { Err(lines[lines.len().saturating_sub(10)..].join("\n")) }
+        });
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks until there is an answer; at the deadline says what was seen last.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match look() {
+            Ok(answer) => return answer,
+            Err(seen) if Instant::now() > deadline => panic!("not in time: {what}; seen last: {seen}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Not a test of its own: what a process does that another test has started.
+#[test]
+fn in_a_role() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let set = |name: &str| std::env::var(name).unwrap();
+    tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO).init();
+    let wire = config(&set(BROKERS), &set(REGISTRY), &set(INSTANCE));
+    let service = Service {
+        registry: Registry::new(&wire).unwrap(),
+        browser: Browser::new(&wire),
+        component: Health::new().component(&role),
+        shutdown: CancellationToken::new(),
+        wire,
+    };
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match role.as_str() {
+        "courier" => {
+            let courier = Courier::to(set(OUTSIDE).parse().unwrap());
+            runtime.block_on(run_effect(service, courier, NonZeroUsize::new(8).unwrap()));
+        }
+        _ => panic!("no such role: {role}"),
+    }
+}

@@ -1,0 +1,168 @@
+//! What is asked, from the flags.
+//!
+//! Every flag but the switches is a text that is read here, not by clap, so that whatever is wrong with them is said
+//! at once, in the words of the API.
+
+use chrono::{DateTime, Utc};
+use foldstream_browse::{
+    self as browse, Isolation,
+    asking::{CONTAINS, ISOLATION, KEY, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
+};
+use foldstream_log::{Position, Violation};
+use std::{fmt, time::Duration};
+
+const LIMIT: &str = "limit";
+const MOST_RECORDS: usize = 100_000;
+const TIMEOUT: &str = "timeout";
+const POSITION: &str = "position";
+
+const WHICH: &str = "Which records";
+const HOW: &str = "How they are read";
+
+#[derive(clap::Args, Debug)]
+pub(super) struct QuestionOptions {
+    /// Show this one record in full, or what became of it; of the flags, only those for its output and --isolation
+    /// go with it
+    #[arg(
+        value_name = "TOPIC:PARTITION:OFFSET",
+        conflicts_with_all = [
+            TOPIC, LIMIT, PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ORDER, "follow", TIMEOUT,
+        ]
+    )]
+    position: Option<String>,
+    /// The topic to look into
+    #[arg(long, short, help_heading = WHICH, required_unless_present = POSITION)]
+    topic: Option<String>,
+    /// How many records, from 1 to 100000
+    #[arg(long, short = 'n', help_heading = WHICH, default_value = "50", allow_negative_numbers = true)]
+    limit: String,
+    /// Only of these partitions, joined by commas: 0,3
+    #[arg(long, help_heading = WHICH, value_name = "NUMBERS", allow_negative_numbers = true)]
+    partition: Option<String>,
+    /// Only of this key; only the partition it lives in is read
+    #[arg(long, help_heading = WHICH, allow_hyphen_values = true)]
+    key: Option<String>,
+    /// Only as old as this or younger: 2026-11-21T10:00:00Z, a day 2026-11-21 (UTC), or an age 90s, 15m, 2h, 7d
+    #[arg(long, help_heading = WHICH, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Only older than this; written as --since
+    #[arg(long, help_heading = WHICH, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Only of this record type: LocationReported, or its full name with dots
+    #[arg(long = "type", id = TYPE, help_heading = WHICH, value_name = "NAME", allow_hyphen_values = true)]
+    record_type: Option<String>,
+    /// Only those that hold this text: in the key, a header's value, or the JSON of the value
+    #[arg(long, help_heading = WHICH, value_name = "TEXT", allow_hyphen_values = true)]
+    contains: Option<String>,
+    /// Only those that meet this condition: a path into the value, one of = != > >= < <= and ~ (holds the text), and a
+    /// value, such as 'latitude>=60'; may be given several times, and all must hold
+    #[arg(long = "where", id = WHERE, help_heading = WHICH, value_name = "CONDITION", allow_hyphen_values = true)]
+    conditions: Vec<String>,
+    /// Only those whose value cannot be decoded
+    #[arg(long, help_heading = WHICH)]
+    undecodable: bool,
+    /// Newest or oldest first: newest (the default) or oldest
+    #[arg(long, help_heading = HOW, conflicts_with = "follow")]
+    order: Option<String>,
+    /// read_committed (the default), or read_uncommitted: aborted and undecided records, too
+    #[arg(long, help_heading = HOW, value_name = "LEVEL", conflicts_with = "follow")]
+    isolation: Option<String>,
+    /// Oldest first, then go on with what is appended, until Ctrl-C
+    #[arg(long, short, help_heading = HOW, conflicts_with = UNTIL)]
+    follow: bool,
+    /// Print what was found at the latest after this time and read on: 500ms, 10s, 2m; with --follow, look back no
+    /// longer than this
+    #[arg(long, help_heading = HOW, value_name = "DURATION", default_value = "10s", allow_negative_numbers = true)]
+    timeout: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Question {
+    Single { position: Position, isolation: Isolation },
+    Pages { question: browse::Question, timeout: Duration },
+    Follow { question: browse::Question, timeout: Duration },
+}
+
+/// Values that break rules, all of them.
+#[derive(Debug)]
+pub(crate) struct Refused(Vec<Violation>);
+
+impl fmt::Display for Refused {
+    /// A line each: flag, value, rule.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, Violation { field, value, rule }) in self.0.iter().enumerate() {
+            let flag = if field == POSITION { "" } else { "--" };
+            let separator = if number == 0 { "" } else { "\n" };
+            write!(f, "{separator}{flag}{field} '{value}' is refused: {rule}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl QuestionOptions {
+    pub(super) fn read(&self, now: DateTime<Utc>) -> Result<Question, Refused> {
+        match &self.position {
+            Some(position) => self.single(position),
+            None => self.records(now),
+        }
+    }
+
+    fn single(&self, text: &str) -> Result<Question, Refused> {
+        let isolation = self.isolation.as_deref().map_or(Ok(Isolation::default()), browse::asking::isolation);
+        let rule = "a position is topic:partition:offset, such as locations:3:1729; a whole topic is named by --topic";
+        let position = text.parse().map_err(|_| Violation::new(POSITION, text, rule));
+        match (position, isolation) {
+            (Ok(position), Ok(isolation)) => Ok(Question::Single { position, isolation }),
+            (position, isolation) => Err(Refused(position.err().into_iter().chain(isolation.err()).collect())),
+        }
+    }
+
+    fn records(&self, now: DateTime<Utc>) -> Result<Question, Refused> {
+        let (limit, timeout) = (limit(&self.limit), timeout(&self.timeout));
+        let wanted = limit.as_ref().copied().unwrap_or_default();
+        let (question, mut violations) = browse::asking::question(self.words(), (wanted, now));
+        violations.extend(limit.err());
+        match timeout {
+            Ok(timeout) if violations.is_empty() && self.follow => Ok(Question::Follow { question, timeout }),
+            Ok(timeout) if violations.is_empty() => Ok(Question::Pages { question, timeout }),
+            timeout => {
+                violations.extend(timeout.err());
+                Err(Refused(violations))
+            }
+        }
+    }
+
+    fn words(&self) -> impl Iterator<Item = (&str, &str)> {
+        let once = [
+            (TOPIC, &self.topic),
+            (PARTITION, &self.partition),
+            (KEY, &self.key),
+            (SINCE, &self.since),
+            (UNTIL, &self.until),
+            (TYPE, &self.record_type),
+            (CONTAINS, &self.contains),
+            (ORDER, &self.order),
+            (ISOLATION, &self.isolation),
+        ];
+        let once = once.into_iter().filter_map(|(word, text)| Some((word, text.as_deref()?)));
+        let conditions = self.conditions.iter().map(|condition| (WHERE, condition.as_str()));
+        once.chain(conditions).chain(self.undecodable.then_some((UNDECODABLE, "true")))
+    }
+}
+
+fn limit(text: &str) -> Result<usize, Violation> {
+    let limit = text.parse().ok().filter(|limit| (1..=MOST_RECORDS).contains(limit));
+    limit.ok_or_else(|| Violation::new(LIMIT, text, format!("limit is a whole number from 1 to {MOST_RECORDS}")))
+}
+
+fn timeout(text: &str) -> Result<Duration, Violation> {
+    let rule = "timeout is a time from 1ms to 1h, such as 500ms, 10s or 1m 30s";
+    let bounds = Duration::from_millis(1)..=Duration::from_secs(3600);
+    let timeout = humantime::parse_duration(text).ok().filter(|timeout| bounds.contains(timeout));
+    timeout.ok_or_else(|| Violation::new(TIMEOUT, text, rule))
+}
+
+#[cfg(test)]
+mod tests;
