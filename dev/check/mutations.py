@@ -13,16 +13,17 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WHOLE = ["--workspace", "--test", "whole", "--", "--test-threads=1"]
+BROKERS = ["-p", "foldstream-fold", "--test", "brokers", "--", "--test-threads=1"]
 
 # Name, file, what stands there, what is put there, the tests that must notice.
 FAULTS = [
     (
         "the position is committed before the rows",
         "engine/store/src/checkpoint.rs",
-        "        commit.changes.write(projection, &mut transaction)",
+        "        M::write(&commit.changes, &mut transaction)",
         "        transaction.commit().await.map_err(for_store)?;\n"
         "        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;\n"
-        "        commit.changes.write(projection, &mut transaction)",
+        "        M::write(&commit.changes, &mut transaction)",
         [*WHOLE, "exactly_once::killed_ten"],
     ),
     (
@@ -49,9 +50,23 @@ FAULTS = [
     (
         "parked keys are forgotten when a service starts",
         "engine/store/src/checkpoint.rs",
-        "parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)",
+        "parked::keys(self.database.pool(), &self.dead_letter_owner(projection), partitions).await.map_err(for_store)",
         "{\n            let _ = (projection, partitions);\n            Ok(Vec::new())\n        }",
         [*WHOLE, "parked::a_key_waits"],
+    ),
+    (
+        "dead letters of a key that ended stay",
+        "engine/store/src/checkpoint.rs",
+        "        dead_letter::erase(&mut transaction, &owner, &commit.erased).await.map_err(for_store)?;\n",
+        "",
+        [*WHOLE, "parked::erasing"],
+    ),
+    (
+        "a version is folded whatever its tables are",
+        "engine/store/src/versions/folding.rs",
+        "if !version.has_tables_of::<P>() {",
+        "if version.version == 0 {",
+        ["-p", "foldstream-store", "--test", "versions", "changed_tables"],
     ),
     (
         "the state of a decider is not written",
@@ -80,6 +95,27 @@ FAULTS = [
         "if committed.next_offset > position.offset {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],
+    ),
+    (
+        "the offset of an effect moves past records that wait",
+        "engine/fold/src/effect/lane.rs",
+        "let next_offset = open.first().map_or(self.reached, |open| open.offset);",
+        "let next_offset = self.reached;",
+        [*BROKERS, "effect::every_record"],
+    ),
+    (
+        "a record goes out before the one before it of its key is committed",
+        "engine/fold/src/effect/lane.rs",
+        "        self.came_back(offset, State::Settled);",
+        "        self.came_back(offset, State::Settled);\n        self.commit();\n        self.committed();",
+        ["-p", "foldstream-fold", "--lib", "effect::lane"],
+    ),
+    (
+        "an idempotency key is new at each attempt",
+        "engine/fold/src/effect/deliveries.rs",
+        'idempotency_key: derived_event_id(&format!("{}/{of}", F::NAME)),',
+        'idempotency_key: derived_event_id(&format!("{}/{of}/{number}", F::NAME)),',
+        ["-p", "foldstream-fold", "--lib", "effect::deliveries"],
     ),
 ]
 

@@ -1,10 +1,12 @@
 //! `foldstream dead-letters`: records that could not be used, and what waits behind them.
 //!
 //! Those of projections lie in the database and park their keys; those of processors lie on a topic. What is to be done
-//! with one of a projection is left as a request, which the owner of the partition fulfils (`asking.rs`).
+//! with one of a projection is left as a request, which the owner of the partition fulfils (`redrive.rs`).
 
-mod asking;
+mod filters;
 mod letters;
+mod redrive;
+mod sources;
 
 use crate::{
     output::{Format, Output, line},
@@ -12,16 +14,13 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use chrono::Utc;
-
-use foldstream_browse::{Brokers, Browse};
+use filters::Filters;
 use foldstream_events::Position;
 use foldstream_fold::Action as Wish;
-use foldstream_log::{Browser, Registry, Schemas, describe, schema_id};
-use foldstream_store::{
-    Database,
-    dead_letters::{Filter, parked_offsets},
-};
+use foldstream_log::{Schemas, describe, schema_id};
+use foldstream_store::dead_letters::parked_offsets;
 use letters::{Id, Letter, Shown, of_projections, of_topic};
+use sources::Sources;
 use std::time::Duration;
 
 /// More positions than these are not printed by `show`.
@@ -36,9 +35,9 @@ pub(crate) enum Action {
     /// One dead letter with its bytes, decoded as far as it goes, its headers, and what waits behind it
     Show(Show),
     /// Fold dead letters again, then what waits behind them, in order; of a processor: append it to its topic again
-    Redrive(asking::Options),
+    Redrive(redrive::Options),
     /// Drop dead letters, then fold what waits behind them, in order
-    Discard(asking::Options),
+    Discard(redrive::Options),
 }
 
 #[derive(clap::Args, Debug)]
@@ -60,58 +59,13 @@ pub(crate) struct Show {
     output: Output,
 }
 
-/// Which dead letters; they combine.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Filters {
-    /// Those of this projection
-    #[arg(long, value_name = "NAME")]
-    projection: Option<String>,
-    /// Those from this topic
-    #[arg(long, value_name = "NAME")]
-    topic: Option<String>,
-    /// Those of this key
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-    /// Those whose reason holds this text
-    #[arg(long, value_name = "TEXT")]
-    reason_contains: Option<String>,
-}
-
-impl Filters {
-    fn are_none(&self) -> bool {
-        self.filter() == Filter::default()
-    }
-
-    fn filter(&self) -> Filter {
-        Filter {
-            projection: self.projection.clone(),
-            topic: self.topic.clone(),
-            key: self.key.clone().map(String::into_bytes),
-            reason_contains: self.reason_contains.clone(),
-        }
-    }
-}
-
-/// What the commands stand on.
-struct Sources {
-    database: Database,
-    browser: Browser,
-    browse: Browse,
-    registry: Registry,
-}
-
 pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
-    let sources = Sources {
-        database: Database::connect(&settings.database)?,
-        browser: Browser::new(&settings.wire),
-        browse: Browse::new(Brokers::new(&settings.wire.brokers)),
-        registry: Registry::new(&settings.wire)?,
-    };
+    let sources = Sources::new(settings)?;
     match action {
         Action::List(options) => list(options, &sources).await,
         Action::Show(options) => show(options, &sources).await,
-        Action::Redrive(options) => asking::run(options, Wish::Redrive, &sources, &settings.wire).await,
-        Action::Discard(options) => asking::run(options, Wish::Discard, &sources, &settings.wire).await,
+        Action::Redrive(options) => redrive::run(options, Wish::Redrive, &sources, &settings.wire).await,
+        Action::Discard(options) => redrive::run(options, Wish::Discard, &sources, &settings.wire).await,
     }
 }
 

@@ -1,19 +1,19 @@
 //! `foldstream messages`: the twin of `GET /messages`, `/messages/stream` and `/messages/{topic}/{partition}/{offset}`.
 //!
-//! What is asked is read by the same code as there (`asking.rs`), so both refuse alike. Records go to standard output,
+//! What is asked is read by the same code as there (`question.rs`), so both refuse alike. Records go to standard output,
 //! everything said about them to standard error.
 
-mod asking;
 mod follow;
 mod full;
 mod near;
 mod page;
 mod print;
+mod question;
 mod single;
 mod sources;
 mod table;
 
-pub(crate) use asking::Refused;
+pub(crate) use question::Refused;
 
 use anyhow::Result;
 use foldstream_log::Config;
@@ -46,21 +46,21 @@ Examples:
 #[command(override_usage = USAGE, after_help = EXAMPLES)]
 pub(crate) struct Options {
     #[command(flatten)]
-    asked: asking::Asked,
+    question: question::QuestionOptions,
     #[command(flatten)]
-    printed: print::Printed,
+    print: print::PrintOptions,
 }
 
 pub(crate) async fn run(options: &Options, config: &Config) -> Result<()> {
-    let question = options.asked.read(chrono::Utc::now())?;
-    let mut printer = Printer::new(&options.printed);
+    let question = options.question.read(chrono::Utc::now())?;
+    let mut printer = Printer::new(&options.print);
     let sources = Sources::new(config)?;
     match question {
-        asking::Question::Single { position, isolation } => {
+        question::Question::Single { position, isolation } => {
             single::show(&position, isolation, &sources, &printer).await
         }
-        asking::Question::Pages { question, timeout } => page::list(question, timeout, &sources, &mut printer).await,
-        asking::Question::Follow { question, timeout } => {
+        question::Question::Pages { question, timeout } => page::list(question, timeout, &sources, &mut printer).await,
+        question::Question::Follow { question, timeout } => {
             follow::follow(question, timeout, &sources, &mut printer).await
         }
     }

@@ -27,7 +27,7 @@ pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     let Action::Status(output) = action;
     let browser = Browser::new(&settings.wire);
     let mut all = Vec::new();
-    for flow in flows().iter().filter(|flow| flow.kind == ServiceKind::Processor) {
+    for flow in flows().iter().filter(|flow| matches!(flow.kind, ServiceKind::Processor | ServiceKind::Effect)) {
         for name in &flow.reads {
             let topic = Topic::named(name).with_context(|| format!("{name} is no declared topic"))?;
             let committed = browser.committed(flow.service, topic).await?;

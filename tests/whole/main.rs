@@ -12,10 +12,15 @@
 //! | a position is one too low | `folding`'s own tests |
 //! | offsets are committed after the facts, in a transaction of their own | `deciding` (commands have two outcomes) |
 //! | parked keys are forgotten when a service starts | `parked` (records overtake their key's dead letter) |
+//! | dead letters of a key that ended stay | `parked` (an erased person's record is kept) |
+//! | a version is folded whatever its tables are | the store's own tests |
 //! | the state of a decider is not written | `deciding` (outcomes are not those of the rules) |
 //! | answered commands are forgotten | `people-processor`'s own tests |
 //! | a timer that fired is still due | `timers` (the decider halts) |
 //! | a read does not wait for processors | `deciding` (reads are older than asked) |
+//! | the offset of an effect moves past records that wait | `foldstream-fold`'s `brokers` (they never reach the outside) |
+//! | a record goes out before the one before it of its key is committed | `effect::lane`'s own tests |
+//! | an idempotency key is new at each attempt | `effect::deliveries`' own tests |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 

@@ -45,7 +45,7 @@ impl Bare {
     pub(crate) async fn prepare(world: &World) -> Result<Self> {
         let registry = Registry::new(&world.wire)?;
         let options = ReaderOptions {
-            service: "bench-bare",
+            service: "bench-bare".to_owned(),
             topics: vec![foldstream_events::LOCATIONS.name],
             max_batch_records: BATCH_RECORDS,
             assignment: Assignment::Balanced,

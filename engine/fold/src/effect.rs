@@ -23,7 +23,8 @@
 //! Of a key only the oldest unsettled record is out, and the next one goes out only when that is committed: no later
 //! record of a key comes before an earlier one, and an earlier one does not come again after a later one, unless a
 //! process lost its partitions without knowing. A key whose record waits for its next attempt holds back its own later
-//! records and nobody else's; how often a record was tried, and when it is due, is part of the progress. What waits is
+//! records and nobody else's; how often a record was tried, and when it is due, is part of the progress (what
+//! was tried in the last second before a crash is not counted). What waits is
 //! bounded per partition, in keys and in bytes. A partition that has no more room is read no further until there is
 //! some, and the service says that it is degraded: the outside does not keep up, or is away.
 //!
@@ -54,7 +55,7 @@ mod session;
 pub use session::run_effect;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use foldstream_events::TopicEvent;
+use foldstream_events::{DeadLettersEvent, Flow, ServiceKind, TopicEvent};
 use foldstream_log::Recorded;
 use std::time::Duration;
 use uuid::Uuid;
@@ -76,6 +77,12 @@ pub trait Effect: Send + Sync + 'static {
         record: &Recorded<Self::Event>,
         attempt: Attempt,
     ) -> impl Future<Output = Delivery<Self::Answer>> + Send;
+}
+
+/// The edges of an effect.
+#[must_use]
+pub fn effect_flow<E: Effect>() -> Flow {
+    Flow::of(E::NAME, ServiceKind::Effect).reading::<E::Event>().writing::<E::Answer>().writing::<DeadLettersEvent>()
 }
 
 /// How often and when a record is tried again.

@@ -46,7 +46,7 @@ pub(crate) struct Gauges {
 }
 
 /// Measures until shutdown. Brokers that do not answer leave the last value standing; the loop itself reports them.
-pub(crate) async fn measure(gauges: &'static Gauges, name: &'static str, standing: Standing, service: Service) {
+pub(crate) async fn measure(gauges: &'static Gauges, name: String, standing: Standing, service: Service) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while service.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -59,7 +59,7 @@ pub(crate) async fn measure(gauges: &'static Gauges, name: &'static str, standin
                 let records = (range.end - stand.next_offset).max(0);
                 let seconds = if records == 0 { 0.0 } else { stand.appended_at_ms.map_or(0.0, seconds_since) };
                 let labels = [
-                    (gauges.label, name.to_owned()),
+                    (gauges.label, name.clone()),
                     ("topic", topic.to_owned()),
                     ("partition", range.partition.to_string()),
                 ];

@@ -20,7 +20,7 @@ mod sessions;
 mod waiting;
 
 pub use decider::{Decider, Decision, TimerFired, decider_flow, run_decider};
-pub use effect::{Attempt, Delivery, Effect, Retry, run_effect};
+pub use effect::{Attempt, Delivery, Effect, Retry, effect_flow, run_effect};
 pub use projection::{
     Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, ReplayError, Settlement, Step, Store,
     StoreError, StoredRecord, replay, run_projection,

@@ -62,11 +62,7 @@ pub use session::run_projection;
 use crate::DeadLetter;
 use foldstream_events::TopicEvent;
 use foldstream_log::{Recorded, TopicPartition};
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    sync::{Mutex, PoisonError},
-};
+use std::error::Error;
 
 /// A fold of topics into tables.
 pub trait Projection: Send + Sync + 'static {
@@ -242,14 +238,8 @@ pub trait Store<C>: Send + Sync + 'static {
 const FIRST_VERSION: i32 = 1;
 
 /// The name of a version of a projection: the first bears the projection's own.
-fn name_of_version(projection: &'static str, version: i32) -> &'static str {
-    static NAMES: Mutex<BTreeMap<(&str, i32), &'static str>> = Mutex::new(BTreeMap::new());
-    if version == FIRST_VERSION {
-        return projection;
-    }
-    // Kept as long as the process: names label groups and metrics, and there are a handful of versions.
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names.entry((projection, version)).or_insert_with(|| Box::leak(format!("{projection}-v{version}").into_boxed_str()))
+fn name_of_version(projection: &str, version: i32) -> String {
+    if version == FIRST_VERSION { projection.to_owned() } else { format!("{projection}-v{version}") }
 }
 
 /// Why a store did not do what it was asked.

@@ -72,7 +72,7 @@ impl From<Stopping> for SessionError {
 }
 
 /// Holds sessions until shutdown.
-pub(crate) async fn hold<Session>(name: &'static str, service: &Service, mut session: impl FnMut() -> Session)
+pub(crate) async fn hold<Session>(name: &str, service: &Service, mut session: impl FnMut() -> Session)
 where
     Session: Future<Output = Result<(), SessionError>>,
 {

@@ -83,7 +83,7 @@ pub enum Assignment {
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
     /// The service: names the consumer group.
-    pub service: &'static str,
+    pub service: String,
     pub topics: Vec<&'static str>,
     /// A batch is handed over at this many records at the latest.
     pub max_batch_records: usize,
@@ -201,7 +201,7 @@ impl Reader {
     pub fn start(config: &Config, options: &ReaderOptions) -> Result<Self, ReaderError> {
         let (sender, events) = mpsc::channel(1);
         let asked = Arc::new(Semaphore::new(0));
-        let group = group_of(options.service);
+        let group = group_of(&options.service);
         let mut client = config.consumer(&group, &group);
         client
             .set("group.instance.id", format!("{}-{}", options.service, config.instance))

@@ -12,6 +12,8 @@ pub enum ServiceKind {
     Producer,
     /// Topics -> topics; how far it is, its consumer group tells.
     Processor,
+    /// Topics -> the outside world, and topics; how far it is, its consumer group tells.
+    Effect,
     /// Topics -> tables; how far it is stands beside the rows.
     Projection,
     /// Tables -> people; what people want -> topics.
@@ -22,7 +24,7 @@ impl ServiceKind {
     /// Whether it makes something of every record it reads, and of nothing else.
     #[must_use]
     pub fn folds(self) -> bool {
-        matches!(self, Self::Processor | Self::Projection)
+        matches!(self, Self::Processor | Self::Effect | Self::Projection)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Dead letters from both places they lie in, looked at alike.
 
-use super::Sources;
+use super::sources::Sources;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Budget, Question};

@@ -19,7 +19,7 @@ use std::{
 const PRINTING: &str = "How they are printed";
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Printed {
+pub(super) struct PrintOptions {
     /// How each record is printed
     #[arg(long, help_heading = PRINTING, value_enum, default_value_t)]
     output: Format,
@@ -46,7 +46,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn new(options: &Printed) -> Self {
+    pub(super) fn new(options: &PrintOptions) -> Self {
         match options.color {
             clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
             clap::ColorChoice::Always => anstream::ColorChoice::Always,

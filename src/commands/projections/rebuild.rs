@@ -1,6 +1,6 @@
 //! `foldstream projections rebuild` and `verify`: the same replay, into a version to keep or one to compare and drop.
 
-use super::{Named, RebuildOptions, progress};
+use super::{named::Named, progress};
 use crate::{output::Output, services::Tools, settings::Settings, shutdown::asked_to_stop};
 use anyhow::{Result, bail};
 use foldstream_fold::Service;
@@ -12,7 +12,16 @@ use foldstream_store::{
 use foldstream_telemetry::health::Health;
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn rebuild(options: &RebuildOptions, settings: &Settings) -> Result<()> {
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    named: Named,
+    /// The new version is meant to differ: hand it over whatever the comparison finds
+    #[arg(long)]
+    expect_changes: bool,
+}
+
+pub(super) async fn rebuild(options: &Options, settings: &Settings) -> Result<()> {
     let (name, tables) = options.named.projection()?;
     let (service, database, progress) = prepare(settings, name).await?;
     let tools = Tools { service: &service, database: &database, progress: &progress };

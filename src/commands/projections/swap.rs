@@ -1,6 +1,6 @@
 //! `foldstream projections activate` and `drop`: which version readers are shown, and the end of one.
 
-use super::Numbered;
+use super::named::Numbered;
 use crate::settings::Settings;
 use anyhow::Result;
 use foldstream_store::Database;

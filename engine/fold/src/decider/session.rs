@@ -31,7 +31,7 @@ const GAUGES: Gauges =
 /// Decides until shutdown.
 pub async fn run_decider<D: Decider>(service: Service) {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, D::NAME, standing.clone(), service.clone()));
+    let lag = tokio::spawn(measure(&GAUGES, D::NAME.to_owned(), standing.clone(), service.clone()));
     hold(D::NAME, &service, || session::<D>(&service, &standing)).await;
     lag.abort();
 }
@@ -39,7 +39,7 @@ pub async fn run_decider<D: Decider>(service: Service) {
 async fn session<D: Decider>(service: &Service, standing: &Standing) -> Result<(), SessionError> {
     let transactions = Transactions::begin::<D>(service).await?;
     let options = ReaderOptions {
-        service: D::NAME,
+        service: D::NAME.to_owned(),
         topics: D::Input::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::CoPartitioned,

@@ -93,8 +93,8 @@ pub(crate) struct Deliveries<F: Effect> {
     tasks: JoinSet<Delivery<F::Answer>>,
     out: HashMap<Id, Out<F::Event>>,
     settled: Settled<F::Event, F::Answer>,
-    /// Whether something came back since the last commit.
-    has_news: bool,
+    /// Whether something was settled since the last commit began.
+    has_settled: bool,
 }
 
 /// A delivery that is out.
@@ -116,7 +116,7 @@ impl<F: Effect> Deliveries<F> {
             tasks: JoinSet::new(),
             out: HashMap::new(),
             settled: Settled::default(),
-            has_news: false,
+            has_settled: false,
         }
     }
 
@@ -228,8 +228,11 @@ impl<F: Effect> Deliveries<F> {
         let counted = |result: &'static str| {
             metrics::counter!(names::EFFECT_DELIVERIES_TOTAL, "effect" => F::NAME, "result" => result).increment(1);
         };
-        self.has_news = true;
         match delivery {
+            Delivery::Done(Some(answer)) if let Some(fault) = fault::<F>(&item, &answer) => {
+                counted("done");
+                self.refuse(&item, fault);
+            }
             Delivery::Done(answer) => {
                 counted("done");
                 let cause = Cause { position: Some(item.position()), traceparent: item.traceparent.clone() };
@@ -265,12 +268,12 @@ impl<F: Effect> Deliveries<F> {
     }
 
     fn refuse(&mut self, item: &Arc<Item<F::Event>>, reason: String) {
-        self.has_news = true;
         self.settled.dead.push((item.clone(), reason));
         self.settle(item);
     }
 
     fn settle(&mut self, item: &Item<F::Event>) {
+        self.has_settled = true;
         self.lanes.entry(item.partition).and_modify(|lane| lane.settle(item.offset));
     }
 
@@ -278,18 +281,19 @@ impl<F: Effect> Deliveries<F> {
         !self.out.is_empty()
     }
 
-    pub(crate) fn has_news(&self) -> bool {
-        self.has_news
+    /// Whether something is to be committed that others wait for.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.has_settled
     }
 
-    /// What is to be committed, with the progress of every partition that is ours.
-    pub(crate) fn take_settled(&mut self) -> (Settled<F::Event, F::Answer>, BTreeMap<TopicPartition, Progress>) {
-        self.has_news = false;
-        let progress = self.lanes.iter().map(|(partition, lane)| (*partition, lane.progress())).collect();
+    /// What is to be committed now, with the progress of every partition that is ours.
+    pub(crate) fn commit(&mut self) -> (Settled<F::Event, F::Answer>, BTreeMap<TopicPartition, Progress>) {
+        self.has_settled = false;
+        let progress = self.lanes.iter_mut().map(|(partition, lane)| (*partition, lane.commit())).collect();
         (std::mem::take(&mut self.settled), progress)
     }
 
-    /// What [`Self::take_settled`] gave is committed, and nothing came back in between.
+    /// What [`Self::commit`] gave last is committed.
     pub(crate) fn committed(&mut self) {
         self.lanes.values_mut().for_each(Lane::committed);
     }
@@ -297,6 +301,16 @@ impl<F: Effect> Deliveries<F> {
     pub(crate) fn lanes(&self) -> impl Iterator<Item = (TopicPartition, &Lane<Arc<Item<F::Event>>>)> {
         self.lanes.iter().map(|(partition, lane)| (*partition, lane))
     }
+}
+
+/// Why an answer must not be appended, though the outside has the record: a fault of the effect, or a value from outside
+/// that is none.
+fn fault<F: Effect>(item: &Item<F::Event>, answer: &F::Answer) -> Option<String> {
+    let Work::Deliver(record) = &item.work else { return None };
+    if answer.event_id() != attempt::<F>(record, 1).answer_id {
+        return Some("it was delivered, but its answer does not bear the id it was given".to_owned());
+    }
+    answer.check().err().map(|violation| format!("it was delivered, but its answer cannot be used: {violation}"))
 }
 
 fn attempt<F: Effect>(record: &Recorded<F::Event>, number: u32) -> Attempt {

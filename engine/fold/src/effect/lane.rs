@@ -5,7 +5,7 @@
 //! there is no room. A settled record stays at the head of its queue until that is committed, so no later record of its
 //! key is out before.
 //!
-//! Invariant: [`Lane::progress`] says of every record whether it is settled, and does so in bounded size.
+//! Invariant: [`Lane::commit`] says of every record whether it is settled, and does so in bounded size.
 
 use super::progress::{KeyHash, MOST_BEHIND, OpenKey, Progress};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -72,6 +72,8 @@ enum State {
     },
     /// Nothing more is to be done, once that is committed.
     Settled,
+    /// It is being committed.
+    Committing,
 }
 
 #[derive(Debug)]
@@ -174,12 +176,22 @@ impl<T: Clone> Lane<T> {
         true
     }
 
-    /// The progress that counts what is settled as done is committed.
+    /// How far it is, everything settled counted as done: that is to be committed now.
+    pub(crate) fn commit(&mut self) -> Progress {
+        for key in self.heads.values() {
+            if let Some(queue) = self.open.get_mut(key).filter(|queue| queue.state == State::Settled) {
+                queue.state = State::Committing;
+            }
+        }
+        self.progress()
+    }
+
+    /// What [`Self::commit`] gave last is committed.
     pub(crate) fn committed(&mut self) {
-        let is_settled = |key: &Key| self.open.get(key).is_some_and(|queue| queue.state == State::Settled);
-        let settled: Vec<i64> =
-            self.heads.iter().filter(|(_, key)| is_settled(key)).map(|(offset, _)| *offset).collect();
-        for offset in settled {
+        let is_committed = |key: &Key| self.open.get(key).is_some_and(|queue| queue.state == State::Committing);
+        let committed: Vec<i64> =
+            self.heads.iter().filter(|(_, key)| is_committed(key)).map(|(offset, _)| *offset).collect();
+        for offset in committed {
             let Some(key) = self.heads.remove(&offset) else { continue };
             let Some(queue) = self.open.get_mut(&key) else { continue };
             self.queued_bytes -= queue.records.pop_front().map_or(0, |record| record.bytes);
@@ -195,17 +207,19 @@ impl<T: Clone> Lane<T> {
         self.admit();
     }
 
-    /// How far it is, everything settled counted as done.
-    pub(crate) fn progress(&self) -> Progress {
+    fn progress(&self) -> Progress {
         if let Some(left) = &self.left {
             return left.progress.clone();
         }
         let first_open = |key: &Key| {
             let queue = self.open.get(key)?;
-            let (index, attempts) = if queue.state == State::Settled { (1, 0) } else { (0, queue.attempts) };
-            // One that is out may never come back to tell: it counts as not tried.
-            let attempts = if queue.state == State::Delivering { attempts - 1 } else { attempts };
-            let due_ms = if let State::Waiting { due_ms } = queue.state { Some(due_ms) } else { None };
+            let (index, attempts, due_ms) = match queue.state {
+                State::Settled | State::Committing => (1, 0, None),
+                State::Waiting { due_ms } => (0, queue.attempts, Some(due_ms)),
+                State::Ready => (0, queue.attempts, None),
+                // It may never come back to tell: it counts as not tried.
+                State::Delivering => (0, queue.attempts - 1, None),
+            };
             let offset = queue.records.get(index)?.offset;
             Some(OpenKey { key: KeyHash::of(key), offset, attempts, due_ms })
         };

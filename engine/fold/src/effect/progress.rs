@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_note_of_somebody_else_says_nothing() {
-        for note in ["", "e2 5 0", "e1", "e1 5", "e1 5 0 zz:1:0:", "e1 5 0 1:1:0", "e1 5 0 1:1:0::", "people:0:7"] {
+        for note in ["", "e2 5 0", "e1", "e1 5", "e1 5 0 zz:1:0:", "e1 5 0 1:1:0", "e1 5 0 1:1:0::", "parcels:0:7"] {
             let noted = Noted { next_offset: 7, note: note.to_owned() };
             assert_eq!(Progress::of(&noted), Progress::at(7), "{note}");
         }

@@ -29,12 +29,12 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 const MAX_BATCH_RECORDS: usize = 500;
-/// How soon progress is committed that nobody waits for.
+/// How soon progress is committed that nobody waits for: how far a partition was read, how often a record was tried.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How long deliveries that are out may take to come back when partitions are given up: a rebalance waits for it.
 const COMING_BACK: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ const GAUGES: Gauges =
 /// Delivers until shutdown, at most so many records at once.
 pub async fn run_effect<F: Effect>(service: Service, effect: F, at_once: NonZeroUsize) {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, F::NAME, standing.clone(), service.clone()));
+    let lag = tokio::spawn(measure(&GAUGES, F::NAME.to_owned(), standing.clone(), service.clone()));
     let effect = Arc::new(effect);
     hold(F::NAME, &service, || session(&service, &effect, at_once, &standing)).await;
     lag.abort();
@@ -60,7 +60,7 @@ async fn session<F: Effect>(
 ) -> Result<(), SessionError> {
     let writer = take_over::<F>(service).await?;
     let options = ReaderOptions {
-        service: F::NAME,
+        service: F::NAME.to_owned(),
         topics: F::Event::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::CoPartitioned,
@@ -70,6 +70,7 @@ async fn session<F: Effect>(
         service,
         standing,
         writer: Some(writer),
+        under_way: None,
         deliveries: Deliveries::new(effect.clone(), at_once, Clock::start(Utc::now().timestamp_millis())),
         committed: HashMap::new(),
         committed_at: Instant::now(),
@@ -95,11 +96,26 @@ async fn take_over<F: Effect>(service: &Service) -> Result<TransactionalWriter, 
     Ok(spawn_blocking(move || writer.fence().map(|()| writer)).await??)
 }
 
+/// A transaction that is under way, while deliveries go on.
+struct UnderWay {
+    moved: BTreeMap<TopicPartition, Progress>,
+    began: Instant,
+    transaction: JoinHandle<Result<TransactionalWriter, TransactionError>>,
+}
+
+/// What came of the transaction that is under way; never where none is. May be given up and called again.
+async fn ended(under_way: &mut Option<UnderWay>) -> Result<TransactionalWriter, SessionError> {
+    let Some(UnderWay { began, transaction, .. }) = under_way else { return std::future::pending().await };
+    let ended = timeout_at(*began + STUCK_AFTER, transaction).await;
+    Ok(ended.map_err(|_| SessionError::TransactionStuck)???)
+}
+
 struct Session<'a, F: Effect> {
     service: &'a Service,
     standing: &'a Standing,
     /// None only while a transaction is under way, and after one failed.
     writer: Option<TransactionalWriter>,
+    under_way: Option<UnderWay>,
     deliveries: Deliveries<F>,
     /// The progress of every partition that is ours, as it is committed.
     committed: HashMap<TopicPartition, Progress>,
@@ -113,15 +129,18 @@ impl<F: Effect> Session<'_, F> {
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         loop {
             self.deliveries.start();
-            if self.deliveries.has_news() {
-                self.commit(reader).await?;
-                continue;
+            if self.deliveries.has_settled() && self.under_way.is_none() {
+                self.begin_commit(reader).await?;
             }
             let event = tokio::select! {
                 () = self.service.shutdown.cancelled() => return self.come_back(reader).await,
+                committed = ended(&mut self.under_way) => {
+                    self.finish_commit(committed, reader)?;
+                    continue;
+                }
                 () = self.deliveries.next() => continue,
-                () = sleep_until(self.committed_at + COMMIT_EVERY) => {
-                    self.commit(reader).await?;
+                () = sleep_until(self.committed_at + COMMIT_EVERY), if self.under_way.is_none() => {
+                    self.begin_commit(reader).await?;
                     continue;
                 }
                 event = reader.next() => event.ok_or(SessionError::ReaderEnded)?,
@@ -248,13 +267,15 @@ impl<F: Effect> Session<'_, F> {
     async fn come_back(&mut self, reader: &Reader) -> Result<(), SessionError> {
         let deadline = Instant::now() + COMING_BACK;
         while self.deliveries.is_any_out() && timeout_at(deadline, self.deliveries.back()).await.is_ok() {}
-        self.commit(reader).await
+        self.end_commit(reader).await?;
+        self.begin_commit(reader).await?;
+        self.end_commit(reader).await
     }
 
-    /// Commits what came back, and how far every partition is; where nothing moved, nothing.
-    async fn commit(&mut self, reader: &Reader) -> Result<(), SessionError> {
+    /// Begins to commit what came back, and how far every partition is; where nothing moved, nothing.
+    async fn begin_commit(&mut self, reader: &Reader) -> Result<(), SessionError> {
         self.committed_at = Instant::now();
-        let (settled, progress) = self.deliveries.take_settled();
+        let (settled, progress) = self.deliveries.commit();
         let moved: BTreeMap<TopicPartition, Progress> =
             progress.into_iter().filter(|(partition, now)| self.committed.get(partition) != Some(now)).collect();
         if moved.is_empty() {
@@ -265,7 +286,6 @@ impl<F: Effect> Session<'_, F> {
         let offsets: Vec<(TopicPartition, Noted)> =
             moved.iter().map(|(partition, progress)| (*partition, progress.note())).collect();
         let mut writer = self.writer.take().ok_or(SessionError::TransactionStuck)?;
-        let began = Instant::now();
         let transaction = spawn_blocking(move || {
             writer.begin()?;
             for (answer, cause) in &settled.answers {
@@ -276,13 +296,32 @@ impl<F: Effect> Session<'_, F> {
             }
             writer.note_offsets(offsets, &membership)?;
             writer.commit()?;
-            Ok::<_, TransactionError>(writer)
+            Ok(writer)
         });
-        let writer = timeout(STUCK_AFTER, transaction).await.map_err(|_| SessionError::TransactionStuck)???;
-        self.writer = Some(writer);
-        metrics::histogram!(names::EFFECT_TRANSACTION_SECONDS, "effect" => F::NAME)
-            .record(began.elapsed().as_secs_f64());
-        self.committed.extend(moved);
+        self.under_way = Some(UnderWay { moved, began: Instant::now(), transaction });
+        Ok(())
+    }
+
+    /// Waits for the transaction that is under way, where one is.
+    async fn end_commit(&mut self, reader: &Reader) -> Result<(), SessionError> {
+        if self.under_way.is_some() {
+            let committed = ended(&mut self.under_way).await;
+            self.finish_commit(committed, reader)?;
+        }
+        Ok(())
+    }
+
+    fn finish_commit(
+        &mut self,
+        committed: Result<TransactionalWriter, SessionError>,
+        reader: &Reader,
+    ) -> Result<(), SessionError> {
+        self.writer = Some(committed?);
+        if let Some(UnderWay { moved, began, .. }) = self.under_way.take() {
+            metrics::histogram!(names::EFFECT_TRANSACTION_SECONDS, "effect" => F::NAME)
+                .record(began.elapsed().as_secs_f64());
+            self.committed.extend(moved);
+        }
         self.deliveries.committed();
         self.make_room(reader)?;
         self.report();

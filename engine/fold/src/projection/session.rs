@@ -39,9 +39,9 @@ where
 {
     let standing = Standing::default();
     let name = name_of_version(P::NAME, store.version());
-    let lag = tokio::spawn(measure(&GAUGES, name, standing.clone(), service.clone()));
+    let lag = tokio::spawn(measure(&GAUGES, name.clone(), standing.clone(), service.clone()));
     let store = Arc::new(store);
-    hold(name, &service, || session::<P, S>(&service, &store, &standing)).await;
+    hold(&name, &service, || session::<P, S>(&service, &store, &standing)).await;
     lag.abort();
 }
 

@@ -106,6 +106,26 @@ fn a_key_that_fails_holds_back_itself_alone_and_ends_as_a_dead_letter_that_can_b
 }
 
 #[test]
+fn more_keys_than_there_is_room_for_have_their_turn() {
+    let world = world();
+    let _courier = world.courier();
+    // More in each partition than may be open at once, and all of them fail at first.
+    let parcels = (0..900).map(|parcel| format!("many-{parcel}"));
+    let sent: BTreeSet<String> =
+        world.send_all(parcels, "fail 2").into_iter().map(|position| position.to_string()).collect();
+    let mut courier = world.spawn("courier", "0");
+    until("some are answered, and many wait", || {
+        let done = world.outside.about("many-").iter().filter(|request| request.status == 200).count();
+        if done > 50 { Ok(()) } else { Err(done.to_string()) }
+    });
+    courier.kill_9();
+    let mut courier = world.spawn("courier", "0");
+    assert_eq!(until_answered(world, "many-", sent.len()), sent);
+    world.outside.check("many-");
+    courier.kill_9();
+}
+
+#[test]
 fn instances_share_the_work_and_one_that_was_frozen_commits_nothing_any_more() {
     let world = world();
     let _courier = world.courier();
@@ -116,7 +136,7 @@ fn instances_share_the_work_and_one_that_was_frozen_commits_nothing_any_more() {
         }
         sent.clone()
     };
-    let zombie = world.spawn("courier", "zombie");
+    let zombie = world.spawn("courier", "0");
     let all = send(0..40, "take");
     until_answered(world, "shared-", all.len());
     // Frozen with something in hand: an answer that it can only commit when it is thawed.
@@ -133,10 +153,11 @@ fn instances_share_the_work_and_one_that_was_frozen_commits_nothing_any_more() {
     zombie.until_log_says("starting again from the stored positions");
     let all = send(80..120, "fail 1");
     assert_eq!(until_answered(world, "shared-", all.len()), all);
-    // Whoever has a partition now, what waits in it for its next attempt is not forgotten.
+    // Killed while its records wait for their next attempt, one is followed by itself.
     send(120..140, "fail 2");
     heir.kill_9();
+    let heir = world.spawn("courier", "heir");
     let all = send(140..160, "take");
     assert_eq!(until_answered(world, "shared-", all.len()), all);
-    drop(zombie);
+    drop((zombie, heir));
 }

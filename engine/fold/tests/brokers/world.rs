@@ -19,7 +19,10 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -60,6 +63,11 @@ fn config(brokers: &str, registry: &str, instance: &str) -> Config {
     Config { brokers: brokers.to_owned(), registry_url: registry.parse().unwrap(), instance: instance.to_owned() }
 }
 
+fn event(parcel: &str, text: &str) -> Parcel {
+    let (parcel, text) = (parcel.to_owned(), text.to_owned());
+    Parcel { event_id: Uuid::new_v4(), parcel, occurred_at: chrono::Utc::now(), text }
+}
+
 /// A record as an independent client prints it.
 #[derive(Debug, Clone)]
 pub(crate) struct Printed {
@@ -76,13 +84,16 @@ impl World {
 
     /// Appends a parcel; says where it lies.
     pub(crate) fn send(&self, parcel: &str, text: &str) -> Position {
-        let event = Parcel {
-            event_id: Uuid::new_v4(),
-            parcel: parcel.to_owned(),
-            occurred_at: chrono::Utc::now(),
-            text: text.to_owned(),
+        self.runtime.block_on(self.writer.append(&event(parcel, text))).unwrap()
+    }
+
+    /// Appends a parcel of each of these names, all at once.
+    pub(crate) fn send_all(&self, parcels: impl IntoIterator<Item = String>, text: &'static str) -> Vec<Position> {
+        let append = |parcel: String| {
+            let writer = self.writer.clone();
+            async move { writer.append(&event(&parcel, text)).await.unwrap() }
         };
-        self.runtime.block_on(self.writer.append(&event)).unwrap()
+        self.runtime.block_on(async { parcels.into_iter().map(append).collect::<JoinSet<_>>().join_all().await })
     }
 
     /// Appends bytes to a topic with a client that is not ours.

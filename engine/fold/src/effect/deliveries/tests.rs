@@ -171,7 +171,7 @@ impl World {
         let mut all = Settled::default();
         loop {
             self.deliveries.start();
-            let (settled, _) = self.deliveries.take_settled();
+            let (settled, _) = self.deliveries.commit();
             all.answers.extend(settled.answers);
             all.dead.extend(settled.dead);
             self.deliveries.committed();
@@ -180,7 +180,7 @@ impl World {
                 return all;
             }
             self.deliveries.start();
-            if !self.deliveries.has_news() {
+            if !self.deliveries.has_settled() {
                 self.deliveries.next().await;
             }
         }
@@ -258,12 +258,12 @@ async fn what_is_out_when_its_partition_is_given_up_says_nothing_any_more() {
     world.deliveries.start();
     assert!(timeout(Duration::from_millis(500), world.deliveries.back()).await.is_err(), "it takes longer");
     assert!(world.deliveries.is_any_out());
-    let (_, progress) = world.deliveries.take_settled();
+    let (_, progress) = world.deliveries.commit();
     world.deliveries.give_up(PARTITION);
     assert!(!world.deliveries.is_any_out());
     // It comes back as one that was stopped, and tells nobody.
     world.deliveries.back().await;
-    assert!(!world.deliveries.has_news());
+    assert!(!world.deliveries.has_settled());
     // The next owner delivers it again.
     world.deliveries.resume(PARTITION, progress[&PARTITION].clone());
     world.next_offset = 0;

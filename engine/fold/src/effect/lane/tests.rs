@@ -16,6 +16,11 @@ fn starts(lane: &mut Lane<i64>, now_ms: i64) -> Vec<(i64, u32)> {
     std::iter::from_fn(|| lane.start(now_ms)).map(|start| (start.offset, start.attempt)).collect()
 }
 
+fn commit(lane: &mut Lane<i64>) {
+    lane.commit();
+    lane.committed();
+}
+
 #[test]
 fn a_record_goes_out_only_when_the_one_before_it_of_its_key_is_committed() {
     let mut lane = lane();
@@ -23,7 +28,9 @@ fn a_record_goes_out_only_when_the_one_before_it_of_its_key_is_committed() {
     assert_eq!(starts(&mut lane, 0), [(0, 1), (2, 1)]);
     lane.settle(0);
     assert_eq!(starts(&mut lane, 0), []);
-    assert_eq!(lane.progress().next_offset, 1, "what is settled is committed");
+    assert_eq!(lane.commit().next_offset, 1, "what is settled is to be committed");
+    lane.settle(2);
+    assert_eq!(starts(&mut lane, 0), []);
     lane.committed();
     assert_eq!(starts(&mut lane, 0), [(1, 1)]);
 }
@@ -35,7 +42,7 @@ fn a_key_that_waits_holds_back_itself_alone() {
     assert_eq!(starts(&mut lane, 0), [(0, 1), (2, 1)]);
     lane.retry(0, 50);
     lane.settle(2);
-    lane.committed();
+    commit(&mut lane);
     lane.take(arrival(3, "b"));
     assert_eq!(starts(&mut lane, 49), [(3, 1)]);
     assert_eq!(lane.next_due_ms(), Some(50));
@@ -54,11 +61,11 @@ fn a_partition_without_room_goes_on_when_there_is_some() {
     assert_eq!(lane.progress().reached, keys);
     assert_eq!(starts(&mut lane, 0).len(), MOST_OPEN_KEYS);
     lane.settle(3);
-    lane.committed();
+    commit(&mut lane);
     assert!(lane.is_full());
     assert_eq!(starts(&mut lane, 0), [(keys, 1)]);
     lane.settle(5);
-    lane.committed();
+    commit(&mut lane);
     assert!(!lane.is_full());
     assert_eq!(lane.progress().reached, keys + 5);
 }
@@ -83,10 +90,10 @@ fn the_next_owner_goes_on_where_the_last_one_was() {
     starts(&mut lane, 0);
     lane.settle(0);
     lane.retry(1, 500);
-    lane.committed();
+    commit(&mut lane);
     starts(&mut lane, 0);
     lane.settle(2);
-    lane.committed();
+    commit(&mut lane);
     starts(&mut lane, 0);
     lane.settle(5);
     let left = lane.progress();
@@ -103,7 +110,7 @@ fn the_next_owner_goes_on_where_the_last_one_was() {
     assert_eq!(starts(&mut lane, 499), [(4, 1)]);
     assert_eq!(starts(&mut lane, 500), [(1, 2)]);
     lane.settle(1);
-    lane.committed();
+    commit(&mut lane);
     assert_eq!(starts(&mut lane, 500), [(3, 1)]);
 }
 
@@ -124,11 +131,12 @@ struct World {
     lane: Lane<i64>,
     read: i64,
     now_ms: i64,
-    /// What is out, and what its progress has to say of it once it is settled.
-    out: Vec<(i64, u32)>,
+    out: Vec<i64>,
     delivered: Vec<i64>,
     settled_and_committed: HashMap<i64, u32>,
     settled: Vec<i64>,
+    /// A commit that is under way, and what it settles.
+    under_way: Option<(Progress, Vec<i64>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -138,7 +146,9 @@ enum Move {
     Settle(usize),
     Retry(usize, i64),
     Commit,
-    Crash,
+    Committed,
+    /// Whether the commit that is under way happened all the same.
+    Crash(bool),
     Wait(i64),
 }
 
@@ -154,6 +164,7 @@ impl World {
             delivered: Vec::new(),
             settled_and_committed: HashMap::new(),
             settled: Vec::new(),
+            under_way: None,
         }
     }
 
@@ -173,25 +184,37 @@ impl World {
             assert!(self.settled_and_committed.contains_key(&offset), "{} is out before {offset}", start.offset);
         }
         assert!(!self.settled_and_committed.contains_key(&start.offset), "{} goes out though it is done", start.offset);
-        assert!(self.out.iter().all(|(offset, _)| *offset != start.offset), "{} is out twice", start.offset);
+        assert!(!self.out.contains(&start.offset), "{} is out twice", start.offset);
         self.delivered.push(start.offset);
-        self.out.push((start.offset, start.attempt));
+        self.out.push(start.offset);
     }
 
     fn commit(&mut self) {
-        let progress = Progress::of(&self.lane.progress().note());
-        assert_eq!(progress, self.lane.progress());
-        assert!(progress.open.len() <= MOST_OPEN_KEYS);
+        if self.under_way.is_none() {
+            let progress = self.lane.commit();
+            assert_eq!(Progress::of(&progress.note()), progress);
+            assert!(progress.open.len() <= MOST_OPEN_KEYS);
+            self.under_way = Some((progress, std::mem::take(&mut self.settled)));
+        }
+    }
+
+    /// The brokers have it.
+    fn happened(&mut self) -> bool {
+        let Some((progress, settled)) = self.under_way.take() else { return false };
         self.committed = progress;
-        for offset in self.settled.drain(..) {
+        for offset in settled {
             let times = self.settled_and_committed.entry(offset).or_default();
             *times += 1;
             assert_eq!(*times, 1, "{offset} was answered twice");
         }
-        self.lane.committed();
+        true
     }
 
-    fn crash(&mut self) {
+    fn crash(&mut self, happened: bool) {
+        if happened {
+            self.happened();
+        }
+        self.under_way = None;
         self.lane = Lane::resume(self.committed.clone());
         self.read = self.committed.next_offset;
         self.out.clear();
@@ -203,17 +226,22 @@ impl World {
             Move::Read(records) => self.read(*records),
             Move::Start => self.start(),
             Move::Settle(which) if !self.out.is_empty() => {
-                let (offset, _) = self.out.remove(which % self.out.len());
+                let offset = self.out.remove(which % self.out.len());
                 self.lane.settle(offset);
                 self.settled.push(offset);
             }
             Move::Retry(which, pause_ms) if !self.out.is_empty() => {
-                let (offset, _) = self.out.remove(which % self.out.len());
+                let offset = self.out.remove(which % self.out.len());
                 self.lane.retry(offset, self.now_ms + pause_ms);
             }
             Move::Settle(_) | Move::Retry(..) => {}
             Move::Commit => self.commit(),
-            Move::Crash => self.crash(),
+            Move::Committed => {
+                if self.happened() {
+                    self.lane.committed();
+                }
+            }
+            Move::Crash(happened) => self.crash(*happened),
             Move::Wait(pause_ms) => self.now_ms += pause_ms,
         }
     }
@@ -226,7 +254,8 @@ fn step() -> impl Strategy<Value = Move> {
         4 => (0..100usize).prop_map(Move::Settle),
         2 => (0..100usize, 1..50i64).prop_map(|(which, pause_ms)| Move::Retry(which, pause_ms)),
         2 => Just(Move::Commit),
-        1 => Just(Move::Crash),
+        2 => Just(Move::Committed),
+        1 => any::<bool>().prop_map(Move::Crash),
         2 => (1..40i64).prop_map(Move::Wait),
     ]
 }
@@ -246,7 +275,7 @@ proptest! {
             while !world.out.is_empty() {
                 world.make(&Move::Settle(0));
             }
-            world.commit();
+            [Move::Commit, Move::Committed].iter().for_each(|step| world.make(step));
         }
         let all = i64::try_from(log.len()).unwrap();
         prop_assert_eq!(world.settled_and_committed.len(), log.len());

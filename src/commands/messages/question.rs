@@ -20,7 +20,7 @@ const WHICH: &str = "Which records";
 const HOW: &str = "How they are read";
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Asked {
+pub(super) struct QuestionOptions {
     /// Show this one record in full, or what became of it; of the flags, only those for its output and --isolation
     /// go with it
     #[arg(
@@ -101,7 +101,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-impl Asked {
+impl QuestionOptions {
     pub(super) fn read(&self, now: DateTime<Utc>) -> Result<Question, Refused> {
         match &self.position {
             Some(position) => self.single(position),

@@ -4,8 +4,9 @@
 //! it is named by its id, because it stays listed until it expires.
 
 use super::{
-    Filters, Sources,
+    filters::Filters,
     letters::{Id, Letter, of_projections},
+    sources::Sources,
 };
 use crate::output::Output;
 use anyhow::{Context, Result, bail};

@@ -9,13 +9,13 @@ fn command() -> Command {
     Options::augment_args(Command::new("messages"))
 }
 
-fn asked(arguments: &[&str]) -> Asked {
+fn options(arguments: &[&str]) -> QuestionOptions {
     let matches = command().try_get_matches_from([&["messages"], arguments].concat());
-    Options::from_arg_matches(&matches.unwrap_or_else(|error| panic!("{error}"))).unwrap().asked
+    Options::from_arg_matches(&matches.unwrap_or_else(|error| panic!("{error}"))).unwrap().question
 }
 
 fn read(arguments: &[&str]) -> Result<Question, Refused> {
-    asked(arguments).read(DateTime::UNIX_EPOCH + Duration::from_secs(86_400))
+    options(arguments).read(DateTime::UNIX_EPOCH + Duration::from_secs(86_400))
 }
 
 #[test]
