@@ -39,6 +39,12 @@ pub(crate) struct Decided<D: Decider> {
     pub(crate) inputs: usize,
 }
 
+/// What a timer came to.
+struct Fired<D: Decider> {
+    facts: Vec<Fact<D::Output>>,
+    state: D::State,
+}
+
 impl<D: Decider> Decided<D> {
     fn nothing() -> Self {
         Self {
@@ -176,7 +182,7 @@ impl<D: Decider> States<D> {
         for (due_at, place) in self.timers.iter().take_while(|(due, _)| *due <= now).take(most) {
             decided.inputs += 1;
             match self.fire(*due_at, place) {
-                Ok((facts, state)) => {
+                Ok(Fired { facts, state }) => {
                     decided.facts.extend(facts.into_iter().map(|fact| (fact, Cause::default())));
                     decided.states.insert(place.clone(), state);
                 }
@@ -189,7 +195,7 @@ impl<D: Decider> States<D> {
     }
 
     /// What follows from a timer, and the state afterwards.
-    fn fire(&self, due_at: DateTime<Utc>, place: &Place) -> Result<(Vec<Fact<D::Output>>, D::State), String> {
+    fn fire(&self, due_at: DateTime<Utc>, place: &Place) -> Result<Fired<D>, String> {
         let mut state = self.get(place);
         let facts = match D::wake(&state, &TimerFired { key: place.1.clone(), due_at }) {
             Decision::Emit(facts) => facts,
@@ -199,7 +205,7 @@ impl<D: Decider> States<D> {
         facts.iter().for_each(|fact| D::evolve(&mut state, fact));
         match D::due(&state) == Some(due_at) {
             true => Err("it fired and is still due".to_owned()),
-            false => Ok((facts, state)),
+            false => Ok(Fired { facts, state }),
         }
     }
 }
