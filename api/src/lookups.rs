@@ -3,8 +3,7 @@
 //! An answer may be a few milliseconds old: a group only ever moves forward. All that wait for one share the next, and
 //! however many they are, there is one question under way.
 
-use foldstream_events::{Position, Topic};
-use foldstream_log::{Browser, BrowserError, Committed, PartitionRange};
+use foldstream_log::{Browser, BrowserError, Committed, PartitionRange, Position, Topic};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

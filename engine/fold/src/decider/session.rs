@@ -14,8 +14,9 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::Utc;
-use foldstream_events::TopicEvent;
-use foldstream_log::{Assignment, Batch, Committed, LedTo, Reader, ReaderEvent, ReaderOptions, TopicPartition};
+use foldstream_log::{
+    Assignment, Batch, Committed, LedTo, Reader, ReaderEvent, ReaderOptions, TopicEvent, TopicPartition,
+};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
     collections::{BTreeSet, HashMap},

@@ -5,7 +5,7 @@
 //! anywhere on the topics the processor writes: a reader then waits for their ends, longer than it must and never too
 //! short. A processor that keeps its keys writes to one partition of each topic and never comes there.
 
-use foldstream_events::{Position, Positions};
+use crate::{Position, Positions};
 
 /// Where that lies what a processor wrote because of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]

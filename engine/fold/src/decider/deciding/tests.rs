@@ -2,8 +2,7 @@
 
 use super::*;
 use chrono::TimeDelta;
-use foldstream_events::{RecordType, Topic, TopicEvent, Violation};
-use foldstream_log::Recorded;
+use foldstream_log::{RecordType, Recorded, Topic, TopicEvent, Violation};
 use proptest::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashSet;
