@@ -27,7 +27,6 @@ pub use batch::{Batch, PartitionEnd, RawRecord};
 pub use led_to::LedTo;
 
 use crate::Config;
-use crate::Positions;
 use bounded::{BoundedThread, GivenUp};
 use polling::{Hooks, PollThread};
 use rdkafka::{
