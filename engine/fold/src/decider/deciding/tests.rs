@@ -9,7 +9,8 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 const LAMPS: &str = "lamps";
-static SWITCHED: RecordType = RecordType { topic: LAMPS, full_name: "test.Switched", key: "key", schema: "", rules: &[] };
+static SWITCHED: RecordType =
+    RecordType { topic: LAMPS, full_name: "test.Switched", key: "key", schema: "", rules: &[] };
 
 /// Lit until a time, or out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
