@@ -4,9 +4,10 @@
 //! joined and no topic created: the requests made here cannot do either.
 
 use crate::connection::{Connection, ConnectionError};
+use foldstream_log::Config;
 use kafka_protocol::{
     ResponseError,
-    messages::{MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic},
+    messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic},
     protocol::{Request, StrBytes},
 };
 use std::{
@@ -41,6 +42,8 @@ pub enum BrowseError {
     Batch(#[from] crate::batches::BatchError),
     #[error("{topic} is led by other brokers than a moment ago, or is another topic by now")]
     Moved { topic: String },
+    #[error("the brokers did not answer in time: {doing}")]
+    Late { doing: &'static str },
     #[error("the task that read the log was stopped")]
     Stopped,
 }
@@ -88,6 +91,8 @@ struct Inner {
     addresses: Mutex<HashMap<i32, String>>,
     /// Who answered last when anybody would do.
     answering: Mutex<Option<String>>,
+    /// Which broker looks after which consumer group.
+    coordinators: Mutex<HashMap<String, i32>>,
     pools: Mutex<HashMap<String, Arc<Pool>>>,
 }
 
@@ -98,15 +103,15 @@ struct Pool {
 }
 
 impl Brokers {
-    /// Takes the addresses as Kafka clients take them: `host:port`, joined by commas.
     #[must_use]
-    pub fn new(bootstrap: &str) -> Self {
-        let bootstrap = bootstrap.split(',').map(|address| address.trim().to_owned()).collect();
+    pub fn new(config: &Config) -> Self {
+        let bootstrap = config.brokers.split(',').map(|address| address.trim().to_owned()).collect();
         Self {
             inner: Arc::new(Inner {
                 bootstrap,
                 addresses: Mutex::default(),
                 answering: Mutex::default(),
+                coordinators: Mutex::default(),
                 pools: Mutex::default(),
             }),
         }
@@ -185,6 +190,33 @@ impl Brokers {
     ) -> Result<R::Response, ConnectionError> {
         let address = self.address(broker)?;
         self.ask_at(&address, request, patience).await
+    }
+
+    /// Which broker looks after a consumer group; asked for once, until that turns out to be no longer so.
+    pub(crate) async fn coordinator(&self, group: &str) -> Result<i32, BrowseError> {
+        let known = self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).get(group).copied();
+        if let Some(broker) = known {
+            return Ok(broker);
+        }
+        let key = StrBytes::from_string(group.to_owned());
+        // Older brokers take one key, newer ones several; which of the two is encoded, the version decides.
+        let request = FindCoordinatorRequest::default().with_key(key.clone()).with_coordinator_keys(vec![key]);
+        let answer = self.ask_any(&request).await?;
+        let found = answer.coordinators.into_iter().next();
+        let (error, broker, address) = match found {
+            Some(found) => (found.error_code, found.node_id.0, format!("{}:{}", found.host.as_str(), found.port)),
+            None => (answer.error_code, answer.node_id.0, format!("{}:{}", answer.host.as_str(), answer.port)),
+        };
+        if let Some(error) = ResponseError::try_from_code(error) {
+            return Err(BrowseError::Refused { doing: "to say who looks after a group", error });
+        }
+        self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner).insert(broker, address);
+        self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).insert(group.to_owned(), broker);
+        Ok(broker)
+    }
+
+    pub(crate) fn forget_coordinator(&self, group: &str) {
+        self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
     }
 
     /// The brokers that are known, by id.

@@ -120,7 +120,7 @@ impl Brokers {
         Ok(offsets.into_iter().map(|(partition, offset)| (partition, (offset >= 0).then_some(offset))).collect())
     }
 
-    async fn offsets(&self, layout: &Layout, end: End) -> Result<BTreeMap<i32, i64>, BrowseError> {
+    pub(crate) async fn offsets(&self, layout: &Layout, end: End) -> Result<BTreeMap<i32, i64>, BrowseError> {
         let asked = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
             let request = offsets_request(&[(layout.topic.clone(), partitions)].into(), end);
             let answer = self.ask_leader(layout, leader, &request, PATIENCE).await?;

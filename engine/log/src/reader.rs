@@ -117,13 +117,6 @@ pub struct Committed {
     pub led_to: LedTo,
 }
 
-impl Committed {
-    /// What the brokers answered for a partition; none where the group never committed.
-    pub(crate) fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
-        Ok(Noted::of(list, topic, partition)?.map(Self::from))
-    }
-}
-
 impl From<Noted> for Committed {
     fn from(Noted { next_offset, note }: Noted) -> Self {
         Self { next_offset, led_to: LedTo::of_note(&note) }
@@ -165,6 +158,8 @@ pub enum ReaderError {
     Fatal { source: KafkaError },
     #[error("the brokers did not say how far the group is")]
     Committed { source: KafkaError },
+    #[error("a partition could not be read to its end")]
+    Restore { source: Option<KafkaError> },
 }
 
 /// The receiving side.
