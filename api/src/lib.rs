@@ -55,8 +55,8 @@ use foldstream_activity_projection::Activity;
 use foldstream_browse::Browse;
 use foldstream_events::{LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent};
 use foldstream_locations_projection::Locations;
-use foldstream_log::{Browser, Registry, Writer};
 use foldstream_log::{Flow, ServiceKind};
+use foldstream_log::{Registry, Writer};
 use foldstream_people_projection::People;
 use foldstream_store::{Applied, Database, Provenance, ReadModel};
 use foldstream_telemetry::health::Health;
@@ -83,7 +83,6 @@ pub fn flow() -> Flow {
 pub struct Parts {
     pub database: Database,
     pub applied: Applied,
-    pub browser: Browser,
     pub browse: Browse,
     pub looking: LookingConfig,
     pub registry: Registry,

@@ -25,10 +25,10 @@ pub(crate) struct Api {
 
 /// The API as a service: `run` puts it behind a socket, tests call it.
 pub fn router(parts: Parts) -> Router {
-    let log_ends = LogEnds::new(&parts.browser);
+    let log_ends = LogEnds::new(parts.browse.brokers());
     let arrival = Arrival {
         flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
-        lookups: Lookups::new(&parts.browser),
+        lookups: Lookups::new(parts.browse.brokers()),
         applied: parts.applied.clone(),
         database: parts.database.clone(),
     };

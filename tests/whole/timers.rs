@@ -5,12 +5,13 @@
 
 use crate::harness::{World, until};
 use chrono::{DateTime, TimeDelta, Utc};
+use foldstream_browse::Brokers;
 use foldstream_events::{
     PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered, PersonState,
     RegisterPerson,
 };
 use foldstream_fold::{Decider, Decision, Service, TimerFired, run_decider};
-use foldstream_log::{Browser, Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
+use foldstream_log::{Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use foldstream_log::{Fact, Topic, derived_event_id, events_of};
 use foldstream_telemetry::health::Health;
 use serde_json::Value;
@@ -205,7 +206,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let service = Service {
             registry: Registry::new(&wire).unwrap(),
-            browser: Browser::new(&wire),
+            brokers: Brokers::new(&wire),
             component: Health::new().component("mortals"),
             shutdown: shutdown.clone(),
             wire,

@@ -6,8 +6,9 @@
 
 use super::{Effects, position_of, rows::rows_of};
 use crate::{problem::Problem, routes::Api};
+use foldstream_browse::Caused;
 use foldstream_events::CATALOGUE;
-use foldstream_log::{Caused, FetchedRecord, TopicPartition};
+use foldstream_log::{FetchedRecord, TopicPartition};
 use foldstream_log::{Flow, Position, ServiceKind, Topic};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
@@ -141,7 +142,7 @@ async fn search(
     budget: &Budget,
 ) -> Result<Caused, Problem> {
     let searches = places.iter().map(|place| async move {
-        let found = api.parts.browser.caused_by(flow.service, *place, record, budget.time_left()).await;
+        let found = api.parts.browse.brokers().caused_by(flow.service, *place, record, budget.time_left()).await;
         found.map_err(Problem::from)
     });
     let found = try_join_all(searches).await?;

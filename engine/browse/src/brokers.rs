@@ -7,7 +7,9 @@ use crate::connection::{Connection, ConnectionError};
 use foldstream_log::Config;
 use kafka_protocol::{
     ResponseError,
-    messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic},
+    messages::{
+        FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic,
+    },
     protocol::{Request, StrBytes},
 };
 use std::{
@@ -199,17 +201,14 @@ impl Brokers {
             return Ok(broker);
         }
         let key = StrBytes::from_string(group.to_owned());
-        // Older brokers take one key, newer ones several; which of the two is encoded, the version decides.
-        let request = FindCoordinatorRequest::default().with_key(key.clone()).with_coordinator_keys(vec![key]);
-        let answer = self.ask_any(&request).await?;
+        let refused = |error| BrowseError::Refused { doing: "to say who looks after a group", error };
+        let answer = self.ask_any(&FindCoordinatorRequest::default().with_coordinator_keys(vec![key])).await?;
         let found = answer.coordinators.into_iter().next();
-        let (error, broker, address) = match found {
-            Some(found) => (found.error_code, found.node_id.0, format!("{}:{}", found.host.as_str(), found.port)),
-            None => (answer.error_code, answer.node_id.0, format!("{}:{}", answer.host.as_str(), answer.port)),
-        };
-        if let Some(error) = ResponseError::try_from_code(error) {
-            return Err(BrowseError::Refused { doing: "to say who looks after a group", error });
+        let found = found.ok_or_else(|| refused(ResponseError::CoordinatorNotAvailable))?;
+        if let Some(error) = ResponseError::try_from_code(found.error_code) {
+            return Err(refused(error));
         }
+        let (broker, address) = (found.node_id.0, format!("{}:{}", found.host.as_str(), found.port));
         self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner).insert(broker, address);
         self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).insert(group.to_owned(), broker);
         Ok(broker)

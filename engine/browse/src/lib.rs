@@ -46,7 +46,7 @@ pub use connection::ConnectionError;
 pub use described::look_up;
 pub use fetch::{Gap, Record};
 pub use filter::{Condition, Filter, SchemaOf, instant};
-pub use follower::Follower;
+pub use follower::{Follower, Ready};
 pub use lane::{Covered, Order};
 pub use live::{Chunk, Listener, News, Offsets};
 pub use offsets::{Isolation, Range};

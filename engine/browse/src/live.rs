@@ -274,18 +274,19 @@ impl Following {
     /// A leader that fails holds up its own partitions and no others.
     async fn follow_layout(&self, layout: &Layout) -> Option<Layout> {
         let failed = Notify::new();
-        let following = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
-            while let Err(failure) = self.follow_leader(layout, leader, &partitions).await {
-                foldstream_telemetry::debug!(
-                    kafka.topic = layout.topic,
-                    leader,
-                    error = &failure as &dyn std::error::Error,
-                    "following a leader failed"
-                );
-                failed.notify_one();
-                sleep(AFTER_FAILURE).await;
-            }
-        });
+        let following =
+            layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
+                while let Err(failure) = self.follow_leader(layout, leader, &partitions).await {
+                    foldstream_telemetry::debug!(
+                        kafka.topic = layout.topic,
+                        leader,
+                        error = &failure as &dyn std::error::Error,
+                        "following a leader failed"
+                    );
+                    failed.notify_one();
+                    sleep(AFTER_FAILURE).await;
+                }
+            });
         let following = join_all(following);
         tokio::select! {
             _ = following => None,

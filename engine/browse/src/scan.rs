@@ -157,9 +157,9 @@ impl Scan<'_> {
         let stretch = Stretch { partition: self.partition, start, end, stable_end: end };
         let keep: Keep = Arc::new(|record: &RecordView<'_>| record.transaction.is_none());
         let looked = Arc::default();
-        let read = self.brokers.settled(self.topic, SETTLING, async |layout| {
-            self.brokers.read(&layout, &[stretch], &keep, &looked).await
-        });
+        let read = self
+            .brokers
+            .settled(self.topic, SETTLING, async |layout| self.brokers.read(&layout, &[stretch], &keep, &looked).await);
         Ok(read.await?.into_iter().flat_map(|read| read.records).map(|record| record.fetched).collect())
     }
 

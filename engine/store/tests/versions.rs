@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
 use chrono::{DateTime, Utc};
+use foldstream_browse::Brokers;
 use foldstream_fold::{Projection, Service, Step};
-use foldstream_log::{Browser, Recorded, Registry};
 use foldstream_log::{Cleanup, RecordType, Topic, TopicEvent, Violation};
+use foldstream_log::{Recorded, Registry};
 use foldstream_stack::{Options, Parts, Stack};
 use foldstream_store::{
     Config, Database, ReadModel, Table,
@@ -195,7 +196,7 @@ async fn folded<M: ReadModel>(database: &Database, component: &str) -> (Service,
     let (health, shutdown) = (Health::new(), CancellationToken::new());
     let service = Service {
         registry: Registry::new(&log).unwrap(),
-        browser: Browser::new(&log),
+        brokers: Brokers::new(&log),
         wire: log,
         component: health.component(M::NAME),
         shutdown: shutdown.clone(),

@@ -8,9 +8,10 @@ use crate::{
     sessions::SessionError,
     waiting::Waiting,
 };
-use foldstream_log::{Batch, TopicPartition};
+use foldstream_log::{Batch, ReaderError, TopicPartition};
 use foldstream_log::{Fact, Topic, TopicEvent};
 use std::collections::BTreeSet;
+use tokio::sync::mpsc;
 
 /// What restoring a partition came to.
 pub(crate) struct Restored {
@@ -33,7 +34,7 @@ pub(crate) async fn restore<D: Decider>(
     // Keys whose newest record was made by another version of the fold. Older records of it do not matter: they stay on
     // the changelog until it is compacted.
     let mut stale: BTreeSet<String> = BTreeSet::new();
-    let mut batches = service.browser.read_to_end(changelog, from);
+    let mut batches = read_to_end(service, changelog, from).await?;
     while let Some(batch) = batches.recv().await {
         let batch = batch?;
         restored.next_offset = batch.ends.first().map_or(restored.next_offset, |end| end.next_offset);
@@ -63,6 +64,22 @@ pub(crate) async fn restore<D: Decider>(
     Ok(restored)
 }
 
+/// The records from here on, up to everything that was appended before: what of it is still being committed is waited
+/// for.
+async fn read_to_end(
+    service: &Service,
+    partition: TopicPartition,
+    from: i64,
+) -> Result<mpsc::Receiver<Result<Batch, ReaderError>>, SessionError> {
+    let ranges = service.brokers.ranges_of(partition.topic).await?;
+    let range = ranges.get(&partition.partition).ok_or_else(|| SessionError::State {
+        partition: partition.partition,
+        reason: format!("there is no {partition}"),
+    })?;
+    let end = range.high_watermark;
+    Ok(foldstream_log::restore(&service.wire, partition, from.max(range.low).min(end)..end))
+}
+
 fn changelog<D: Decider>() -> &'static Topic {
     D::Changelog::topics()[0]
 }
@@ -74,7 +91,7 @@ async fn refold<D: Decider>(
     partition: i32,
     keys: &mut BTreeSet<String>,
 ) -> Result<(), SessionError> {
-    let mut batches = service.browser.read_to_end(TopicPartition { topic: topic.name, partition }, 0);
+    let mut batches = read_to_end(service, TopicPartition { topic: topic.name, partition }, 0).await?;
     while let Some(batch) = batches.recv().await {
         for (key, event) in decoded::<D::Output>(service, batch?, D::NAME, None).await? {
             let place = (partition, key.clone());

@@ -171,8 +171,8 @@ impl<D: Decider> Session<'_, D> {
     }
 
     async fn oldest(&self, partition: TopicPartition) -> Result<i64, SessionError> {
-        let ranges = self.service.browser.ranges(partition.topic).await?;
-        Ok(ranges.into_iter().find(|range| range.partition == partition.partition).map_or(0, |range| range.low))
+        let ranges = self.service.brokers.ranges_of(partition.topic).await?;
+        Ok(ranges.get(&partition.partition).map_or(0, |range| range.low))
     }
 
     async fn take(&mut self, batch: Batch, reader: &Reader) -> Result<(), SessionError> {
@@ -188,7 +188,7 @@ impl<D: Decider> Session<'_, D> {
             reader.pause(*partition)?;
             self.halted.insert(*partition, reason.clone());
         }
-        let letters = dead_letters(&self.service.browser, &decided.dead, &batch, &mut self.waiting()).await?;
+        let letters = dead_letters(&self.service.brokers, &decided.dead, &batch, &mut self.waiting()).await?;
         for letter in &letters {
             let topic = letter.partition.topic;
             metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);

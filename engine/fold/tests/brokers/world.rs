@@ -5,8 +5,9 @@ use crate::{
     events::{PARCELS, Parcel, RECEIPTS, Receipt},
     outside::Outside,
 };
+use foldstream_browse::Brokers;
 use foldstream_fold::{Service, run_effect};
-use foldstream_log::{Browser, Cluster, Config, Registry, Writer};
+use foldstream_log::{Cluster, Config, Registry, Writer};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
 use foldstream_telemetry::health::Health;
@@ -225,7 +226,7 @@ fn in_a_role() {
     let wire = config(&set(BROKERS), &set(REGISTRY), &set(INSTANCE));
     let service = Service {
         registry: Registry::new(&wire).unwrap(),
-        browser: Browser::new(&wire),
+        brokers: Brokers::new(&wire),
         component: Health::new().component(&role),
         shutdown: CancellationToken::new(),
         wire,
