@@ -10,7 +10,7 @@
 //! Rejected: the ends of the topics a processor writes. They hold everybody's records and the markers of transactions,
 //! so readers waited for more than they had asked for, up to the next fetch of the projection.
 
-use crate::lookups::Lookups;
+use crate::freshness::lookups::Lookups;
 use foldstream_events::CATALOGUE;
 use foldstream_log::BrowserError;
 use foldstream_log::{Flow, Position, Positions, Topic};

@@ -1,12 +1,15 @@
 //! What was going on when: `/api/activity`.
 
-use crate::{
-    freshness::{AFTER, Freshness, FreshnessParameters, READS_ACTIVITY, WAIT_MS},
-    parameters::Parameters,
-    problem::Problem,
-    resources::{json, time},
-    routes::Api,
-};
+use crate::freshness::Freshness;
+use crate::freshness::FreshnessParameters;
+use crate::resources::read_models::READS_ACTIVITY;
+use crate::http::answer::json;
+use crate::http::answer::time;
+use crate::http::names::AFTER;
+use crate::http::names::WAIT_MS;
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
@@ -15,6 +18,7 @@ use axum::{
 use foldstream_activity_projection::read as activity;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 const HOURS: &str = "hours";
 
@@ -31,6 +35,11 @@ pub(crate) struct ActivityResource {
     hour: String,
     /// How many locations were reported for it
     reports: i64,
+}
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// How many locations were reported for each hour, newest first
