@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup claim build demo up down status test chaos mutations check templates bench clean new-read-model
+.PHONY: generate help setup claim build demo up down status test chaos mutations check templates bench clean new-read-model
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ chaos: setup claim ## faults at random under load for so long: make chaos MINUTE
 
 mutations: setup claim ## break the loops on purpose, and see that a test notices
 	@python3 dev/check/mutations.py
+
+generate: ## make the code of events anew, after a change of a schema or a catalogue
+	@cargo run --locked --quiet -p foldstream-generator
 
 check: setup claim ## format, lints, docs, licences, unused dependencies, structure, scripts
 	@dev/check/check.sh

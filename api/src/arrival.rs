@@ -11,8 +11,9 @@
 //! so readers waited for more than they had asked for, up to the next fetch of the projection.
 
 use crate::lookups::Lookups;
-use foldstream_events::{Flow, Position, Positions, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::BrowserError;
+use foldstream_log::{Flow, Position, Positions, Topic};
 use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
     dead_letters::{BlockedRecord, blocked},
@@ -67,7 +68,12 @@ impl Arrival {
 
     /// Every topic that a read model follows from.
     pub(crate) fn sources(&self, projection: &str) -> Vec<&'static str> {
-        foldstream_events::TOPICS.iter().map(|topic| topic.name).filter(|topic| self.leads(topic, projection)).collect()
+        foldstream_events::CATALOGUE
+            .topics
+            .iter()
+            .map(|topic| topic.name)
+            .filter(|topic| self.leads(topic, projection))
+            .collect()
     }
 
     /// Waits until a projection has folded everything these positions led to; gives how far it is, and its tables. Of
@@ -113,9 +119,11 @@ impl Arrival {
             .writes
             .iter()
             .filter(|topic| self.leads(topic, projection))
-            .filter_map(|topic| Topic::named(topic))
+            .filter_map(|topic| CATALOGUE.topic(topic))
             .collect();
-        let Some(topic) = Topic::named(&position.topic).filter(|_| !leading.is_empty()) else { return Ok(Vec::new()) };
+        let Some(topic) = CATALOGUE.topic(&position.topic).filter(|_| !leading.is_empty()) else {
+            return Ok(Vec::new());
+        };
         let unknown = |source| NotArrived::Unknown { service: flow.service, source };
         let partition = usize::try_from(position.partition).unwrap_or_default();
         loop {

@@ -6,7 +6,7 @@
 use crate::{parameters::MISSING, problem::Problem};
 use axum::{body::Body, extract::Request, http::header};
 use bytes::Bytes;
-use foldstream_events::Violation;
+use foldstream_log::Violation;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use std::time::Duration;

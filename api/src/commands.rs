@@ -17,10 +17,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri},
     response::Response,
 };
-use foldstream_events::{
-    PERSON_COMMANDS, PersonCommandDecided, PersonCommandsEvent, Position, Violation, derived_event_id, new_event_id,
-};
+use foldstream_events::{PERSON_COMMANDS, PersonCommandDecided, PersonCommandsEvent};
 use foldstream_log::{BrowserError, CAUSE};
+use foldstream_log::{Position, Violation, derived_event_id, new_event_id};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;

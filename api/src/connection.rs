@@ -14,8 +14,8 @@ use crate::{
     routes::Api,
 };
 use axum::{extract::State, http::Uri, response::Response};
-use foldstream_events::Violation;
 use foldstream_locations_projection::read::{self as locations, PageEnd, Paging, Proximity};
+use foldstream_log::Violation;
 use foldstream_people_projection::read as people;
 use std::collections::{BTreeSet, HashMap};
 

@@ -6,8 +6,8 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::DateTime;
-use foldstream_events::Violation;
 use foldstream_locations_projection::read::PageEnd;
+use foldstream_log::Violation;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;

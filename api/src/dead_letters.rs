@@ -12,7 +12,8 @@ use crate::{
 use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
-use foldstream_events::{Topic, Violation};
+use foldstream_events::CATALOGUE;
+use foldstream_log::Violation;
 use foldstream_store::dead_letters::{self, DeadLetterSummary, Filter};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -104,7 +105,7 @@ fn filter(parameters: &mut Parameters, api: &Api) -> Filter {
         parameters.refuse(Violation::new(PROJECTION, name, "must be the name of a service that exists"));
     }
     if let Some(name) = &topic
-        && Topic::named(name).is_none()
+        && CATALOGUE.topic(name).is_none()
     {
         parameters.refuse(Violation::new(TOPIC, name, "must be the name of a topic that exists"));
     }

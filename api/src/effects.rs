@@ -21,7 +21,7 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::Isolation;
-use foldstream_events::Position;
+use foldstream_log::Position;
 use foldstream_log::{CAUSE, FetchedRecord};
 use following::{Budget, Processor, effects_of};
 use rows::RowResource;

@@ -1,11 +1,11 @@
-//! The fields of a JSON body, read one by one, each judged by the rules of `foldstream-events`.
+//! The fields of a JSON body, read one by one, each judged by the rules that the events declare.
 //!
 //! Every violation is collected (up to a hundred), so that a client learns of all of them at once. Fields nobody asked
 //! for are ignored: clients send whole records back.
 
 use crate::{parameters::MISSING, problem::Problem};
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
-use foldstream_events::Violation;
+use foldstream_log::{Rule, Violation};
 use serde_json::{Map, Value};
 
 const MAX_VIOLATIONS: usize = 100;
@@ -72,26 +72,26 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that obeys a rule.
-    pub(crate) fn text(&self, name: &str, rule: Rule<str>) -> Result<String, Violation> {
+    pub(crate) fn text(&self, name: &str, rule: &Rule) -> Result<String, Violation> {
         let (field, value) = self.field(name, "a text")?;
         let text = value.as_str().ok_or_else(|| Violation::new(&field, value, "here stands a text"))?;
-        rule(&field, text).map(|_| text.to_owned())
+        rule.text(&field, text).map(str::to_owned)
     }
 
     /// An id: a text, or a whole number, which is read as one.
-    pub(crate) fn id(&self, name: &str, rule: Rule<str>) -> Result<String, Violation> {
+    pub(crate) fn id(&self, name: &str, rule: &Rule) -> Result<String, Violation> {
         let (field, value) = self.field(name, "an id")?;
         let id = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_u64() => number.to_string(),
             other => return Err(Violation::new(&field, other, "an id is a text")),
         };
-        rule(&field, &id)?;
+        rule.text(&field, &id)?;
         Ok(id)
     }
 
     /// A number, or a text that is one.
-    pub(crate) fn number(&self, name: &str, rule: fn(&str, f64) -> Result<f64, Violation>) -> Result<f64, Violation> {
+    pub(crate) fn number(&self, name: &str, rule: &Rule) -> Result<f64, Violation> {
         let (field, value) = self.field(name, "a number")?;
         let number = match value {
             Value::Number(number) => number.as_f64(),
@@ -99,12 +99,8 @@ impl<'a> Fields<'a> {
             _ => None,
         };
         match number {
-            Some(number) => rule(&field, number),
-            // The rule says best what it wants; there is no number it could refuse instead.
-            None => {
-                let wanted = rule(&field, f64::NAN).err().map_or_else(|| "here stands a number".to_owned(), |v| v.rule);
-                Err(Violation::new(field, text_of(value), wanted))
-            }
+            Some(number) => rule.number(&field, number),
+            None => Err(Violation::new(field, text_of(value), rule.says)),
         }
     }
 
@@ -114,9 +110,6 @@ impl<'a> Fields<'a> {
         value.as_str().and_then(time).ok_or_else(|| Violation::new(field, text_of(value), TIME_RULE))
     }
 }
-
-/// A checked constructor of `foldstream-events`.
-pub(crate) type Rule<T> = for<'a> fn(&str, &'a T) -> Result<&'a T, Violation>;
 
 fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
@@ -138,13 +131,13 @@ pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foldstream_events::{checked_latitude, checked_name};
+    use foldstream_events::rules;
     use proptest::prelude::*;
     use serde_json::json;
 
     fn latitude(value: Value) -> Result<f64, Violation> {
         let body = json!({"latitude": value});
-        Fields::of("[3]", &body)?.number("latitude", checked_latitude)
+        Fields::of("[3]", &body)?.number("latitude", &rules::LATITUDE)
     }
 
     #[test]
@@ -162,12 +155,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_no_object_is_named() {
-        let violation = Fields::of("", &json!({})).unwrap().text("first_name", checked_name).unwrap_err();
+        let violation = Fields::of("", &json!({})).unwrap().text("first_name", &rules::NAME).unwrap_err();
         assert_eq!((violation.field.as_str(), violation.value.as_str()), ("first_name", MISSING));
         assert_eq!(Fields::of("", &json!([1])).unwrap_err().field, "body");
         assert_eq!(Fields::of("[7]", &json!(1)).unwrap_err().field, "[7]");
         let nul = json!({"first_name": "a\u{0}b"});
-        assert!(Fields::of("", &nul).unwrap().text("first_name", checked_name).is_err());
+        assert!(Fields::of("", &nul).unwrap().text("first_name", &rules::NAME).is_err());
     }
 
     #[test]

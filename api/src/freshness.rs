@@ -11,7 +11,8 @@ use crate::{
     routes::Api,
 };
 use axum::{http::HeaderValue, response::Response};
-use foldstream_events::{LOCATIONS, PERSON_PROFILES, Position, Positions, Topic, Violation};
+use foldstream_events::{CATALOGUE, LOCATIONS, PERSON_PROFILES};
+use foldstream_log::{Position, Positions, Topic, Violation};
 use foldstream_store::{Checkpoint, Database, Late, View};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -160,7 +161,7 @@ fn positions(text: &str, arrival: &Arrival, reads: Reads) -> Result<Positions, V
         .parse()
         .map_err(|_| refused("a position is topic:partition:offset, several joined by commas".to_owned()))?;
     for Position { topic, partition, .. } in positions.iter() {
-        let known = Topic::named(&topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
+        let known = CATALOGUE.topic(&topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
         if !reads.iter().any(|model| arrival.leads(&topic, model.projection)) {
             let mut topics: Vec<&str> = reads.iter().flat_map(|model| arrival.sources(model.projection)).collect();
             topics.sort_unstable();

@@ -8,7 +8,8 @@
 //! seen at its end, whichever is later.
 
 use chrono::{DateTime, Utc};
-use foldstream_events::{TOPICS, Topic};
+use foldstream_events::CATALOGUE;
+use foldstream_log::Topic;
 use foldstream_log::{Browser, PartitionRange};
 use foldstream_store::Checkpoint;
 use std::{
@@ -64,7 +65,10 @@ struct Ends {
 impl LogEnds {
     pub(crate) fn new(browser: &Browser) -> Self {
         let tail = || Tail { look: watch::Sender::new(Look::default()), level_at: Mutex::default() };
-        Self { browser: browser.clone(), tails: Arc::new(TOPICS.iter().map(|topic| (topic.name, tail())).collect()) }
+        Self {
+            browser: browser.clone(),
+            tails: Arc::new(CATALOGUE.topics.iter().map(|topic| (topic.name, tail())).collect()),
+        }
     }
 
     /// Has the ends read, unless they are fresh or being read.

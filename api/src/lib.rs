@@ -53,9 +53,10 @@ pub use topics::{Declaration, KeptIn, ReaderPosition, TopicDetail, TopicReader, 
 
 use foldstream_activity_projection::Activity;
 use foldstream_browse::Browse;
-use foldstream_events::{Flow, LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent, ServiceKind};
+use foldstream_events::{LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent};
 use foldstream_locations_projection::Locations;
 use foldstream_log::{Browser, Registry, Writer};
+use foldstream_log::{Flow, ServiceKind};
 use foldstream_people_projection::People;
 use foldstream_store::{Applied, Database, Provenance, ReadModel};
 use foldstream_telemetry::health::Health;

@@ -18,8 +18,8 @@ use axum::{
     response::Response,
 };
 use chrono::{Days, NaiveDate, NaiveTime};
-use foldstream_events::Violation;
 use foldstream_locations_projection::read::{self as locations, PageEnd, Paging, Window};
+use foldstream_log::Violation;
 use uuid::Uuid;
 
 const AS_OF: &str = "as_of";

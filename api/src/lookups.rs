@@ -3,7 +3,7 @@
 //! An answer may be a few milliseconds old: a group only ever moves forward. All that wait for one share the next, and
 //! however many they are, there is one question under way.
 
-use foldstream_events::Topic;
+use foldstream_log::Topic;
 use foldstream_log::{Browser, BrowserError, Committed};
 use std::{
     collections::HashMap,

@@ -11,7 +11,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use foldstream_events::new_event_id;
+use foldstream_log::new_event_id;
 use foldstream_telemetry::{names, trace_context};
 use futures::FutureExt;
 use std::{any::Any, error::Error, panic::AssertUnwindSafe, sync::Arc, time::Instant};

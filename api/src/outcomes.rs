@@ -4,8 +4,9 @@
 //! command in the header `cause`; that is what is waited for. It may come before the sender knows the position, so the
 //! last few are kept.
 
-use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent, Position, Topic};
+use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent};
 use foldstream_log::{Batch, CAUSE, Config, Registry, Tail, decode, decode_key};
+use foldstream_log::{Position, Topic};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},

@@ -13,7 +13,7 @@ use axum::{
     http::{Uri, request},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use foldstream_events::{Violation, checked_id};
+use foldstream_log::{Violation, generated::rules};
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 use url::form_urlencoded;
 
@@ -90,7 +90,7 @@ impl Parameters {
 
     /// The id of the path.
     pub(crate) fn id(&mut self, id: &str) {
-        let checked = checked_id("id", id).map(drop);
+        let checked = rules::ID.text("id", id).map(drop);
         self.check(checked);
     }
 

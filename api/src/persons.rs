@@ -19,8 +19,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use foldstream_events::{ChangePerson, ErasePerson, Positions, RegisterPerson, Violation, checked_name};
+use foldstream_events::{ChangePerson, ErasePerson, RegisterPerson, rules};
 use foldstream_log::WriteError;
+use foldstream_log::{Positions, Violation};
 use foldstream_people_projection::read as people;
 use foldstream_store::{Database, Sourced};
 use serde_json::Value;
@@ -198,9 +199,9 @@ pub(crate) fn not_written(error: WriteError, total: usize) -> Problem {
 fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> {
     let mut findings = Findings::default();
     let command = findings.check(Fields::of("", body)).and_then(|fields| {
-        let first_name = findings.check(fields.text("first_name", checked_name));
-        let last_name = findings.check(fields.text("last_name", checked_name));
-        let company_name = findings.check(fields.text("company_name", checked_name));
+        let first_name = findings.check(fields.text("first_name", &rules::NAME));
+        let last_name = findings.check(fields.text("last_name", &rules::NAME));
+        let company_name = findings.check(fields.text("company_name", &rules::NAME));
         Some(RegisterPerson {
             event_id: asked.command_id("register"),
             person_id: asked.person_id().to_string(),
@@ -217,7 +218,7 @@ fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> 
 fn wished_change(id: &str, body: &Value, asked: &Asked) -> Result<ChangePerson, Problem> {
     let mut findings = Findings::default();
     let command = findings.check(Fields::of("", body)).map(|fields| {
-        let mut given = |name| fields.has(name).then(|| findings.check(fields.text(name, checked_name)))?;
+        let mut given = |name| fields.has(name).then(|| findings.check(fields.text(name, &rules::NAME)))?;
         let (first_name, last_name, company_name) = (given("first_name"), given("last_name"), given("company_name"));
         let nothing = ["first_name", "last_name", "company_name"].iter().all(|name| !fields.has(name));
         if nothing {

@@ -6,7 +6,7 @@ use axum::{
     http::request,
 };
 use foldstream_browse::asking;
-use foldstream_events::{Position, Violation};
+use foldstream_log::{Position, Violation};
 use std::str::FromStr;
 
 /// Topic, partition and offset of the path, not yet checked.

@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use foldstream_browse::{BrowseError, asking};
-use foldstream_events::Violation;
 use foldstream_log::BrowserError;
+use foldstream_log::Violation;
 use foldstream_store::{DatabaseError, Late};
 use serde::Serialize;
 use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};

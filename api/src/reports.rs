@@ -20,10 +20,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use foldstream_browse::Range;
-use foldstream_events::{
-    LocationReported, LocationsEvent, Position, Positions, Violation, checked_accuracy, checked_id, checked_latitude,
-    checked_longitude, new_event_id,
-};
+use foldstream_events::{LocationReported, LocationsEvent, rules};
+use foldstream_log::{Position, Positions, Violation, new_event_id};
 use foldstream_log::{WriteError, Writer};
 use foldstream_people_projection::read as people;
 use foldstream_store::View;
@@ -130,12 +128,12 @@ fn reports(body: &Value) -> Result<Vec<LocationReported>, Problem> {
 
 fn report(findings: &mut Findings, place: &str, value: &Value) -> Option<LocationReported> {
     let fields = findings.check(Fields::of(place, value))?;
-    let person_id = findings.check(fields.id("person_id", checked_id));
+    let person_id = findings.check(fields.id("person_id", &foldstream_log::generated::rules::ID));
     let occurred_at: Option<DateTime<Utc>> = findings.check(fields.time("creation_time"));
-    let latitude = findings.check(fields.number("latitude", checked_latitude));
-    let longitude = findings.check(fields.number("longitude", checked_longitude));
+    let latitude = findings.check(fields.number("latitude", &rules::LATITUDE));
+    let longitude = findings.check(fields.number("longitude", &rules::LONGITUDE));
     let accuracy_m = match fields.has("accuracy_m") {
-        true => findings.check(fields.number("accuracy_m", checked_accuracy)).map(Some),
+        true => findings.check(fields.number("accuracy_m", &rules::ACCURACY)).map(Some),
         false => Some(None),
     };
     Some(LocationReported {

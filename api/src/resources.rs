@@ -8,8 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use foldstream_events::{LocationReported, Position, RegisterPerson, Topic};
+use foldstream_events::{LocationReported, RegisterPerson};
 use foldstream_locations_projection::read::Location;
+use foldstream_log::{Position, Topic};
 use foldstream_people_projection::read::Person;
 use foldstream_store::{Source, Sourced};
 use serde::Serialize;

@@ -20,10 +20,10 @@ FAULTS = [
     (
         "the position is committed before the rows",
         "engine/store/src/checkpoint.rs",
-        "        commit.changes.write(projection, &mut transaction)",
+        "        M::write(&commit.changes, &mut transaction)",
         "        transaction.commit().await.map_err(for_store)?;\n"
         "        let mut transaction = self.database.pool().begin().await.map_err(for_store)?;\n"
-        "        commit.changes.write(projection, &mut transaction)",
+        "        M::write(&commit.changes, &mut transaction)",
         [*WHOLE, "exactly_once::killed_ten"],
     ),
     (
@@ -50,9 +50,23 @@ FAULTS = [
     (
         "parked keys are forgotten when a service starts",
         "engine/store/src/checkpoint.rs",
-        "parked::keys(self.database.pool(), &self.owner_of_letters(projection), partitions).await.map_err(for_store)",
+        "parked::keys(self.database.pool(), &self.dead_letter_owner(projection), partitions).await.map_err(for_store)",
         "{\n            let _ = (projection, partitions);\n            Ok(Vec::new())\n        }",
         [*WHOLE, "parked::a_key_waits"],
+    ),
+    (
+        "dead letters of a key that ended stay",
+        "engine/store/src/checkpoint.rs",
+        "        dead_letter::erase(&mut transaction, &owner, &commit.erased).await.map_err(for_store)?;\n",
+        "",
+        [*WHOLE, "parked::erasing"],
+    ),
+    (
+        "a version is folded whatever its tables are",
+        "engine/store/src/versions/folding.rs",
+        "if !version.has_tables_of::<P>() {",
+        "if version.version == 0 {",
+        ["-p", "foldstream-store", "--test", "versions", "changed_tables"],
     ),
     (
         "the state of a decider is not written",

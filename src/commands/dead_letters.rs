@@ -15,8 +15,8 @@ use crate::{
 use anyhow::{Context, Result};
 use chrono::Utc;
 use filters::Filters;
-use foldstream_events::Position;
 use foldstream_fold::Action as Wish;
+use foldstream_log::Position;
 use foldstream_log::{Schemas, describe, schema_id};
 use foldstream_store::dead_letters::parked_offsets;
 use letters::{Id, Letter, Shown, of_projections, of_topic};

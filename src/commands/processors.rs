@@ -2,8 +2,9 @@
 
 use crate::{output::Output, services::flows, settings::Settings};
 use anyhow::{Context, Result};
-use foldstream_events::{ServiceKind, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::Browser;
+use foldstream_log::ServiceKind;
 use serde::Serialize;
 
 #[derive(clap::Subcommand, Debug)]
@@ -29,7 +30,7 @@ pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     let mut all = Vec::new();
     for flow in flows().iter().filter(|flow| matches!(flow.kind, ServiceKind::Processor | ServiceKind::Effect)) {
         for name in &flow.reads {
-            let topic = Topic::named(name).with_context(|| format!("{name} is no declared topic"))?;
+            let topic = CATALOGUE.topic(name).with_context(|| format!("{name} is no declared topic"))?;
             let committed = browser.committed(flow.service, topic).await?;
             let ranges = browser.ranges(name).await?;
             all.extend(ranges.into_iter().zip(committed).map(|(range, committed)| Status {

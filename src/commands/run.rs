@@ -12,6 +12,7 @@ use crate::{
     supervising::supervise,
 };
 use anyhow::{Context, Result, bail};
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Cluster, ClusterError};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -84,7 +85,8 @@ async fn refuse_wrong_topics(services: &[&Service], settings: &Settings) -> Resu
     let flows: Vec<_> = services.iter().map(|service| (service.flow)()).collect();
     let ours: BTreeSet<&str> = flows.iter().flat_map(|flow| flow.reads.iter().chain(&flow.writes)).copied().collect();
     let cluster = Cluster::connect(&settings.wire)?;
-    let differences = patiently("Kafka", ClusterError::is_unavailable, async || cluster.check().await).await?;
+    let differences =
+        patiently("Kafka", ClusterError::is_unavailable, async || cluster.check(CATALOGUE.topics).await).await?;
     let ours = differences.into_iter().filter(|difference| ours.contains(difference.topic.as_str()));
     let (fatal, other): (Vec<_>, Vec<_>) = ours.partition(|difference| difference.fatal);
     for difference in other {

@@ -5,7 +5,7 @@ use crate::{
     patience::patiently,
 };
 use anyhow::{Result, bail};
-use foldstream_events::record_types;
+use foldstream_events::{CATALOGUE, check_schemas, register_schemas};
 use foldstream_log::{Config, Registry, RegistryError};
 use serde_json::json;
 
@@ -23,17 +23,16 @@ pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
     let registry = Registry::new(config)?;
     match action {
         Action::Register(output) => {
-            let registered =
-                patiently(REGISTRY, RegistryError::is_retriable, async || registry.register(record_types()).await)
-                    .await?;
+            let register = async || register_schemas(&registry, &CATALOGUE).await;
+            let registered = patiently(REGISTRY, RegistryError::is_retriable, register).await?;
             let values: Vec<_> =
                 registered.iter().map(|(record, id)| json!({"subject": record.subject(), "id": id})).collect();
             let rows = registered.iter().map(|(record, id)| vec![record.subject(), id.to_string()]).collect();
             output.print(&values, &["subject", "id"], rows)
         }
         Action::Check(output) => {
-            let differences =
-                patiently(REGISTRY, RegistryError::is_retriable, async || registry.check_all().await).await?;
+            let check = async || check_schemas(&registry, &CATALOGUE).await;
+            let differences = patiently(REGISTRY, RegistryError::is_retriable, check).await?;
             if differences.is_empty() && output.output == Format::Table {
                 return line("every schema is registered, and the registry guards their compatibility");
             }

@@ -11,7 +11,7 @@ use crate::{
 use anyhow::{Result, bail};
 use foldstream_api::TopicSources;
 use foldstream_browse::Brokers;
-use foldstream_events::TOPICS;
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Cluster, Config, Registry};
 use foldstream_store::Database;
 
@@ -47,10 +47,10 @@ pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
 
 async fn apply(output: Output, config: &Config) -> Result<()> {
     let cluster = Cluster::connect(config)?;
-    let done = cluster.apply(TOPICS).await?;
+    let done = cluster.apply(CATALOGUE.topics).await?;
     let rows = done.iter().map(|done| vec![done.clone()]).collect();
     output.print(&done, &["done"], rows)?;
-    let left = cluster.check().await?;
+    let left = cluster.check(CATALOGUE.topics).await?;
     if let Some(first) = left.first() {
         bail!("{first}, which cannot be changed in place ({} differences are left)", left.len());
     }
@@ -58,7 +58,7 @@ async fn apply(output: Output, config: &Config) -> Result<()> {
 }
 
 async fn check(output: Output, config: &Config) -> Result<()> {
-    let differences = Cluster::connect(config)?.check().await?;
+    let differences = Cluster::connect(config)?.check(CATALOGUE.topics).await?;
     if differences.is_empty() && output.output == Format::Table {
         return line("every topic is as declared");
     }

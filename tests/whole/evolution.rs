@@ -95,7 +95,7 @@ fn a_schema_that_must_not_be_registered_is_named_and_refused() {
 }
 
 fn golden(version: u32) -> Value {
-    let folder = "schemas/events/golden/foldstream.locations.LocationReported";
+    let folder = "schemas/golden/foldstream.locations.LocationReported";
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("v{version}.json"));
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }

@@ -6,11 +6,12 @@
 use crate::harness::{World, until};
 use chrono::{DateTime, TimeDelta, Utc};
 use foldstream_events::{
-    Fact, PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered,
-    PersonState, RegisterPerson, Topic, derived_event_id, events_of,
+    PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered, PersonState,
+    RegisterPerson,
 };
 use foldstream_fold::{Decider, Decision, Service, TimerFired, run_decider};
 use foldstream_log::{Browser, Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
+use foldstream_log::{Fact, Topic, derived_event_id, events_of};
 use foldstream_telemetry::health::Health;
 use serde_json::Value;
 use std::{

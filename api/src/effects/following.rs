@@ -6,8 +6,9 @@
 
 use super::{Effects, position_of, rows::rows_of};
 use crate::{problem::Problem, routes::Api};
-use foldstream_events::{Flow, Position, ServiceKind, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Caused, FetchedRecord, TopicPartition};
+use foldstream_log::{Flow, Position, ServiceKind, Topic};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
 use std::{
@@ -68,7 +69,7 @@ pub(super) fn effects_of<'a>(
         let mut effects = Effects::new(&record);
         effects.rows = rows_of(api, &record).await?;
         // Of a topic that is not declared nothing follows.
-        let Some(topic) = Topic::named(&record.topic) else { return Ok(effects) };
+        let Some(topic) = CATALOGUE.topic(&record.topic) else { return Ok(effects) };
         let reading = api.parts.flows.iter().filter(|flow| flow.reads.contains(&topic.name));
         for flow in reading.filter(|flow| flow.kind == ServiceKind::Processor) {
             let processor = standing(api, flow, topic, &record).await?;
@@ -118,8 +119,8 @@ async fn written_by(api: &Api, flow: &Flow, record: &FetchedRecord, budget: &Bud
 
 /// Where the processor may have written: the partitions of the same number, and all others.
 fn places(flow: &Flow, record: &FetchedRecord) -> (Vec<TopicPartition>, Vec<TopicPartition>) {
-    let key = Topic::named(&record.topic).map(|topic| topic.key);
-    let written = flow.writes.iter().filter_map(|written| Topic::named(written));
+    let key = CATALOGUE.topic(&record.topic).map(|topic| topic.key);
+    let written = flow.writes.iter().filter_map(|written| CATALOGUE.topic(written));
     let (mut near, mut far) = (Vec::new(), Vec::new());
     for topic in written {
         let place = |partition| TopicPartition { topic: topic.name, partition };
@@ -151,7 +152,8 @@ async fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foldstream_events::{DeadLettersEvent, PeopleEvent, PersonCommandsEvent};
+    use foldstream_events::{PeopleEvent, PersonCommandsEvent};
+    use foldstream_log::DeadLettersEvent;
 
     fn command(partition: i32) -> FetchedRecord {
         FetchedRecord {

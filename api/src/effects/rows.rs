@@ -10,8 +10,9 @@ use crate::{
     resources::link_of_row,
     routes::Api,
 };
-use foldstream_events::{Position, Positions, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::FetchedRecord;
+use foldstream_log::{Position, Positions};
 use foldstream_store::{
     Checkpoint, Fate, Made, Provenance, ProvenanceError, RowOf, View,
     dead_letters::{BlockedRecord, blocked},
@@ -85,7 +86,7 @@ async fn waits(api: &Api, projection: &Provenance, view: &View, position: &Posit
         |checkpoint: &&Checkpoint| checkpoint.topic == position.topic && checkpoint.partition == position.partition;
     let next_offset = view.checkpoints.iter().find(here).map_or(0, |checkpoint| checkpoint.next_offset);
     if next_offset <= position.offset {
-        let lag_ms = match Topic::named(&position.topic) {
+        let lag_ms = match CATALOGUE.topic(&position.topic) {
             Some(topic) => api.log_ends.lag_ms(topic, &view.checkpoints).await,
             None => None,
         };

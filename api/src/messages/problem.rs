@@ -2,7 +2,7 @@
 
 use crate::{paging::CURSOR, problem::Problem};
 use foldstream_browse::PageError;
-use foldstream_events::Violation;
+use foldstream_log::Violation;
 
 /// The cursor is what was given, if any was.
 pub(super) fn of_page(error: PageError, cursor: Option<&str>) -> Problem {

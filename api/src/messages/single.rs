@@ -11,8 +11,8 @@ use foldstream_browse::{
     Isolation, Record,
     asking::{self, ISOLATION},
 };
-use foldstream_events::{Position, Violation};
 use foldstream_log::{Message, Schemas};
+use foldstream_log::{Position, Violation};
 
 /// One record
 ///

@@ -21,8 +21,8 @@ use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
     BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, Record, RecordView, Tail, look_up,
 };
-use foldstream_events::Violation;
 use foldstream_log::Schemas;
+use foldstream_log::Violation;
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, time::Duration};

@@ -9,10 +9,9 @@ use axum::{
 };
 use clap::{Args, Command};
 use foldstream_browse::{Brokers, Browse};
-use foldstream_events::{
-    Flow, LocationsEvent, PeopleEvent, PersonCommandsEvent, PersonOutcomesEvent, PersonProfilesEvent, ServiceKind,
-};
+use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent, PersonOutcomesEvent, PersonProfilesEvent};
 use foldstream_log::{Browser, Registry, Writer};
+use foldstream_log::{Flow, ServiceKind};
 use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
 use serde_json::{Value, json};

@@ -6,8 +6,9 @@ use super::readers::{TopicReader, readers};
 use crate::Parts;
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Brokers, BrowseError, Bytes, Counts, Group, PartitionState, Setting, TopicState};
-use foldstream_events::{Flow, REPLICATION_FACTOR, TOPICS, Topic};
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Difference, Registry, differences};
+use foldstream_log::{Flow, REPLICATION_FACTOR, Topic};
 use foldstream_store::{Database, versions::version_positions};
 use serde::Serialize;
 use std::{collections::BTreeMap, error::Error, sync::Arc};
@@ -119,9 +120,9 @@ impl TopicSources {
 
     /// Every topic there is, and those that are declared and missing, in the order of their names.
     pub async fn list(&self) -> Result<Vec<TopicSummary>, BrowseError> {
-        let found = self.brokers.topics(None).await?;
+        let found = self.brokers.topics(None, &CATALOGUE).await?;
         let is_found = |topic: &Topic| found.iter().any(|found| found.name == topic.name);
-        let missing = TOPICS.iter().filter(|topic| !is_found(topic)).map(|topic| self.missing(topic));
+        let missing = CATALOGUE.topics.iter().filter(|topic| !is_found(topic)).map(|topic| self.missing(topic));
         let mut all: Vec<TopicSummary> = missing.chain(found.iter().map(|topic| self.summary(topic))).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
@@ -129,7 +130,7 @@ impl TopicSources {
 
     /// Everything about one topic.
     pub async fn show(&self, name: &str) -> Result<TopicDetail, BrowseError> {
-        let topic = self.brokers.topic(name).await?;
+        let topic = self.brokers.topic(name, &CATALOGUE).await?;
         let (groups, appended, positions) = tokio::join!(
             self.brokers.groups(&topic),
             self.brokers.counts(&topic, &self.registry),
@@ -137,7 +138,7 @@ impl TopicSources {
         );
         let appended = known(appended, "what was appended is unknown");
         let positions = known(positions, "where the projections stand is unknown");
-        let declared = Topic::named(name);
+        let declared = CATALOGUE.topic(name);
         Ok(TopicDetail {
             readers: readers(&topic, &self.edges, &groups, positions.as_deref()),
             offsets: topic.offsets(),
@@ -150,7 +151,7 @@ impl TopicSources {
             settings: topic.settings,
             bytes: topic.bytes,
             partitions: topic.partitions,
-            writers: declared.map(|topic| topic.writers.to_vec()).unwrap_or_default(),
+            writers: self.writers_of(name),
             groups: groups.groups,
             groups_complete: groups.complete,
             appended,
@@ -158,7 +159,7 @@ impl TopicSources {
     }
 
     fn summary(&self, topic: &TopicState) -> TopicSummary {
-        let declared = Topic::named(&topic.name);
+        let declared = CATALOGUE.topic(&topic.name);
         TopicSummary {
             name: topic.name.clone(),
             id: Some(topic.id),
@@ -168,7 +169,7 @@ impl TopicSources {
             partitions: topic.partitions.len(),
             offsets: topic.offsets(),
             bytes: topic.bytes,
-            writers: declared.map(|topic| topic.writers.to_vec()).unwrap_or_default(),
+            writers: self.writers_of(&topic.name),
             readers: self.readers_of(&topic.name),
             differences: topic.differences.clone(),
         }
@@ -184,10 +185,14 @@ impl TopicSources {
             partitions: 0,
             offsets: None,
             bytes: Bytes::default(),
-            writers: topic.writers.to_vec(),
+            writers: self.writers_of(topic.name),
             readers: self.readers_of(topic.name),
             differences: differences(topic, None),
         }
+    }
+
+    fn writers_of(&self, topic: &str) -> Vec<&'static str> {
+        self.edges.iter().filter(|flow| flow.writes.contains(&topic)).map(|flow| flow.service).collect()
     }
 
     fn readers_of(&self, topic: &str) -> Vec<&'static str> {

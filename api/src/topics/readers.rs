@@ -5,8 +5,8 @@
 //! stable offset, as readers of committed records do.
 
 use foldstream_browse::{Groups, TopicState};
-use foldstream_events::{Flow, ServiceKind};
 use foldstream_log::group_of;
+use foldstream_log::{Flow, ServiceKind};
 use foldstream_store::versions::VersionPosition;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};

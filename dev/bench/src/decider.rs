@@ -13,10 +13,11 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use foldstream_events::{
     PERSON_COMMANDS, PERSON_OUTCOMES, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonRegistered,
-    Position, RegisterPerson, Topic, new_event_id,
+    RegisterPerson,
 };
 use foldstream_fold::{Decider, decider_flow};
 use foldstream_log::{Browser, CAUSE, Cause, Registry, Tail, TransactionalOptions, TransactionalWriter, Writer};
+use foldstream_log::{Position, Topic, new_event_id};
 use foldstream_people_processor::People;
 use foldstream_telemetry::names;
 use std::{
@@ -214,7 +215,7 @@ async fn transactions(
     world: &World,
     registry: &Registry,
     name: &str,
-    record_types: &'static [foldstream_events::RecordType],
+    record_types: &'static [foldstream_log::RecordType],
 ) -> Result<TransactionalWriter> {
     let options = TransactionalOptions {
         source: "bench",
@@ -227,7 +228,7 @@ async fn transactions(
     Ok(writer)
 }
 
-fn write<E: foldstream_events::TopicEvent>(
+fn write<E: foldstream_log::TopicEvent>(
     writer: &mut TransactionalWriter,
     events: impl Iterator<Item = E>,
 ) -> Result<()> {

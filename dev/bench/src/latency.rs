@@ -14,8 +14,9 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result, bail};
-use foldstream_events::{LocationReported, LocationsEvent, Position, new_event_id};
+use foldstream_events::{LocationReported, LocationsEvent};
 use foldstream_locations_projection::Locations;
+use foldstream_log::{Position, new_event_id};
 use foldstream_log::{Registry, Writer};
 use foldstream_store::projection_flow;
 use foldstream_telemetry::names;

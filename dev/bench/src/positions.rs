@@ -3,7 +3,7 @@
 //! Positions and rows are committed together: whoever sees `next_offset` behind an event sees the event's row.
 
 use anyhow::{Context, Result};
-use foldstream_events::Flow;
+use foldstream_log::Flow;
 use sqlx::{Connection, PgConnection};
 use std::collections::BTreeMap;
 

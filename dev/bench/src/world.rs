@@ -5,9 +5,8 @@ use crate::{
     service::Service,
 };
 use anyhow::{Context, Result, bail};
-use foldstream_events::Flow;
 use foldstream_locations_projection::Locations;
-use foldstream_log::Browser;
+use foldstream_log::{Browser, Flow};
 use foldstream_people_projection::People;
 use foldstream_stack::{Options, Stack};
 use foldstream_store::{Database, versions::ensure_tables};

@@ -2,7 +2,7 @@
 
 use crate::{lane::Order, offsets::Isolation, page::Question};
 use chrono::{DateTime, Utc};
-use foldstream_events::Violation;
+use foldstream_log::Violation;
 use std::collections::BTreeSet;
 
 pub const TOPIC: &str = "topic";

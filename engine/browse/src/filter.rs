@@ -16,7 +16,7 @@ pub use instant::instant;
 
 use crate::RecordView;
 use chrono::{DateTime, Utc};
-use foldstream_events::Violation;
+use foldstream_log::Violation;
 use foldstream_log::{WriterSchema, unframe};
 use std::sync::Arc;
 

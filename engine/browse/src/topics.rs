@@ -20,7 +20,7 @@ use crate::{
     offsets::End,
 };
 use chrono::{DateTime, Utc};
-use foldstream_events::Topic;
+use foldstream_log::Catalogue;
 use foldstream_log::{Difference, FoundTopic, differences};
 use kafka_protocol::{
     ResponseError,
@@ -101,8 +101,8 @@ impl TopicState {
 }
 
 impl Brokers {
-    /// These topics, or all there are, in the order of their names; of unknown ones none.
-    pub async fn topics(&self, names: Option<&[&str]>) -> Result<Vec<TopicState>, BrowseError> {
+    /// These topics, or all there are, in the order of their names, held against what is declared; of unknown ones none.
+    pub async fn topics(&self, names: Option<&[&str]>, catalogue: &Catalogue) -> Result<Vec<TopicState>, BrowseError> {
         let asked_at = Utc::now();
         let metadata = self.metadata(names).await?;
         let brokers: Vec<i32> = metadata.brokers.iter().map(|broker| broker.node_id.0).collect();
@@ -143,7 +143,7 @@ impl Brokers {
                 replicas: bytes().map(|bytes| bytes.replicas).sum(),
             };
             let all = settings.remove(&topic.name).unwrap_or_default();
-            if let Some(declared) = Topic::named(&topic.name) {
+            if let Some(declared) = catalogue.topic(&topic.name) {
                 topic.differences = differences(declared, Some(&topic.found(&all)));
             }
             topic.settings = all.into_iter().filter(Setting::is_told).collect();
@@ -152,8 +152,8 @@ impl Brokers {
     }
 
     /// One topic.
-    pub async fn topic(&self, name: &str) -> Result<TopicState, BrowseError> {
-        let found = self.topics(Some(&[name])).await?.pop();
+    pub async fn topic(&self, name: &str, catalogue: &Catalogue) -> Result<TopicState, BrowseError> {
+        let found = self.topics(Some(&[name]), catalogue).await?.pop();
         found.ok_or_else(|| BrowseError::UnknownTopic { topic: name.to_owned() })
     }
 }

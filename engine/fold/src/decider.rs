@@ -52,8 +52,8 @@ pub(crate) mod transaction;
 pub use session::run_decider;
 
 use chrono::{DateTime, Utc};
-use foldstream_events::{DeadLettersEvent, Fact, Flow, ServiceKind, Topic, TopicEvent};
 use foldstream_log::Recorded;
+use foldstream_log::{DeadLettersEvent, Fact, Flow, ServiceKind, Topic, TopicEvent};
 
 /// Decides on inputs, one key at a time. All pure: no clock, no I/O, no randomness, no log.
 pub trait Decider: Send + Sync + 'static {

@@ -2,7 +2,7 @@
 //!
 //! Schemas are fetched first, so that decoding itself is a plain function that can run on all cores.
 
-use foldstream_events::TopicEvent;
+use foldstream_log::TopicEvent;
 use foldstream_log::{Batch, DecodeError, RawRecord, Recorded, TopicPartition, WriterSchema, decode, decode_key};
 use rayon::prelude::*;
 use std::{

@@ -55,8 +55,7 @@ mod session;
 pub use session::run_effect;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use foldstream_events::{DeadLettersEvent, Flow, ServiceKind, TopicEvent};
-use foldstream_log::Recorded;
+use foldstream_log::{DeadLettersEvent, Flow, Recorded, ServiceKind, TopicEvent};
 use std::time::Duration;
 use uuid::Uuid;
 

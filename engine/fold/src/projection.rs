@@ -60,7 +60,7 @@ pub use replaying::{ReplayError, replay};
 pub use session::run_projection;
 
 use crate::DeadLetter;
-use foldstream_events::TopicEvent;
+use foldstream_log::TopicEvent;
 use foldstream_log::{Recorded, TopicPartition};
 use std::error::Error;
 

@@ -3,6 +3,7 @@
 //! Clients are pooled; each is handed out to one question at a time and answers it on a blocking thread. What is read
 //! is committed; [`Browser::last_of_key`] says why it still asks for the uncommitted end.
 
+use crate::Topic;
 use crate::{
     Batch, Config, FetchedRecord, TopicPartition,
     client_log::Plain,
@@ -10,7 +11,6 @@ use crate::{
     reader::{Committed, group_of},
     to_end::read_to_end,
 };
-use foldstream_events::Topic;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::ClientConfig,

@@ -4,13 +4,13 @@
 //! writes, the causes of one partition stand in rising order. A search begins at the time of the record and ends at the
 //! first later cause, so its length is what the processor was behind, and not what was written since.
 
+use crate::Position;
 use crate::{
     Browser, BrowserError, CAUSE, FetchedRecord, TopicPartition,
     browser::{REQUEST_TIMEOUT, SEARCH_RECORDS, View, Window, read_windows, watermarks},
     client_log::Plain,
     headers::{FOLD_VERSION, SOURCE},
 };
-use foldstream_events::Position;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},

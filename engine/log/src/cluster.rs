@@ -1,7 +1,7 @@
 //! Makes the cluster agree with the declared topics, and says where it does not.
 
 use crate::{Config, client_log::Plain};
-use foldstream_events::{REPLICATION_FACTOR, TOPICS, Topic};
+use crate::{REPLICATION_FACTOR, Topic};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     error::KafkaError,
@@ -132,7 +132,7 @@ impl Cluster {
         Ok(Self { brokers, admin: std::sync::Arc::new(admin) })
     }
 
-    /// Creates missing topics and corrects settings; returns what it did. Partitions and replicas are left alone:
+    /// Creates those of these topics that are missing, and corrects settings; returns what it did. Partitions and replicas are left alone:
     /// `check` names them.
     pub async fn apply(&self, topics: &[&Topic]) -> Result<Vec<String>, ClusterError> {
         let mut done = Vec::new();
@@ -154,10 +154,10 @@ impl Cluster {
         Ok(done)
     }
 
-    /// Every difference between the declarations and the cluster.
-    pub async fn check(&self) -> Result<Vec<Difference>, ClusterError> {
+    /// Every difference between these declarations and the cluster.
+    pub async fn check(&self, topics: &[&Topic]) -> Result<Vec<Difference>, ClusterError> {
         let mut differences = Vec::new();
-        for topic in TOPICS {
+        for topic in topics {
             let found = match self.find(topic).await? {
                 Some(Spread { partitions, replicas }) => {
                     Some(FoundTopic { partitions, replicas, settings: self.settings(topic).await? })

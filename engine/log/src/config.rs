@@ -74,7 +74,7 @@ impl Config {
             // The partitioner of the Java client, so that every client agrees where a key lives.
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.kbytes", "32768")
-            .set("message.max.bytes", foldstream_events::MAX_DEAD_LETTER_BYTES.to_string());
+            .set("message.max.bytes", crate::MAX_DEAD_LETTER_BYTES.to_string());
         client
     }
 }

@@ -1,7 +1,7 @@
 //! What stands in a record's headers: CloudEvents (Kafka binding, binary mode), W3C trace context, and the cause.
 
+use crate::{Position, TopicEvent};
 use chrono::SecondsFormat;
-use foldstream_events::{Position, TopicEvent};
 use foldstream_telemetry::trace_context::current_traceparent;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 

@@ -24,15 +24,24 @@ mod cluster;
 mod codec;
 mod config;
 mod decimal;
+mod events;
 mod fetched;
+mod flow;
+// As its generator writes it: a test compares the two.
+#[rustfmt::skip]
+pub mod generated;
 mod headers;
+mod ids;
 mod message;
 mod murmur2;
+mod position;
 mod reader;
 mod registry;
+mod rules;
 mod schemas;
 mod tail;
 mod to_end;
+mod topic;
 mod transactional_writer;
 mod writer;
 
@@ -44,16 +53,31 @@ pub use cluster::{Cluster, ClusterError, Difference, FoundTopic, differences};
 pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, schema_id, unframe};
 pub use config::Config;
 pub use decimal::Decimal;
+pub use events::{Fact, FieldRule, RecordType, TopicEvent};
 pub use fetched::{FetchedRecord, RecordError};
+pub use flow::{Flow, ServiceKind};
+pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
 pub use headers::{CAUSE, Cause, REDRIVE_OF};
+pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
+pub use position::{Position, PositionError, Positions};
 pub use reader::{
     Assignment, Batch, Committed, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent,
     ReaderOptions, TopicPartition, group_of,
 };
-pub use registry::{Registered, Registry, RegistryError, WriterSchema};
+pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
+pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, Schemas};
 pub use tail::Tail;
+pub use topic::{Catalogue, Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};
+
+// For the macros, where they are expanded.
+#[doc(hidden)]
+pub use serde;
+#[doc(hidden)]
+pub use uuid::Uuid;
+#[doc(hidden)]
+pub type Time = chrono::DateTime<chrono::Utc>;

@@ -2,6 +2,7 @@
 //!
 //! A record that cannot be decoded keeps its place, with the reason and its bytes in base64.
 
+use crate::Position;
 use crate::{
     FetchedRecord,
     codec::unframe,
@@ -9,7 +10,6 @@ use crate::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat};
-use foldstream_events::Position;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -25,8 +25,8 @@ mod polling;
 pub use batch::{Batch, PartitionEnd, RawRecord};
 
 use crate::Config;
+use crate::Positions;
 use bounded::{BoundedThread, GivenUp};
-use foldstream_events::Positions;
 use polling::{Hooks, PollThread};
 use rdkafka::{
     Offset, TopicPartitionList,

@@ -9,11 +9,9 @@
 //! lists the versions of an id, nor sets the level, which is three of the five calls needed here; it also keeps a
 //! 404 for ever.
 
-mod checking;
 mod writer_schema;
 
-use crate::Config;
-use foldstream_events::RecordType;
+use crate::{Config, events::RecordType};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{
@@ -23,9 +21,6 @@ use std::{
 };
 
 pub use writer_schema::WriterSchema;
-
-/// Every version can read and be read by every other one.
-const COMPATIBILITY: &str = "FULL_TRANSITIVE";
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -58,6 +53,13 @@ impl RegistryError {
 pub struct Registered {
     pub subject: String,
     pub version: u32,
+}
+
+/// A version of a subject: its number, and its schema as text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubjectVersion {
+    pub version: u32,
+    pub schema: String,
 }
 
 /// A client of the registry with its cache; cheap to clone.
@@ -139,25 +141,54 @@ impl Registry {
         }
     }
 
-    /// Sets the compatibility level, then registers these record types. Registering again is harmless.
-    pub async fn register(
-        &self,
-        records: impl IntoIterator<Item = &'static RecordType>,
-    ) -> Result<Vec<(&'static RecordType, u32)>, RegistryError> {
+    /// How versions of a schema must agree.
+    pub async fn compatibility_level(&self) -> Result<String, RegistryError> {
+        let level: Value = self.get("/config").await?;
+        Ok(level.get("compatibilityLevel").and_then(Value::as_str).unwrap_or("NONE").to_owned())
+    }
+
+    /// Before it is set the registry enforces nothing.
+    pub async fn set_compatibility_level(&self, level: &str) -> Result<(), RegistryError> {
+        let call = "/config";
+        let request = self.inner.http.put(self.url(call)).json(&json!({"compatibility": level}));
+        self.answer::<Value>(call, request).await.map(drop)
+    }
+
+    /// Registers a schema, and gives its id. Registering again is harmless.
+    pub async fn register(&self, record: &RecordType) -> Result<u32, RegistryError> {
         #[derive(Deserialize)]
         struct Answer {
             id: u32,
         }
-        let call = "/config";
-        let request = self.inner.http.put(self.url(call)).json(&json!({"compatibility": COMPATIBILITY}));
-        let _: Value = self.answer(call, request).await?;
-        let mut registered = Vec::new();
-        for record in records {
-            let body = json!({"schema": record.schema, "schemaType": "AVRO"});
-            let answer: Answer = self.post(&format!("/subjects/{}/versions", record.subject()), &body).await?;
-            registered.push((record, answer.id));
+        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
+        let answer: Answer = self.post(&format!("/subjects/{}/versions", record.subject()), &body).await?;
+        Ok(answer.id)
+    }
+
+    /// Why a schema is not compatible with the registered versions of its subject, all of them, as the registry finds:
+    /// `/versions` without a number, not the last one only. None when it is.
+    pub async fn incompatibility(&self, record: &RecordType) -> Result<Option<String>, RegistryError> {
+        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
+        let call = format!("/compatibility/subjects/{}/versions?verbose=true", record.subject());
+        let answer: Value = self.post(&call, &body).await?;
+        Ok(match answer.get("is_compatible") {
+            Some(Value::Bool(true)) => None,
+            _ => Some(answer.get("messages").map(ToString::to_string).unwrap_or_default()),
+        })
+    }
+
+    /// Every registered version of a subject, oldest first; none of a subject that is not known.
+    pub async fn versions(&self, subject: &str) -> Result<Vec<SubjectVersion>, RegistryError> {
+        let numbers: Vec<u32> = match self.get(&format!("/subjects/{subject}/versions")).await {
+            Err(RegistryError::Refused { status: 404, .. }) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut versions = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            versions.push(self.get::<SubjectVersion>(&format!("/subjects/{subject}/versions/{number}")).await?);
         }
-        Ok(registered)
+        versions.sort_by_key(|registered| registered.version);
+        Ok(versions)
     }
 
     fn url(&self, call: &str) -> String {

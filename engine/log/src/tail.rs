@@ -3,13 +3,13 @@
 //! One thread polls and hands over small batches. A receiver that is slow holds the thread, not the memory: the client
 //! fetches no more than its bounded queue.
 
+use crate::Topic;
 use crate::{
     Batch, Config,
     browser::{BrowserError, create, ranges},
     client_log::{Plain, log_error},
     reader::batch::Keep,
 };
-use foldstream_events::Topic;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::ClientConfig,

@@ -20,7 +20,7 @@ use crate::{
     registry::WriterSchema,
     writer::{Schemas, metrics_counter},
 };
-use foldstream_events::{Position, Positions, RecordType, Topic, TopicEvent};
+use crate::{Position, Positions, RecordType, Topic, TopicEvent};
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     error::{KafkaError, RDKafkaErrorCode},

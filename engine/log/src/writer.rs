@@ -7,7 +7,7 @@ use crate::{
     headers::{Cause, REDRIVE_OF, headers_of},
     registry::WriterSchema,
 };
-use foldstream_events::{Position, RecordType, Topic, TopicEvent};
+use crate::{Position, RecordType, Topic, TopicEvent};
 use rdkafka::{
     error::KafkaError,
     message::{Header, OwnedHeaders},

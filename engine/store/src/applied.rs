@@ -14,7 +14,7 @@ use crate::{
     database::{PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
-use foldstream_events::Positions;
+use foldstream_log::Positions;
 use sqlx::postgres::PgListener;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{

@@ -6,8 +6,8 @@
 use crate::{Database, DatabaseError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use foldstream_events::{Position, Positions};
 use foldstream_fold::Action;
+use foldstream_log::{Position, Positions};
 use serde_json::Value;
 
 /// Which dead letters; all of them where nothing is said.

@@ -8,9 +8,9 @@
 //! its position and at its dead letters first.
 
 use crate::{Database, DatabaseError, ReadModel};
-use foldstream_events::{Topic, TopicEvent};
 use foldstream_fold::Step;
 use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key};
+use foldstream_log::{Topic, TopicEvent};
 use std::{error::Error, future::Future, pin::Pin};
 
 /// Where the record lies that a row came from; the topic is the one the row's table is folded from.

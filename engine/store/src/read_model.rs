@@ -5,8 +5,8 @@
 //! versions and their comparison follow from it.
 
 use crate::{Database, DatabaseError, RowOf};
-use foldstream_events::{Flow, ServiceKind};
 use foldstream_fold::Projection;
+use foldstream_log::{Flow, ServiceKind};
 use sqlx::PgConnection;
 
 /// A projection whose changes are kept in tables.

@@ -4,9 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
 use chrono::{DateTime, Utc};
-use foldstream_events::{Cleanup, RecordType, Topic, TopicEvent, Violation};
 use foldstream_fold::{Projection, Service, Step};
 use foldstream_log::{Browser, Recorded, Registry};
+use foldstream_log::{Cleanup, RecordType, Topic, TopicEvent, Violation};
 use foldstream_stack::{Options, Parts, Stack};
 use foldstream_store::{
     Config, Database, ReadModel, Table,
@@ -25,7 +25,7 @@ static PAGES: Topic = Topic {
     partitions: 1,
     cleanup: Cleanup::KeepAll,
     max_record_bytes: 1024,
-    writers: &["nobody"],
+    writers: foldstream_log::Writers::Services(&["nobody"]),
 };
 
 /// Nothing ever happens.

@@ -11,12 +11,13 @@
 //! Nothing is remembered of people who are not known, or anybody could fill the state with ids.
 
 use foldstream_events::{
-    AnsweredCommand, Fact, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent,
-    PersonChanged, PersonCommandDecided, PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded,
-    PersonProfilesEvent, PersonRegistered, PersonState, Topic, TopicEvent, derived_event_id, events_of,
+    AnsweredCommand, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent, PersonChanged,
+    PersonCommandDecided, PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded,
+    PersonProfilesEvent, PersonRegistered, PersonState,
 };
 use foldstream_fold::{Decider, Decision};
 use foldstream_log::Recorded;
+use foldstream_log::{Fact, Topic, TopicEvent, derived_event_id, events_of};
 use std::fmt;
 use uuid::Uuid;
 

@@ -32,7 +32,8 @@ pub use options::{Dataset, Options, Pace, Speed, Time, WalkerOptions};
 pub use summary::{Ended, Summary};
 
 use aircraft::Aircraft;
-use foldstream_events::{Flow, LocationsEvent, PersonCommandsEvent, ServiceKind, SourceProgressEvent};
+use foldstream_events::{LocationsEvent, PersonCommandsEvent, SourceProgressEvent};
+use foldstream_log::{Flow, ServiceKind};
 use replay::Replay;
 use source::Source;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use crate::error::ReplayError;
 use chrono::{DateTime, Utc};
-use foldstream_events::{SOURCE_PROGRESS, SourceProgressEvent, SourceProgressed, derived_event_id};
+use foldstream_events::{SOURCE_PROGRESS, SourceProgressEvent, SourceProgressed};
+use foldstream_log::derived_event_id;
 use foldstream_log::{Browser, Registry};
 use std::time::Duration;
 

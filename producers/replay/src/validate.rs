@@ -5,10 +5,8 @@
 
 use crate::source::{Names, Row, Source};
 use chrono::{DateTime, Utc};
-use foldstream_events::{
-    ChangePerson, LocationReported, LocationsEvent, PersonCommandsEvent, RegisterPerson, TopicEvent, Violation,
-    checked_latitude, checked_longitude, derived_event_id, replayed_event_id,
-};
+use foldstream_events::{ChangePerson, LocationReported, LocationsEvent, PersonCommandsEvent, RegisterPerson, rules};
+use foldstream_log::{TopicEvent, Violation, derived_event_id, replayed_event_id};
 use std::collections::HashMap;
 
 /// What a row becomes.
@@ -95,8 +93,8 @@ fn coordinates(row: &Row) -> Result<(f64, f64), Violation> {
         value.ok_or_else(|| Violation::new(field, "nothing", "a position has a latitude and a longitude"))
     };
     Ok((
-        checked_latitude("latitude", given("latitude", row.latitude)?)?,
-        checked_longitude("longitude", given("longitude", row.longitude)?)?,
+        rules::LATITUDE.number("latitude", given("latitude", row.latitude)?)?,
+        rules::LONGITUDE.number("longitude", given("longitude", row.longitude)?)?,
     ))
 }
 

@@ -3,9 +3,10 @@
 
 use crate::Locations;
 use chrono::{DateTime, Utc};
-use foldstream_events::{LocationsEvent, PeopleEvent, events_of};
+use foldstream_events::{LocationsEvent, PeopleEvent};
 use foldstream_fold::{Projection, Step};
 use foldstream_log::Recorded;
+use foldstream_log::events_of;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 

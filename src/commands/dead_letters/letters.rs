@@ -4,7 +4,7 @@ use super::sources::Sources;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Budget, Question};
-use foldstream_events::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
+use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
 use foldstream_log::{FetchedRecord, Schemas};
 use foldstream_store::{
     Database,

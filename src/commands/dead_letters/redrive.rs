@@ -10,7 +10,7 @@ use super::{
 };
 use crate::output::Output;
 use anyhow::{Context, Result, bail};
-use foldstream_events::Topic;
+use foldstream_events::CATALOGUE;
 use foldstream_fold::Action as Wish;
 use foldstream_log::{Config, Writer};
 use foldstream_store::dead_letters::{request, requested};
@@ -127,7 +127,7 @@ async fn chosen(options: &Options, sources: &Sources) -> Result<Vec<Letter>> {
 /// Gives where the record lies now.
 async fn append_again(letter: &Letter, sources: &Sources, config: &Config) -> Result<String> {
     let record = letter.record();
-    let topic = Topic::named(&record.topic).with_context(|| format!("{} is no declared topic", record.topic))?;
+    let topic = CATALOGUE.topic(&record.topic).with_context(|| format!("{} is no declared topic", record.topic))?;
     let writer = Writer::connect(config, &sources.registry, "dead-letters")?;
     Ok(writer.append_again(topic, record).await?.to_string())
 }

@@ -8,7 +8,7 @@ use foldstream_browse::{
     self as browse, Isolation,
     asking::{CONTAINS, ISOLATION, KEY, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
 };
-use foldstream_events::{Position, Violation};
+use foldstream_log::{Position, Violation};
 use std::{fmt, time::Duration};
 
 const LIMIT: &str = "limit";

@@ -3,7 +3,7 @@
 use super::{print::Printer, sources::Sources};
 use anyhow::{Result, bail};
 use foldstream_browse::Isolation;
-use foldstream_events::Position;
+use foldstream_log::Position;
 
 pub(super) async fn show(
     position: &Position,

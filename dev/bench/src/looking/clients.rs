@@ -175,7 +175,7 @@ fn nth_newest(found: &mut [Found], limit: usize) -> Option<i64> {
 
 /// A client of its own and a new group for one question, as a handler would do who knows only `subscribe`.
 pub(super) fn with_a_group(world: &World, limit: usize) -> Result<()> {
-    let group = format!("looking-{}", foldstream_events::new_event_id());
+    let group = format!("looking-{}", foldstream_log::new_event_id());
     let consumer: BaseConsumer = config(world, &group).create()?;
     consumer.subscribe(&[TOPIC])?;
     let deadline = Instant::now() + DEADLINE;

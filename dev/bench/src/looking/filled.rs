@@ -2,7 +2,8 @@
 
 use crate::world::{World, tell};
 use anyhow::{Context, Result, anyhow};
-use foldstream_events::{LocationReported, LocationsEvent, RecordType, new_event_id};
+use foldstream_events::{LocationReported, LocationsEvent};
+use foldstream_log::{RecordType, new_event_id};
 use foldstream_log::{Registry, encode};
 use rdkafka::{
     ClientConfig,

@@ -30,7 +30,7 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<ExitCode> {
         step("replay", "stopped the one of an earlier demo");
     }
     foldstream.run(&["topics", "apply"])?;
-    step("topics", "as declared in schemas/events");
+    step("topics", "as declared in schemas");
     foldstream.run(&["schemas", "register"])?;
     step("schemas", "registered and compatible");
 

@@ -12,7 +12,7 @@
 
 use super::{instant::written, number::Number};
 use chrono::NaiveDateTime;
-use foldstream_events::Violation;
+use foldstream_log::Violation;
 use foldstream_log::{FieldPath, Scalar, Selected};
 use std::{
     cmp::Ordering,

@@ -1,7 +1,7 @@
 //! Points in time as people write them.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use foldstream_events::Violation;
+use foldstream_log::Violation;
 
 const RULE: &str = "a time is written 2026-11-21T10:00:00Z, with an offset from UTC, or as a day, 2026-11-21, as \
                     milliseconds since 1970, or as an age: 90s, 15m, 2h, 7d; it lies in the years 1970 to 9999";

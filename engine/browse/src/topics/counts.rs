@@ -187,15 +187,15 @@ async fn type_of(frame: Frame, registry: &Registry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topics::tests::{locations, partition};
+    use crate::topics::tests::{dead_letters, partition};
 
     fn starts(of: &[(i32, i64)]) -> Offsets {
-        of.iter().map(|(partition, start)| (("locations".to_owned(), *partition), *start)).collect()
+        of.iter().map(|(partition, start)| (("dead-letters".to_owned(), *partition), *start)).collect()
     }
 
     #[test]
     fn a_period_is_read_whole_or_not_at_all() {
-        let topic = locations(vec![partition(0, Some((0, 150_000))), partition(1, Some((5, 60_000)))]);
+        let topic = dead_letters(vec![partition(0, Some((0, 150_000))), partition(1, Some((5, 60_000)))]);
         assert!(stretches(&topic, &starts(&[(0, 0), (1, 5)])).is_none());
         let found = stretches(&topic, &starts(&[(0, 0), (1, -1)])).unwrap();
         let found: Vec<_> = found.iter().map(|found| (found.partition, found.start, found.end)).collect();
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn long_records_are_too_much_sooner() {
-        let mut topic = locations(vec![partition(0, Some((0, 10_000)))]);
+        let mut topic = dead_letters(vec![partition(0, Some((0, 10_000)))]);
         assert!(stretches(&topic, &starts(&[(0, 0)])).is_some());
         topic.bytes.leaders = Some(10_000 * 1_000_000);
         assert!(stretches(&topic, &starts(&[(0, 0)])).is_none());

@@ -219,11 +219,11 @@ fn standing(topic: &TopicState, committed: &BTreeMap<i32, i64>, members: &[Group
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topics::tests::{locations, partition};
+    use crate::topics::tests::{dead_letters, partition};
 
     #[test]
     fn lag_is_the_high_watermark_less_what_is_committed() {
-        let topic = locations(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5))), partition(2, None)]);
+        let topic = dead_letters(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5))), partition(2, None)]);
         // Partition 3 is no more; what was committed of it is still there. Truncation may leave a lag below zero.
         let committed = BTreeMap::from([(0, 4), (1, 7), (2, 1), (3, 1)]);
         let lags = standing(&topic, &committed, &[]);
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_given_and_not_committed_is_named_without_lag() {
-        let topic = locations(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5)))]);
+        let topic = dead_letters(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5)))]);
         let member = GroupMember {
             member: "m1".to_owned(),
             instance: None,

@@ -1,7 +1,7 @@
 //! What is made of the brokers' answers; that they are understood is shown on real brokers (`tests/whole/topics.rs`).
 
 use super::*;
-use foldstream_events::LOCATIONS;
+use foldstream_log::DEAD_LETTERS;
 
 pub(super) fn partition(number: i32, ends: Option<(i64, i64)>) -> PartitionState {
     PartitionState {
@@ -16,9 +16,9 @@ pub(super) fn partition(number: i32, ends: Option<(i64, i64)>) -> PartitionState
     }
 }
 
-pub(super) fn locations(partitions: Vec<PartitionState>) -> TopicState {
+pub(super) fn dead_letters(partitions: Vec<PartitionState>) -> TopicState {
     TopicState {
-        name: LOCATIONS.name.to_owned(),
+        name: DEAD_LETTERS.name.to_owned(),
         id: Uuid::from_u128(1),
         asked_at: DateTime::UNIX_EPOCH,
         internal: false,
@@ -31,18 +31,19 @@ pub(super) fn locations(partitions: Vec<PartitionState>) -> TopicState {
 
 #[test]
 fn what_one_partition_hides_is_unknown_of_all() {
-    assert_eq!(locations(vec![partition(0, Some((3, 10))), partition(1, Some((0, 5)))]).offsets(), Some(12));
-    assert_eq!(locations(vec![partition(0, Some((3, 10))), partition(1, None)]).offsets(), None);
+    assert_eq!(dead_letters(vec![partition(0, Some((3, 10))), partition(1, Some((0, 5)))]).offsets(), Some(12));
+    assert_eq!(dead_letters(vec![partition(0, Some((3, 10))), partition(1, None)]).offsets(), None);
 }
 
 #[test]
 fn a_topic_is_held_against_its_declaration() {
     let set =
         |name: &str, value: String| Setting { name: name.to_owned(), value: Some(value), source: SettingSource::Topic };
-    let mut settings: Vec<Setting> = LOCATIONS.settings().into_iter().map(|(name, value)| set(name, value)).collect();
-    let as_declared = locations((0..LOCATIONS.partitions).map(|number| partition(number, None)).collect());
+    let mut settings: Vec<Setting> =
+        DEAD_LETTERS.settings().into_iter().map(|(name, value)| set(name, value)).collect();
+    let as_declared = dead_letters((0..DEAD_LETTERS.partitions).map(|number| partition(number, None)).collect());
     let differing = |topic: &TopicState, settings: &[Setting]| -> Vec<String> {
-        let found = differences(&LOCATIONS, Some(&topic.found(settings)));
+        let found = differences(&DEAD_LETTERS, Some(&topic.found(settings)));
         found.into_iter().map(|difference| difference.property).collect()
     };
     assert_eq!(differing(&as_declared, &settings), Vec::<String>::new());

@@ -6,7 +6,7 @@
 use super::{Decider, Decision, TimerFired};
 use crate::decoding::{Decoded, Entry};
 use chrono::{DateTime, Utc};
-use foldstream_events::Fact;
+use foldstream_log::Fact;
 use foldstream_log::{Cause, PartitionEnd, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -8,8 +8,8 @@ use crate::{
     sessions::SessionError,
     waiting::Waiting,
 };
-use foldstream_events::{Fact, Topic, TopicEvent};
 use foldstream_log::{Batch, TopicPartition};
+use foldstream_log::{Fact, Topic, TopicEvent};
 use std::collections::BTreeSet;
 
 /// What restoring a partition came to.

@@ -14,8 +14,8 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::Utc;
-use foldstream_events::{Positions, TopicEvent};
 use foldstream_log::{Assignment, Batch, Committed, Reader, ReaderEvent, ReaderOptions, TopicPartition};
+use foldstream_log::{Positions, TopicEvent};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
     collections::{BTreeSet, HashMap},

@@ -8,11 +8,11 @@
 
 use super::{Decider, deciding::Decided};
 use crate::{DeadLetter, sessions::SessionError};
-use foldstream_events::{
-    DeadLetterHeader, DeadLettersEvent, Fact, Position, Positions, RecordRefused, TopicEvent, derived_event_id,
-};
 use foldstream_log::{
     Cause, Committed, Membership, TopicPartition, TransactionError, TransactionalOptions, TransactionalWriter,
+};
+use foldstream_log::{
+    DeadLetterHeader, DeadLettersEvent, Fact, Position, Positions, RecordRefused, TopicEvent, derived_event_id,
 };
 use std::{collections::HashMap, time::Duration};
 use tokio::{task::spawn_blocking, time::timeout};

@@ -8,8 +8,8 @@ use super::{
     lane::{Arrival, Key, Lane},
     progress::{LONGEST_PAUSE_MS, Progress},
 };
-use foldstream_events::{Position, TopicEvent, derived_event_id};
 use foldstream_log::{Cause, Recorded, TopicPartition};
+use foldstream_log::{Position, TopicEvent, derived_event_id};
 use foldstream_telemetry::{names, trace_context::set_parent};
 use std::{
     collections::{BTreeMap, HashMap},

@@ -16,11 +16,11 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::Utc;
-use foldstream_events::{DeadLettersEvent, TopicEvent};
 use foldstream_log::{
     Assignment, Batch, Cause, Noted, Reader, ReaderEvent, ReaderOptions, TopicPartition, TransactionError,
     TransactionalOptions, TransactionalWriter,
 };
+use foldstream_log::{DeadLettersEvent, TopicEvent};
 use foldstream_telemetry::{health::Status, names};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

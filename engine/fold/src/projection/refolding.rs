@@ -67,7 +67,7 @@ impl Asked {
 mod tests {
     use super::*;
     use crate::StoredRecord;
-    use foldstream_events::LocationsEvent;
+    use foldstream_log::DeadLettersEvent;
     use foldstream_log::{Recorded, TopicPartition};
     use proptest::prelude::*;
 
@@ -75,17 +75,17 @@ mod tests {
     struct Offsets;
 
     impl Projection for Offsets {
-        type Event = LocationsEvent;
+        type Event = DeadLettersEvent;
         type Changes = Vec<i64>;
         const NAME: &'static str = "offsets";
 
-        fn apply(changes: &mut Vec<i64>, record: &Recorded<LocationsEvent>) -> Step {
+        fn apply(changes: &mut Vec<i64>, record: &Recorded<DeadLettersEvent>) -> Step {
             changes.push(record.offset);
             Step::Applied
         }
     }
 
-    const PLACE: TopicPartition = TopicPartition { topic: "locations", partition: 0 };
+    const PLACE: TopicPartition = TopicPartition { topic: "dead-letters", partition: 0 };
 
     fn asked(action: Action, records: usize) -> Asked {
         let records = (0..records).map(|offset| StoredRecord {
@@ -106,10 +106,10 @@ mod tests {
         }
     }
 
-    fn decoded(good: &[bool]) -> Vec<Decoded<LocationsEvent>> {
+    fn decoded(good: &[bool]) -> Vec<Decoded<DeadLettersEvent>> {
         let one = |(offset, good): (i64, &bool)| match good {
             true => Decoded::Event(Recorded {
-                topic: "locations",
+                topic: "dead-letters",
                 partition: 0,
                 offset,
                 appended_at_ms: 0,

@@ -13,7 +13,7 @@ use crate::{
     sessions::{Service, SessionError, chain, hold},
     waiting::Waiting,
 };
-use foldstream_events::TopicEvent;
+use foldstream_log::TopicEvent;
 use foldstream_log::{Assignment, Batch, PartitionEnd, Reader, ReaderEvent, ReaderOptions, TopicPartition};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{

@@ -1,7 +1,7 @@
 //! The events of these tests: a courier's. They are nobody's but the tests'.
 
 use chrono::{DateTime, Utc};
-use foldstream_events::{Cleanup, MAX_RECORD_BYTES, RecordType, Topic, TopicEvent, Violation};
+use foldstream_log::{Cleanup, MAX_RECORD_BYTES, RecordType, Topic, TopicEvent, Violation, Writers};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ macro_rules! topic {
             partitions: 3,
             cleanup: Cleanup::KeepAll,
             max_record_bytes: MAX_RECORD_BYTES,
-            writers: &["tests"],
+            writers: Writers::Services(&["tests"]),
         };
 
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ macro_rules! topic {
             pub(crate) const RECORD_TYPE: RecordType = RecordType {
                 topic: $name,
                 full_name: concat!("foldstream.tests.", $full_name),
+                key: "parcel",
+                rules: &[],
                 schema: concat!(
                     r#"{"type": "record", "namespace": "foldstream.tests", "name": ""#,
                     $full_name,

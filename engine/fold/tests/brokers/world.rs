@@ -5,9 +5,9 @@ use crate::{
     events::{PARCELS, Parcel, RECEIPTS, Receipt},
     outside::Outside,
 };
-use foldstream_events::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_fold::{Service, run_effect};
 use foldstream_log::{Browser, Cluster, Config, Registry, Writer};
+use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
 use foldstream_telemetry::health::Health;
 use std::{
@@ -52,7 +52,9 @@ pub(crate) fn world() -> &'static World {
         let records = [DeadLettersEvent::record_types(), Parcel::record_types(), Receipt::record_types()].concat();
         runtime.block_on(async {
             Cluster::connect(&wire).unwrap().apply(&[&DEAD_LETTERS, &PARCELS, &RECEIPTS]).await.unwrap();
-            registry.register(records).await.unwrap();
+            for record in records {
+                registry.register(record).await.unwrap();
+            }
         });
         let writer = Writer::connect(&wire, &registry, "tests").unwrap();
         World { stack, runtime, writer, outside: Outside::open(), courier: Mutex::new(()) }

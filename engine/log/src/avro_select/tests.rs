@@ -82,7 +82,7 @@ fn paths_are_names_joined_by_dots() {
 
 #[test]
 fn golden_records_agree() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/events/golden");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/golden");
     let mut count = 0;
     for record in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
         for version in fs::read_dir(record).unwrap() {

@@ -3,7 +3,7 @@
 //! Memory stays the same whatever the size, and the first differing keys are known when the last row is.
 
 use crate::{Database, DatabaseError, ReadModel, Table};
-use foldstream_events::TopicEvent;
+use foldstream_log::TopicEvent;
 use foldstream_log::{PartitionEnd, TopicPartition};
 use futures::TryStreamExt;
 use serde::Serialize;

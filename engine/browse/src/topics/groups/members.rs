@@ -121,14 +121,14 @@ mod tests {
             let subscription =
                 ConsumerProtocolSubscription::default().with_topics(vec![StrBytes::from_static_str("people")]);
             let given = TopicPartition::default()
-                .with_topic(TopicName(StrBytes::from_static_str("locations")))
+                .with_topic(TopicName(StrBytes::from_static_str("parcels")))
                 .with_partitions(vec![5, 2]);
             let assignment = ConsumerProtocolAssignment::default().with_assigned_partitions(vec![given]);
             let on = |topic: &str| {
                 let group = group("consumer", framed(version, &subscription), framed(version, &assignment));
                 of_classic(group).pop().unwrap().on_topic(topic).map(|member| member.partitions)
             };
-            assert_eq!(on("locations"), Some(vec![2, 5]), "version {version}");
+            assert_eq!(on("parcels"), Some(vec![2, 5]), "version {version}");
             assert_eq!(on("people"), Some(vec![]));
             assert_eq!(on("orders"), None);
         }
@@ -139,7 +139,7 @@ mod tests {
         for bytes in [&b""[..], b"\0", b"\0\0", b"\0\0\0\0\0\xff", b"\xff\xff\0\0\0\0"] {
             let bytes = Bytes::copy_from_slice(bytes);
             let member = of_classic(group("consumer", bytes.clone(), bytes)).pop().unwrap();
-            assert_eq!(member.on_topic("locations"), None);
+            assert_eq!(member.on_topic("parcels"), None);
         }
         assert!(of_classic(group("connect", Bytes::new(), Bytes::new())).is_empty());
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::effect::Retry;
 use chrono::{DateTime, Utc};
-use foldstream_events::{RecordType, Topic, Violation};
+use foldstream_log::{RecordType, Topic, Violation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     collections::VecDeque,
@@ -19,7 +19,7 @@ struct Wish {
     key: String,
 }
 
-static WISH: RecordType = RecordType { topic: "wishes", full_name: "test.Wish", schema: "" };
+static WISH: RecordType = RecordType { topic: "wishes", full_name: "test.Wish", key: "wish", schema: "", rules: &[] };
 
 impl TopicEvent for Wish {
     fn topics() -> &'static [&'static Topic] {

@@ -1,8 +1,8 @@
 //! Batches against what the fold makes of them.
 
 use super::*;
-use foldstream_events::{LocationReported, LocationsEvent};
 use foldstream_log::Recorded;
+use foldstream_log::{DeadLettersEvent, RecordRefused};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 struct Offsets;
 
 impl Projection for Offsets {
-    type Event = LocationsEvent;
+    type Event = DeadLettersEvent;
     type Changes = Vec<(i32, i64)>;
     const NAME: &'static str = "offsets";
 
-    fn apply(changes: &mut Self::Changes, record: &Recorded<LocationsEvent>) -> Step {
+    fn apply(changes: &mut Self::Changes, record: &Recorded<DeadLettersEvent>) -> Step {
         match record.offset {
             13 => Step::DeadLetter("unlucky".to_owned()),
             17 => Step::Halt("too new".to_owned()),
@@ -25,27 +25,32 @@ impl Projection for Offsets {
         }
     }
 
-    fn erases(record: &Recorded<LocationsEvent>) -> bool {
+    fn erases(record: &Recorded<DeadLettersEvent>) -> bool {
         record.event.is_none()
     }
 }
 
 fn partition(partition: i32) -> TopicPartition {
-    TopicPartition { topic: "locations", partition }
+    TopicPartition { topic: "dead-letters", partition }
 }
 
-fn entry(number: i32, offset: i64) -> Entry<LocationsEvent> {
+fn entry(number: i32, offset: i64) -> Entry<DeadLettersEvent> {
     keyed(number, offset, "ada")
 }
 
-fn keyed(number: i32, offset: i64, key: &str) -> Entry<LocationsEvent> {
-    let event = LocationReported {
-        event_id: foldstream_events::derived_event_id("test"),
-        person_id: key.to_owned(),
+fn keyed(number: i32, offset: i64, key: &str) -> Entry<DeadLettersEvent> {
+    let event = RecordRefused {
+        event_id: foldstream_log::derived_event_id("test"),
+        origin: key.to_owned(),
         occurred_at: Default::default(),
-        latitude: 0.0,
-        longitude: 0.0,
-        accuracy_m: None,
+        service: String::new(),
+        topic: String::new(),
+        partition: 0,
+        offset: 0,
+        key: None,
+        value: None,
+        headers: Vec::new(),
+        reason: String::new(),
     };
     Entry {
         partition: partition(number),
@@ -54,7 +59,7 @@ fn keyed(number: i32, offset: i64, key: &str) -> Entry<LocationsEvent> {
         index: usize::try_from(offset).unwrap(),
         header: None,
         decoded: Decoded::Event(Recorded {
-            topic: "locations",
+            topic: "dead-letters",
             partition: number,
             offset,
             appended_at_ms: 1000 + offset,
@@ -66,7 +71,7 @@ fn keyed(number: i32, offset: i64, key: &str) -> Entry<LocationsEvent> {
 }
 
 /// The key of an entry; of one that could not be decoded none.
-fn key_of(entry: &Entry<LocationsEvent>) -> Option<&[u8]> {
+fn key_of(entry: &Entry<DeadLettersEvent>) -> Option<&[u8]> {
     match &entry.decoded {
         Decoded::Event(record) => Some(record.key.as_bytes()),
         _ => None,
@@ -74,7 +79,7 @@ fn key_of(entry: &Entry<LocationsEvent>) -> Option<&[u8]> {
 }
 
 fn folded<'a>(
-    entries: &'a [Entry<LocationsEvent>],
+    entries: &'a [Entry<DeadLettersEvent>],
     next: &HashMap<TopicPartition, i64>,
     ends: &[PartitionEnd],
 ) -> Folded<'a, Vec<(i32, i64)>> {
@@ -98,7 +103,7 @@ fn a_halt_stops_its_partition_before_the_record_and_no_other() {
     let folded = folded(&entries, &next, &ends);
     assert_eq!(folded.changes, [(0, 16), (1, 16)]);
     assert_eq!(folded.advances[0].end, 17);
-    assert_eq!(folded.halted, [(partition(0), "locations:0:17: too new".to_owned())]);
+    assert_eq!(folded.halted, [(partition(0), "dead-letters:0:17: too new".to_owned())]);
 }
 
 #[test]
@@ -173,7 +178,7 @@ impl Fates {
     /// Takes a slice as the store would.
     fn take(
         &mut self,
-        entries: &[Entry<LocationsEvent>],
+        entries: &[Entry<DeadLettersEvent>],
         next: &mut HashMap<TopicPartition, i64>,
         parked: &mut ParkedKeys,
     ) {
@@ -261,17 +266,17 @@ proptest! {
 const KEYS: [&str; 3] = ["ada", "bob", "eve"];
 
 /// Each partition's in the order of its offsets; an offset has one key.
-fn entries(mut offsets: Vec<(i32, i64, usize)>) -> Vec<Entry<LocationsEvent>> {
+fn entries(mut offsets: Vec<(i32, i64, usize)>) -> Vec<Entry<DeadLettersEvent>> {
     offsets.sort_unstable();
     offsets.dedup_by_key(|(number, offset, _)| (*number, *offset));
     offsets.iter().map(|(number, offset, key)| keyed(*number, *offset, KEYS[*key])).collect()
 }
 
 /// How many records were dropped because a later one of their key ended while it was parked.
-fn dropped(entries: &[Entry<LocationsEvent>]) -> usize {
-    let dropped = |entry: &&Entry<LocationsEvent>| {
+fn dropped(entries: &[Entry<DeadLettersEvent>]) -> usize {
+    let dropped = |entry: &&Entry<DeadLettersEvent>| {
         let same =
-            |other: &&Entry<LocationsEvent>| other.partition == entry.partition && key_of(other) == key_of(entry);
+            |other: &&Entry<DeadLettersEvent>| other.partition == entry.partition && key_of(other) == key_of(entry);
         let at = |offset| entries.iter().filter(same).any(|other| other.offset == offset);
         at(13) && at(23) && (13..23).contains(&entry.offset)
     };

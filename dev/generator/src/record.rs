@@ -1,0 +1,82 @@
+//! An `.avsc` as far as code is made from it: its name, its fields and the rules they name.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    /// Where it lies, below the root's folder.
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) name: String,
+    pub(crate) full_name: String,
+    pub(crate) fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: FieldKind,
+    pub(crate) is_optional: bool,
+    /// The name of its rule.
+    pub(crate) rule: Option<String>,
+}
+
+/// What a rule can be asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    Text,
+    Number,
+    Whole,
+    Time,
+    Other,
+}
+
+impl Record {
+    pub(crate) fn read(folder: &Path, file: &str) -> Result<Self> {
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(file, text).with_context(|| format!("{} is no event", path.display()))
+    }
+
+    fn parse(file: &str, text: String) -> Result<Self> {
+        let schema: Value = serde_json::from_str(&text)?;
+        let name = schema["name"].as_str().context("it has no name")?.to_owned();
+        let namespace = schema["namespace"].as_str().context("it has no namespace")?;
+        let full_name = format!("{namespace}.{name}");
+        let fields = schema["fields"].as_array().context("it has no fields")?;
+        let fields = fields.iter().map(Field::parse).collect::<Result<_>>()?;
+        Ok(Self { file: file.to_owned(), text, name, full_name, fields })
+    }
+}
+
+impl Field {
+    fn parse(field: &Value) -> Result<Self> {
+        let name = field["name"].as_str().with_context(|| format!("a field has no name: {field}"))?.to_owned();
+        let mut kind = &field["type"];
+        let is_optional = kind.is_array();
+        if let Some(branches) = kind.as_array() {
+            kind = branches.iter().find(|branch| *branch != "null").context("a union has nothing in it")?;
+        }
+        let rule = match &field["rule"] {
+            Value::Null => None,
+            Value::String(rule) => Some(rule.clone()),
+            other => bail!("field {name}: a rule is named, and {other} is no name"),
+        };
+        Ok(Self { name, kind: FieldKind::of(kind), is_optional, rule })
+    }
+}
+
+impl FieldKind {
+    fn of(kind: &Value) -> Self {
+        let logical = kind["logicalType"].as_str();
+        match (kind.as_str().or_else(|| kind["type"].as_str()), logical) {
+            (Some("string"), None) => Self::Text,
+            (Some("float" | "double"), None) => Self::Number,
+            (Some("int" | "long"), None) => Self::Whole,
+            (Some("long"), Some("timestamp-micros")) => Self::Time,
+            _ => Self::Other,
+        }
+    }
+}
