@@ -53,13 +53,16 @@ with tempfile.TemporaryDirectory() as scratch:
     copied(tree)
     run("python3", "dev/templates/new.py", "read-model", "record-counts", "locations", folder=tree)
     counted(tree, "projections/record-counts/")
-    cargo = ["cargo", "test", "--offline", "--quiet", "--package"]
+    # With --workspace, as everywhere: another selection would choose other features of the dependencies.
+    workspace = ["--offline", "--quiet", "--workspace"]
     try:
-        run(*cargo, "foldstream-record-counts-projection", folder=tree)
-        run("cargo", "fmt", "--check", "--package", "foldstream-record-counts-projection", folder=tree)
-        # The README's table, and the edges of every service.
-        run(*cargo, "foldstream", "--bin", "foldstream", folder=tree)
-        services = run("cargo", "run", "--offline", "--quiet", "--package", "foldstream", "--", "run", "--help", folder=tree)
+        run("cargo", "fmt", "--all", "--check", folder=tree)
+        # The fold, the README's table, the edges of every service.
+        tests = ["a_record_without_a_value", "services::tests"]
+        run("cargo", "test", *workspace, "--lib", "--bins", "--", *tests, folder=tree)
+        run("cargo", "build", *workspace, "--bin", "foldstream", folder=tree)
+        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", tree / "target"))
+        services = run(str(target / "debug/foldstream"), "run", "--help", folder=tree)
         if "record-counts-projection" not in services:
             sys.exit("`foldstream run` does not know the new projection")
     finally:
