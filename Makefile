@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: generate help setup claim build demo up down status test chaos mutations check templates bench clean new-read-model
+.PHONY: generate help setup claim build demo up down status test chaos mutations check templates bench clean new-read-model upgrade
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ mutations: setup claim ## break the loops on purpose, and see that a test notice
 
 generate: ## make the code of events anew, after a change of a schema or a catalogue
 	@cargo run --locked --quiet -p foldstream-generator
+
+upgrade: build ## a stack that another build left midway goes on under this one: make upgrade FROM=<commit>
+	@dev/check/upgrade.sh $(FROM) $(RELEASE)
 
 check: setup claim ## format, lints, docs, licences, unused dependencies, structure, scripts
 	@dev/check/check.sh

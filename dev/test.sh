@@ -11,4 +11,5 @@ status=0
 RUST_TEST_THREADS=1 cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 | tee "$log" || status=$?
 ran=$(awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log")
 echo "tests: $ran"
+[ "$status" -ne 0 ] || python3 dev/check/proofs.py "$log" || status=$?
 exit "$status"

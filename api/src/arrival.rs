@@ -7,13 +7,13 @@
 //! decide. A record that the projection has passed and not applied, because it is a dead letter or waits behind one, has
 //! not arrived.
 //!
-//! Rejected: the ends of the topics a processor writes. They hold everybody's records and the markers of transactions,
-//! so readers waited for more than they had asked for, up to the next fetch of the projection.
+//! The ends of the topics a processor writes are waited for only where it wrote to more partitions than metadata can
+//! tell. Rejected as the usual way: they hold everybody's records and the markers of transactions, so readers waited for
+//! more than they had asked for, up to the next fetch of the projection.
 
 use crate::lookups::Lookups;
 use foldstream_events::CATALOGUE;
-use foldstream_log::BrowserError;
-use foldstream_log::{Flow, Position, Positions, Topic};
+use foldstream_log::{BrowserError, Flow, LedTo, Position, Positions, Topic};
 use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
     dead_letters::{BlockedRecord, blocked},
@@ -131,8 +131,11 @@ impl Arrival {
             let committed = committed.map_err(|_| unknown(None))?.map_err(|source| unknown(Some(source)))?;
             let Some(committed) = committed.get(partition) else { return Ok(Vec::new()) };
             if committed.next_offset > position.offset {
+                let LedTo::Known(led_to) = &committed.led_to else {
+                    return self.ends(&leading, deadline).await.map_err(unknown);
+                };
                 let follows = |led_to: &Position| leading.iter().any(|topic| topic.name == led_to.topic);
-                return Ok(committed.led_to.iter().filter(follows).collect());
+                return Ok(led_to.iter().filter(follows).collect());
             }
             if Instant::now() + AGAIN > deadline {
                 let stands = format!("{}:{}:{}", position.topic, position.partition, committed.next_offset);
@@ -140,5 +143,16 @@ impl Arrival {
             }
             sleep(AGAIN).await;
         }
+    }
+
+    /// The ends of topics, committed or not: where a processor's offsets are committed, the markers of what it wrote may
+    /// still be on their way.
+    async fn ends(&self, topics: &[&'static Topic], deadline: Instant) -> Result<Vec<Position>, Option<BrowserError>> {
+        let mut ends = Vec::new();
+        for topic in topics {
+            let last = timeout_at(deadline, self.lookups.last_appended(topic)).await.map_err(|_| None)?;
+            ends.extend(last.map_err(Some)?);
+        }
+        Ok(ends)
     }
 }

@@ -3,8 +3,7 @@
 //! An answer may be a few milliseconds old: a group only ever moves forward. All that wait for one share the next, and
 //! however many they are, there is one question under way.
 
-use foldstream_log::Topic;
-use foldstream_log::{Browser, BrowserError, Committed};
+use foldstream_log::{Browser, BrowserError, Committed, PartitionRange, Position, Topic};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -47,6 +46,17 @@ impl Lookups {
         let answer = Arc::new(self.browser.committed(service, topic).await?);
         *last = Some((asked_at, answer.clone()));
         Ok(answer)
+    }
+
+    /// The last record of each partition of a topic, committed or not.
+    pub(crate) async fn last_appended(&self, topic: &'static Topic) -> Result<Vec<Position>, BrowserError> {
+        let ranges = self.browser.appended(topic.name).await?;
+        let last = |range: PartitionRange| Position {
+            topic: topic.name.to_owned(),
+            partition: range.partition,
+            offset: range.end - 1,
+        };
+        Ok(ranges.into_iter().filter(|range| range.end > range.low).map(last).collect())
     }
 
     fn look(&self, service: &'static str, topic: &'static Topic) -> Look {

@@ -2,11 +2,16 @@
 
     python3 dev/check/mutations.py [NAME …]      # all of them, or those whose name contains one of these
 
+First every test that is to notice something must pass on the code as it is: a stack that does not start, or a test that
+fails anyway, would notice every fault. Then a fault is noticed when its test ran and failed; code that does not
+compile, a test that did not run, or a stack that did not start is an error of this check, not a success.
+
 Works on the tree it is called in: a file is put back when its tests have run, and also when they are interrupted. It
 needs what the tests need. `tests/whole/main.rs` lists the faults and their tests.
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -120,8 +125,29 @@ FAULTS = [
 ]
 
 
-def build(tests):
-    return subprocess.run(["cargo", "test", "--locked", "--no-run", *tests[: tests.index("--") if "--" in tests else None]], cwd=ROOT, capture_output=True)
+# What a test says whose stack did not come up: it never got to what it holds.
+NO_STACK = "no stack: "
+
+
+def run(tests):
+    """How many of these tests passed and failed, and what they said; stops where they could not be run at all."""
+    build = tests[: tests.index("--")] if "--" in tests else tests[:-1]
+    built = subprocess.run(["cargo", "test", "--locked", "--no-run", *build], cwd=ROOT, capture_output=True, text=True)
+    if built.returncode != 0:
+        sys.exit(f"does not compile:\n{built.stderr}")
+    done = subprocess.run(["cargo", "test", "--locked", *tests], cwd=ROOT, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed", said, re.M)
+    passed, failed = (sum(int(result[which]) for result in results) for which in (0, 1))
+    if passed + failed == 0:
+        sys.exit(f"no test is named {tests[-1]}:\n{said[-2000:]}")
+    return passed, failed, said
+
+
+def baseline(tests):
+    passed, failed, said = run(tests)
+    if failed:
+        sys.exit(f"{tests[-1]} fails on the code as it is ({failed} of {passed + failed}): nothing can be learnt\n{said[-4000:]}")
 
 
 def noticed(file, before, after, tests):
@@ -131,21 +157,30 @@ def noticed(file, before, after, tests):
         sys.exit(f"{file}: {before!r} stands there {text.count(before)} times, not once: renew dev/check/mutations.py")
     path.write_text(text.replace(before, after))
     try:
-        built = build(tests)
-        if built.returncode != 0:
-            sys.exit(f"{file}: does not compile with the fault in it:\n{built.stderr.decode()}")
-        return subprocess.run(["cargo", "test", "--locked", *tests], cwd=ROOT, capture_output=True).returncode != 0
+        _, failed, said = run(tests)
     finally:
         path.write_text(text)
+    if failed and NO_STACK in said:
+        sys.exit(f"{tests[-1]} did not get its stack, so it says nothing about the fault:\n{said[-4000:]}")
+    return failed > 0
 
 
+wanted = [fault for fault in FAULTS if len(sys.argv) == 1 or any(name in fault[0] for name in sys.argv[1:])]
+if not wanted:
+    sys.exit("no fault has such a name")
+checked = []
+for *_, tests in wanted:
+    if tests not in checked:
+        started = time.monotonic()
+        baseline(tests)
+        print(f"green    {time.monotonic() - started:4.0f} s  {tests[-1]}", flush=True)
+        checked.append(tests)
 missed = []
-for name, file, before, after, tests in FAULTS:
-    if len(sys.argv) > 1 and not any(wanted in name for wanted in sys.argv[1:]):
-        continue
+for name, file, before, after, tests in wanted:
     started = time.monotonic()
     found = noticed(file, before, after, tests)
     print(f"{'noticed' if found else 'MISSED '}  {time.monotonic() - started:4.0f} s  {name}  ({tests[-1]})", flush=True)
     if not found:
         missed.append(name)
+print(f"{len(wanted) - len(missed)} of {len(wanted)} faults noticed")
 sys.exit(1 if missed else 0)

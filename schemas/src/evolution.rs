@@ -5,7 +5,8 @@
 //! are older or newer than writers in any combination. So every version must be readable by every other one
 //! (`FULL_TRANSITIVE`), and in a way that needs no resolution: the registry refuses less than this does.
 //! `tests/evolution.rs` holds the schemas against the golden records of their older versions, `foldstream schemas
-//! check` against what the registry has. Docs and the order of fields may change: no reader looks at them.
+//! check` against what the registry has. Docs and the order of fields may change: no reader looks at them; rules of
+//! fields are no part of what is compared or registered.
 
 mod comparing;
 mod linting;

@@ -13,6 +13,8 @@ from topics import read
 
 with open(sys.argv[4]) as lines:
     acknowledged = dict(line.split() for line in lines)
+if not acknowledged:
+    sys.exit("no location was acknowledged: that none is lost says nothing")
 erased = {message.key().decode() for message in read("people") if message.headers() and dict(message.headers())["ce_type"].endswith(b"PersonErased")}
 with psycopg.connect(sys.argv[3]) as connection:
     rows = connection.execute("select event_id::text from location_history where event_id::text = any(%s)", (list(acknowledged),))

@@ -39,7 +39,10 @@ const EDGES: &str = "
 #[tokio::test]
 async fn the_connection_query_gives_the_numbers_of_the_oracle() {
     let options = Options::temporary("connection").unwrap().with_parts(Parts::POSTGRES);
-    let stack = tokio::task::spawn_blocking(|| Stack::start(options).unwrap()).await.unwrap();
+    let stack =
+        tokio::task::spawn_blocking(|| Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}")))
+            .await
+            .unwrap();
     let url = stack.database_url();
     let database = Database::connect(&Config { database_url: url.parse().unwrap(), database_connections: 4 }).unwrap();
     database.migrate().await.unwrap();

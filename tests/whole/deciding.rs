@@ -68,7 +68,7 @@ fn people_are_registered_changed_and_erased() {
     sets_poison_aside(&world, &client, &id);
     erases(&world, &client, &id);
     println!("{}", world.oracle("decide.py", &[]));
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     services.terminate();
 }
 
@@ -151,7 +151,7 @@ fn killed_while_deciding_every_command_has_one_outcome() {
     });
     world.until_caught_up();
     println!("{}", world.oracle("decide.py", &[]));
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     deciders.into_iter().for_each(Running::terminate);
     front.terminate();
 }

@@ -42,7 +42,7 @@ fn killed_ten_times_during_a_replay_every_row_is_there_once() {
         world.sql("select count(*), count(distinct event_id) from location_history"),
         format!("{POSITIONS}|{POSITIONS}")
     );
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
 
     // A second run adds nothing.
     world.succeeds(&["replay", "aircraft", "--speed", "max"]);
@@ -67,6 +67,6 @@ fn one_broker_of_three_is_killed_during_a_replay_and_it_completes() {
     world.stack.start_broker(2).unwrap();
     world.stack.wait_broker_ready(2).unwrap();
     assert_eq!(world.sql("select count(*) from location_history"), POSITIONS.to_string());
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     services.terminate();
 }

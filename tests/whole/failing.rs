@@ -31,7 +31,7 @@ fn a_registry_that_is_away_is_waited_for() {
     world.stack.start_registry().unwrap();
     until_ready(&world);
     world.until_caught_up();
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     println!("{}", world.oracle("decide.py", &[]));
     services.terminate();
 }
@@ -61,7 +61,7 @@ fn one_broker_alone_takes_no_writes_and_says_so() {
         if answer.status == 201 { Ok(()) } else { Err(answer.body.to_string()) }
     });
     world.until_caught_up();
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     services.terminate();
 }
 
@@ -85,7 +85,7 @@ fn a_full_disk_of_the_log_loses_nothing() {
     world.stack.start_broker(2).unwrap();
     world.stack.wait_broker_ready(2).unwrap();
     world.until_caught_up();
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     println!("{}", world.oracle("decide.py", &[]));
     services.terminate();
 }
@@ -116,7 +116,7 @@ fn partitions_are_shared_and_handed_over() {
         if behind == 0 { Ok(()) } else { Err(format!("{behind} partitions are behind")) }
     });
     world.until_caught_up();
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     println!("{}", world.oracle("decide.py", &[]));
     first.terminate();
 }

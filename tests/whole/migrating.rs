@@ -53,7 +53,10 @@ const SHAPE: &str = "
 #[tokio::test]
 async fn a_database_of_the_release_before_goes_on_and_a_new_one_comes_to_the_same_tables() {
     let options = Options::temporary("migrating").unwrap().with_parts(Parts::POSTGRES);
-    let stack = tokio::task::spawn_blocking(|| Stack::start(options).unwrap()).await.unwrap();
+    let stack =
+        tokio::task::spawn_blocking(|| Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}")))
+            .await
+            .unwrap();
     let (fresh, old) = (stack.database_url(), stack.create_database("old").unwrap());
     for statements in MIGRATIONS.iter().chain([&LEFT]) {
         sql(&old, statements);

@@ -34,7 +34,7 @@ fn a_key_waits_behind_its_dead_letter_and_all_others_are_live() {
     world.until_caught_up();
     let parked_later = waiting_in_order(&world, 9000);
     assert!(parked_later.len() > parked.len() && parked_later.starts_with(&parked));
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
 
     is_shown(&world, &id, &key, &parked_later);
     reads_say_parked(&world, &id, &parked_later);
@@ -74,7 +74,7 @@ fn killed_while_dead_letters_are_folded_again_every_row_is_there_once() {
     let letters = count(&world, "dead_letter");
     assert!(letters > 20, "{letters}");
     waiting_in_order(&world, 20_000);
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
 
     one_that_fails_again_is_the_dead_letter(&world);
 
@@ -174,7 +174,7 @@ fn one_that_fails_again_is_the_dead_letter(world: &World) {
     // The dead letter, and two that waited.
     assert_eq!(world.sql(&rows).parse::<i64>().unwrap(), before + 3);
     assert_eq!(state(&said), "failed");
-    world.oracle("recount.py", &[]);
+    world.recount(&[]);
 }
 
 /// The parked positions; checks that each is later than its dead letter, that nothing later of a parked key is a row,
@@ -208,7 +208,7 @@ fn nothing_waits(world: &World, replayed: i64, discarded: &[&str]) {
         world.sql("select count(*), count(distinct event_id) from location_history"),
         format!("{replayed}|{replayed}")
     );
-    world.oracle("recount.py", discarded);
+    world.recount(discarded);
 }
 
 fn is_shown(world: &World, id: &str, key: &str, parked: &[String]) {

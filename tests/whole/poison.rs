@@ -61,7 +61,7 @@ fn a_bad_record_is_put_aside_and_the_next_one_is_visible() {
         ));
         assert!(found.contains(reason), "{name}: {found}");
     }
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     services.terminate();
 }
 
@@ -81,7 +81,7 @@ fn one_value_the_database_refuses_does_not_hold_up_the_others() {
     assert_eq!(count(&world, "location_history"), 30_000 - dead - parked);
     assert_eq!(world.sql("select distinct \"offset\" from dead_letter order by 1"), "0\n777");
     assert!(world.sql("select min(reason) from dead_letter").contains("SQLSTATE 23514"));
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     services.terminate();
 }
 
@@ -116,7 +116,7 @@ fn a_database_that_is_away_is_waited_for() {
         let checked = world.output(&["schemas", "check"]);
         if checked.status.success() { Ok(()) } else { Err(text(&checked.stderr)) }
     });
-    println!("{}", world.oracle("recount.py", &[]));
+    println!("{}", world.recount(&[]));
     services.terminate();
 }
 

@@ -20,6 +20,10 @@
 //! - **A rebalance**: the loop settles the transaction that is under way before it acknowledges the revocation, so there
 //!   is nothing to abort, and only then the group goes into its next generation.
 //!
+//! With the offsets stands where what was written lies, for readers who wait for it. Brokers take only so much; above
+//! that it says "anywhere on the topics written" ([`foldstream_log::LedTo`]), and readers wait for the ends of those:
+//! longer than they must, never too short.
+//!
 //! # Restoring state
 //!
 //! The order matters. First the group's offsets, with open transactions waited for; then the end of the changelog
@@ -36,6 +40,13 @@
 //! A state says itself when it wants to be woken ([`Decider::due`]); nothing is scheduled or cancelled. What a timer
 //! changes is written in a transaction like any other, under the same fence. Emitted timers, kept beside the state,
 //! were rejected: a second store for what the state knows already.
+//!
+//! A timer that fails (it is put aside or halted, or is still due afterwards) changes nothing and parks its key, and
+//! nobody else's: what comes for the key goes to `dead-letters` with that reason, in order, until a version runs that
+//! can fire the timer; then it is redriven. Health, a metric and one line of the log say which key it is. No mark is
+//! kept: the state still says that the timer is due, and waking is pure, so whoever owns the partition next fires it,
+//! sees it fail and parks the key again. Timers that are due are fired before a batch is taken, so no input of the key
+//! comes in between.
 //!
 //! # Poison
 //!
@@ -84,7 +95,7 @@ pub trait Decider: Send + Sync + 'static {
         None
     }
 
-    /// What follows from the time having come. Must move `due` on.
+    /// What follows from the time having come. Must move `due` on; else, and where it fails, its key is parked.
     fn wake(_: &Self::State, timer: &TimerFired) -> Decision<Self::Output> {
         Decision::Halt(format!("a timer of {} fired, and this decider has none", timer.key))
     }

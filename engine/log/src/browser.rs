@@ -110,6 +110,12 @@ impl Browser {
         self.ask(View::Committed, move |consumer| ranges(consumer, &topic)).await
     }
 
+    /// The same up to everything that was appended, committed or not.
+    pub async fn appended(&self, topic: &str) -> Result<Vec<PartitionRange>, BrowserError> {
+        let topic = topic.to_owned();
+        self.ask(View::Uncommitted, move |consumer| ranges(consumer, &topic)).await
+    }
+
     /// The records at these offsets of a partition, those that are still there.
     pub async fn records(
         &self,

@@ -7,6 +7,44 @@ use crate::{
     topic_events,
 };
 
+/// The answer to one command: there is exactly one for each.
+#[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
+pub struct CommandDecided {
+    /// Derived from the position of the command.
+    pub event_id: uuid::Uuid,
+    /// What the command is about; the record key.
+    pub aggregate_id: String,
+    /// When the command was appended to the log, UTC.
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub occurred_at: chrono::DateTime<chrono::Utc>,
+    /// The command's event_id.
+    pub command_id: uuid::Uuid,
+    /// Full name of the command's record type.
+    pub command: String,
+    /// Of what the command asks for: the same id with another content is refused.
+    pub content_hash: uuid::Uuid,
+    /// accepted, unchanged (it was so already), rejected, or duplicate (decided before).
+    pub decision: String,
+    /// Rejected: which rule, for programs.
+    #[serde(default = "default_commanddecided_rule")]
+    pub rule: Option<String>,
+    /// Rejected: why, for people.
+    #[serde(default = "default_commanddecided_reason")]
+    pub reason: Option<String>,
+    /// Duplicate: what was decided the first time.
+    #[serde(default = "default_commanddecided_first_decision")]
+    pub first_decision: Option<String>,
+}
+
+#[inline(always)]
+fn default_commanddecided_rule() -> Option<String> { None }
+
+#[inline(always)]
+fn default_commanddecided_reason() -> Option<String> { None }
+
+#[inline(always)]
+fn default_commanddecided_first_decision() -> Option<String> { None }
+
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
 pub struct DeadLetterHeader {
     pub name: String,
@@ -68,6 +106,40 @@ pub mod rules {
     };
 }
 
+impl Checked for CommandDecided {
+    fn check(&self) -> Result<(), Violation> {
+        rules::ID.text("aggregate_id", &self.aggregate_id)?;
+        rules::TIME.time("occurred_at", self.occurred_at)?;
+        Ok(())
+    }
+}
+
+pub const COMMAND_DECIDED_RULES: &[FieldRule] = &[
+    FieldRule { field: "aggregate_id", rule: &rules::ID },
+    FieldRule { field: "occurred_at", rule: &rules::TIME },
+];
+
+/// The schema of [`CommandDecided`] as it is registered: `avro/command-outcomes/CommandDecided.avsc` without the rules of its fields.
+pub const COMMAND_DECIDED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "CommandDecided",
+  "namespace": "foldstream.engine",
+  "doc": "The answer to one command: there is exactly one for each.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Derived from the position of the command."},
+    {"name": "aggregate_id", "type": "string", "doc": "What the command is about; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When the command was appended to the log, UTC."},
+    {"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The command's event_id."},
+    {"name": "command", "type": "string", "doc": "Full name of the command's record type."},
+    {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Of what the command asks for: the same id with another content is refused."},
+    {"name": "decision", "type": "string", "doc": "accepted, unchanged (it was so already), rejected, or duplicate (decided before)."},
+    {"name": "rule", "type": ["null", "string"], "default": null, "doc": "Rejected: which rule, for programs."},
+    {"name": "reason", "type": ["null", "string"], "default": null, "doc": "Rejected: why, for people."},
+    {"name": "first_decision", "type": ["null", "string"], "default": null, "doc": "Duplicate: what was decided the first time."}
+  ]
+}
+"##;
+
 impl Checked for RecordRefused {
     fn check(&self) -> Result<(), Violation> {
         rules::ID.text("origin", &self.origin)?;
@@ -79,8 +151,27 @@ pub const RECORD_REFUSED_RULES: &[FieldRule] = &[
     FieldRule { field: "origin", rule: &rules::ID },
 ];
 
-/// The schema of [`RecordRefused`], as text.
-pub const RECORD_REFUSED_SCHEMA: &str = include_str!("../avro/dead-letters/RecordRefused.avsc");
+/// The schema of [`RecordRefused`] as it is registered: `avro/dead-letters/RecordRefused.avsc` without the rules of its fields.
+pub const RECORD_REFUSED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "RecordRefused",
+  "namespace": "foldstream.dead_letters",
+  "doc": "A record that a processor could not use, as it lay in the log.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Derived from the processor and the record's position."},
+    {"name": "origin", "type": "string", "doc": "The record's position, topic:partition:offset; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When the record was appended to the log, UTC."},
+    {"name": "service", "type": "string", "doc": "The processor."},
+    {"name": "topic", "type": "string"},
+    {"name": "partition", "type": "int"},
+    {"name": "offset", "type": "long"},
+    {"name": "key", "type": ["null", "bytes"], "default": null, "doc": "The record's key."},
+    {"name": "value", "type": ["null", "bytes"], "default": null, "doc": "The record's value."},
+    {"name": "headers", "type": {"type": "array", "items": {"type": "record", "name": "DeadLetterHeader", "fields": [{"name": "name", "type": "string"}, {"name": "value", "type": ["null", "bytes"], "default": null}]}}},
+    {"name": "reason", "type": "string"}
+  ]
+}
+"##;
 
 pub static DEAD_LETTERS: Topic = Topic {
     name: "dead-letters",

@@ -20,12 +20,13 @@
 
 pub(crate) mod batch;
 mod bounded;
+mod led_to;
 mod polling;
 
 pub use batch::{Batch, PartitionEnd, RawRecord};
+pub use led_to::LedTo;
 
 use crate::Config;
-use crate::Positions;
 use bounded::{BoundedThread, GivenUp};
 use polling::{Hooks, PollThread};
 use rdkafka::{
@@ -112,8 +113,8 @@ pub enum ReaderEvent {
 pub struct Committed {
     /// What follows from everything before it is committed.
     pub next_offset: i64,
-    /// Where what it led to lies, the furthest record of each partition: kept as metadata of the offset.
-    pub led_to: Positions,
+    /// Where what it led to lies: kept as metadata of the offset.
+    pub led_to: LedTo,
 }
 
 impl Committed {
@@ -125,8 +126,7 @@ impl Committed {
 
 impl From<Noted> for Committed {
     fn from(Noted { next_offset, note }: Noted) -> Self {
-        // Metadata that is no positions was written by somebody else's tool: then nothing is known of where it led.
-        Self { next_offset, led_to: note.parse().unwrap_or_default() }
+        Self { next_offset, led_to: LedTo::of_note(&note) }
     }
 }
 

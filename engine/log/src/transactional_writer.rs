@@ -228,7 +228,7 @@ impl TransactionalWriter {
         membership: &Membership,
     ) -> Result<(), TransactionError> {
         let noted = |(partition, committed): (TopicPartition, &Committed)| {
-            (partition, Noted { next_offset: committed.next_offset, note: committed.led_to.to_string() })
+            (partition, Noted { next_offset: committed.next_offset, note: committed.led_to.note() })
         };
         self.note_offsets(moves.into_iter().map(noted), membership)
     }

@@ -176,7 +176,10 @@ async fn changed_tables_are_another_version_beside_the_old_one() {
 
 async fn database(name: &str) -> (Stack, Database) {
     let options = Options::temporary(name).unwrap().with_parts(Parts::POSTGRES);
-    let stack = tokio::task::spawn_blocking(|| Stack::start(options).unwrap()).await.unwrap();
+    let stack =
+        tokio::task::spawn_blocking(|| Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}")))
+            .await
+            .unwrap();
     let config = Config { database_url: stack.database_url().parse().unwrap(), database_connections: 10 };
     (stack, Database::connect(&config).unwrap())
 }

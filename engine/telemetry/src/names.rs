@@ -94,6 +94,8 @@ metrics! {
         "Inputs whose consequences are committed.";
     Histogram PROCESSOR_DECIDED_SECONDS = "foldstream_processor_decided_seconds" {processor} Seconds
         "From an input's append to the log to the commit of what follows from it.";
+    Gauge PROCESSOR_PARKED_KEYS = "foldstream_processor_parked_keys" {processor} Count
+        "Keys whose timer failed: what comes for them is put aside until a version that can fire it runs.";
     Histogram PROCESSOR_RESTORE_SECONDS = "foldstream_processor_restore_seconds" {processor} Seconds
         "Time to restore the state of newly assigned partitions.";
 
@@ -174,6 +176,7 @@ pub mod field {
         dependency "What is waited for.";
         effect "The effect's name.";
         index "An index of a table.";
+        key "A record's key.";
         keys "How many keys.";
         leader "The broker that leads a partition.";
         open_keys "How many keys have deliveries that are not settled.";

@@ -18,6 +18,8 @@ pub(crate) struct States<D: Decider> {
     partitions: HashMap<i32, HashMap<String, D::State>>,
     /// Who wants to be woken when.
     timers: BTreeSet<(DateTime<Utc>, Place)>,
+    /// Keys whose timer failed, and why: nothing more is decided on them.
+    parked: BTreeMap<Place, String>,
 }
 
 /// What a batch comes to.
@@ -32,7 +34,15 @@ pub(crate) struct Decided<D: Decider> {
     pub(crate) appended_at_ms: BTreeMap<TopicPartition, i64>,
     /// Partitions that must not go further, and why.
     pub(crate) halted: BTreeMap<TopicPartition, String>,
+    /// Keys whose timer failed, and why.
+    pub(crate) parked: BTreeMap<Place, String>,
     pub(crate) inputs: usize,
+}
+
+/// What a timer came to.
+struct Fired<D: Decider> {
+    facts: Vec<Fact<D::Output>>,
+    state: D::State,
 }
 
 impl<D: Decider> Decided<D> {
@@ -44,6 +54,7 @@ impl<D: Decider> Decided<D> {
             next: BTreeMap::new(),
             appended_at_ms: BTreeMap::new(),
             halted: BTreeMap::new(),
+            parked: BTreeMap::new(),
             inputs: 0,
         }
     }
@@ -56,7 +67,7 @@ impl<D: Decider> Decided<D> {
 
 impl<D: Decider> States<D> {
     pub(crate) fn new() -> Self {
-        Self { partitions: HashMap::new(), timers: BTreeSet::new() }
+        Self { partitions: HashMap::new(), timers: BTreeSet::new(), parked: BTreeMap::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,10 +78,23 @@ impl<D: Decider> States<D> {
     pub(crate) fn retain(&mut self, keep: impl Fn(i32) -> bool) {
         self.partitions.retain(|partition, _| keep(*partition));
         self.timers.retain(|(_, (partition, _))| keep(*partition));
+        self.parked.retain(|(partition, _), _| keep(*partition));
+    }
+
+    /// Puts a key aside whose timer failed: it is not woken again, and nothing more is decided on it.
+    pub(crate) fn park(&mut self, place: Place, reason: String) {
+        self.timers.retain(|(_, other)| *other != place);
+        self.parked.insert(place, reason);
+    }
+
+    /// The keys whose timer failed, and why.
+    pub(crate) fn parked(&self) -> &BTreeMap<Place, String> {
+        &self.parked
     }
 
     /// Takes a state as it is now; none where its key was erased from the changelog.
     pub(crate) fn set(&mut self, place: Place, state: Option<D::State>) {
+        self.parked.remove(&place);
         let (partition, key) = place;
         let states = self.partitions.entry(partition).or_default();
         if let Some(due) = states.get(&key).and_then(D::due) {
@@ -115,10 +139,15 @@ impl<D: Decider> States<D> {
             let decision = match &entry.decoded {
                 Decoded::Event(input) => {
                     let place = (entry.partition.partition, input.key.clone());
-                    let state = decided.states.get(&place).cloned().unwrap_or_else(|| self.get(&place));
-                    let decision = D::decide(&state, input);
-                    let cause = Cause { position: Some(input.position()), traceparent: entry.header.clone() };
-                    decided.take(place, state, decision, &cause)
+                    match self.parked.get(&place) {
+                        Some(reason) => Err(Decision::DeadLetter(format!("its key is parked: {reason}"))),
+                        None => {
+                            let state = decided.states.get(&place).cloned().unwrap_or_else(|| self.get(&place));
+                            let decision = D::decide(&state, input);
+                            let cause = Cause { position: Some(input.position()), traceparent: entry.header.clone() };
+                            decided.take(place, state, decision, &cause)
+                        }
+                    }
                 }
                 Decoded::Poison(reason) => Err(Decision::DeadLetter(reason.clone())),
                 Decoded::Unknown(reason) => Err(Decision::Halt(reason.clone())),
@@ -146,22 +175,38 @@ impl<D: Decider> States<D> {
         decided
     }
 
-    /// Wakes the states whose time has come, at most so many at once. Positions do not move.
-    pub(crate) fn wake(&self, now: DateTime<Utc>, most: usize) -> Result<Decided<D>, String> {
+    /// Wakes the states whose time has come, at most so many at once. Positions do not move. A timer that fails changes
+    /// nothing, and parks its key.
+    pub(crate) fn wake(&self, now: DateTime<Utc>, most: usize) -> Decided<D> {
         let mut decided = Decided::<D>::nothing();
         for (due_at, place) in self.timers.iter().take_while(|(due, _)| *due <= now).take(most) {
-            let state = self.get(place);
-            let timer = TimerFired { key: place.1.clone(), due_at: *due_at };
-            let decision = D::wake(&state, &timer);
-            match decided.take(place.clone(), state, decision, &Cause::default()) {
-                Err(Decision::Halt(reason) | Decision::DeadLetter(reason)) => return Err(reason),
-                _ => decided.inputs += 1,
-            }
-            if decided.states.get(place).is_none_or(|state| D::due(state) == Some(*due_at)) {
-                return Err(format!("the timer of {} at {due_at} fired and is still due", place.1));
+            decided.inputs += 1;
+            match self.fire(*due_at, place) {
+                Ok(Fired { facts, state }) => {
+                    decided.facts.extend(facts.into_iter().map(|fact| (fact, Cause::default())));
+                    decided.states.insert(place.clone(), state);
+                }
+                Err(reason) => {
+                    decided.parked.insert(place.clone(), format!("its timer at {due_at} failed: {reason}"));
+                }
             }
         }
-        Ok(decided)
+        decided
+    }
+
+    /// What follows from a timer, and the state afterwards.
+    fn fire(&self, due_at: DateTime<Utc>, place: &Place) -> Result<Fired<D>, String> {
+        let mut state = self.get(place);
+        let facts = match D::wake(&state, &TimerFired { key: place.1.clone(), due_at }) {
+            Decision::Emit(facts) => facts,
+            Decision::Skip => Vec::new(),
+            Decision::DeadLetter(reason) | Decision::Halt(reason) => return Err(reason),
+        };
+        facts.iter().for_each(|fact| D::evolve(&mut state, fact));
+        match D::due(&state) == Some(due_at) {
+            true => Err("it fired and is still due".to_owned()),
+            false => Ok(Fired { facts, state }),
+        }
     }
 }
 
@@ -186,3 +231,6 @@ impl<D: Decider> Decided<D> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,9 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::Utc;
-use foldstream_log::{Assignment, Batch, Committed, Reader, ReaderEvent, ReaderOptions, TopicPartition};
-use foldstream_log::{Positions, TopicEvent};
+use foldstream_log::{
+    Assignment, Batch, Committed, LedTo, Reader, ReaderEvent, ReaderOptions, TopicEvent, TopicPartition,
+};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -74,7 +75,7 @@ struct Session<'a, D: Decider> {
     /// The position of every partition that is ours and not halted.
     next: HashMap<TopicPartition, i64>,
     /// Where what was read of a partition has led to.
-    led_to: HashMap<TopicPartition, Positions>,
+    led_to: HashMap<TopicPartition, LedTo>,
     halted: HashMap<TopicPartition, String>,
 }
 
@@ -115,6 +116,8 @@ impl<D: Decider> Session<'_, D> {
                         foldstream_telemetry::info_span!("decide", processor = Self::NAME, records = batch.len());
                     let traces = batch.records().take(32).filter_map(|record| record.header);
                     traces.for_each(|trace| add_link(&span, trace));
+                    // A time that has come goes first: after a restart a key is parked again before its next input.
+                    self.wake(reader).await?;
                     self.take(batch, reader).instrument(span).await?;
                 }
                 ReaderEvent::Failed(error) => return Err(error.into()),
@@ -205,12 +208,25 @@ impl<D: Decider> Session<'_, D> {
         Ok(())
     }
 
+    /// Fires every timer whose time has come.
     async fn wake(&mut self, reader: &Reader) -> Result<(), SessionError> {
-        let decided = self
-            .states
-            .wake(Utc::now(), MAX_BATCH_RECORDS)
-            .map_err(|reason| SessionError::State { partition: -1, reason })?;
-        self.commit(decided, Vec::new(), reader).await
+        let now = Utc::now();
+        while !self.next.is_empty() && self.states.next_due().is_some_and(|due| due <= now) {
+            let mut decided = self.states.wake(now, MAX_BATCH_RECORDS);
+            for (place, reason) in std::mem::take(&mut decided.parked) {
+                foldstream_telemetry::error!(
+                    processor = Self::NAME,
+                    kafka.partition = place.0,
+                    key = place.1,
+                    error.message = reason,
+                    "key parked; the others go on"
+                );
+                self.states.park(place, reason);
+            }
+            self.commit(decided, Vec::new(), reader).await?;
+            self.report_health();
+        }
+        Ok(())
     }
 
     async fn commit(
@@ -273,7 +289,12 @@ impl<D: Decider> Session<'_, D> {
     }
 
     fn report_health(&self) {
-        let reason = self.halted.values().min().cloned();
+        let parked = self.states.parked();
+        metrics::gauge!(names::PROCESSOR_PARKED_KEYS, "processor" => Self::NAME).set(count(parked.len()));
+        let parked = parked.iter().next().map(|((partition, key), reason)| {
+            format!("{} keys are parked; one is {key} in partition {partition}: {reason}", parked.len())
+        });
+        let reason = self.halted.values().min().cloned().or(parked);
         self.service.component.set(reason.map_or(Status::Ready, |reason| Status::Degraded { reason }));
     }
 }

@@ -112,7 +112,7 @@ fn lead_on<D: Decider>(offsets: &mut HashMap<TopicPartition, Committed>, written
             !states.iter().any(|topic| topic.name == position.topic)
                 && (!D::KEEPS_KEYS || position.partition == partition.partition)
         };
-        written.iter().filter(follows).for_each(|position| committed.led_to.insert(position));
+        committed.led_to.extend(written.iter().filter(follows));
     }
 }
 

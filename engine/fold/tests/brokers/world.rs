@@ -45,7 +45,8 @@ pub(crate) struct World {
 pub(crate) fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
-        let stack = Stack::start(Options::temporary("fold").unwrap()).unwrap();
+        let stack =
+            Stack::start(Options::temporary("fold").unwrap()).unwrap_or_else(|error| panic!("no stack: {error}"));
         let wire = config(&stack.bootstrap(), &stack.registry_url(), "tests");
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let registry = Registry::new(&wire).unwrap();

@@ -1,0 +1,236 @@
+//! Timers and inputs of a small decider: a lamp is lit for a while, and goes out by itself.
+
+use super::*;
+use chrono::TimeDelta;
+use foldstream_log::{RecordType, Recorded, Topic, TopicEvent, Violation};
+use proptest::prelude::*;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+const LAMPS: &str = "lamps";
+static SWITCHED: RecordType =
+    RecordType { topic: LAMPS, full_name: "test.Switched", key: "key", schema: "", rules: &[] };
+
+/// Lit until a time, or out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Switched {
+    key: String,
+    lit_until_ms: Option<i64>,
+}
+
+impl TopicEvent for Switched {
+    fn topics() -> &'static [&'static Topic] {
+        &[]
+    }
+
+    fn record_types() -> Vec<&'static RecordType> {
+        vec![&SWITCHED]
+    }
+
+    fn record_type(&self) -> &'static RecordType {
+        &SWITCHED
+    }
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn event_id(&self) -> Uuid {
+        Uuid::nil()
+    }
+
+    fn occurred_at(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
+    fn check(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(_: &str, _: &str, from: D) -> Option<Result<Self, D::Error>> {
+        Some(Deserialize::deserialize(from))
+    }
+
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(self, to)
+    }
+}
+
+/// Lamps go out by themselves; those whose name says so fail at it.
+struct Lamps;
+
+impl Decider for Lamps {
+    type Input = Switched;
+    type Output = Switched;
+    type State = Option<i64>;
+    type Changelog = Switched;
+
+    const NAME: &'static str = "lamps-processor";
+    const FOLD_VERSION: u32 = 1;
+    const FACTS: &'static [&'static Topic] = &[];
+
+    fn initial(_: &str) -> Option<i64> {
+        None
+    }
+
+    fn decide(_: &Option<i64>, input: &Recorded<Switched>) -> Decision<Switched> {
+        match &input.event {
+            Some(event) => Decision::Emit(vec![Fact::Event(event.clone())]),
+            None => Decision::Skip,
+        }
+    }
+
+    fn due(state: &Option<i64>) -> Option<DateTime<Utc>> {
+        state.map(time)
+    }
+
+    fn wake(state: &Option<i64>, timer: &TimerFired) -> Decision<Switched> {
+        let switched = |lit_until_ms| {
+            let key = timer.key.clone();
+            Decision::Emit(vec![Fact::Event(Switched { key, lit_until_ms })])
+        };
+        match timer.key.as_str() {
+            "broken" => Decision::Halt("the switch is broken".to_owned()),
+            "refusing" => Decision::DeadLetter("it will not".to_owned()),
+            "stuck" => switched(*state),
+            "idle" => Decision::Skip,
+            _ => switched(None),
+        }
+    }
+
+    fn evolve(state: &mut Option<i64>, fact: &Fact<Switched>) {
+        if let Fact::Event(event) = fact {
+            *state = event.lit_until_ms;
+        }
+    }
+
+    fn save(_: &Option<i64>) -> Switched {
+        Switched { key: String::new(), lit_until_ms: None }
+    }
+
+    fn load(record: Switched) -> Option<i64> {
+        record.lit_until_ms
+    }
+}
+
+fn time(ms: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms)
+}
+
+fn place(key: &str) -> Place {
+    (0, key.to_owned())
+}
+
+fn lit(lamps: &[(&str, i64)]) -> States<Lamps> {
+    let mut states = States::new();
+    lamps.iter().for_each(|(key, until_ms)| states.set(place(key), Some(Some(*until_ms))));
+    states
+}
+
+/// Takes what was decided as committed.
+fn commit(states: &mut States<Lamps>, decided: Decided<Lamps>) {
+    decided.parked.into_iter().for_each(|(place, reason)| states.park(place, reason));
+    decided.states.into_iter().for_each(|(place, state)| states.set(place, Some(state)));
+}
+
+/// Fires what is due; gives whose lamps were switched.
+fn wake(states: &mut States<Lamps>, now_ms: i64) -> Vec<String> {
+    let decided = states.wake(time(now_ms), 100);
+    let key = |(fact, _): &(Fact<Switched>, Cause)| match fact {
+        Fact::Event(event) => event.key.clone(),
+        Fact::Tombstone { key, .. } => panic!("{key} is no tombstone"),
+    };
+    let keys = decided.facts.iter().map(key).collect();
+    commit(states, decided);
+    keys
+}
+
+fn input(offset: i64, key: &str) -> Entry<Switched> {
+    let event = Switched { key: key.to_owned(), lit_until_ms: Some(500) };
+    Entry {
+        partition: TopicPartition { topic: LAMPS, partition: 0 },
+        offset,
+        appended_at_ms: 0,
+        index: usize::try_from(offset).unwrap(),
+        header: None,
+        decoded: Decoded::Event(Recorded {
+            topic: LAMPS,
+            partition: 0,
+            offset,
+            appended_at_ms: 0,
+            key: key.to_owned(),
+            event: Some(event),
+        }),
+    }
+}
+
+#[test]
+fn timers_fire_when_they_are_due_and_once() {
+    let mut states = lit(&[("a", 100), ("b", 200)]);
+    assert!(wake(&mut states, 99).is_empty());
+    assert_eq!(wake(&mut states, 100), ["a"]);
+    assert!(wake(&mut states, 150).is_empty());
+    assert_eq!(states.next_due(), Some(time(200)));
+}
+
+#[test]
+fn a_timer_that_fails_parks_its_key_and_nobody_else() {
+    for poisoned in ["broken", "refusing", "stuck", "idle"] {
+        let mut states = lit(&[(poisoned, 100), ("good", 100), ("later", 300)]);
+        assert_eq!(wake(&mut states, 200), ["good"], "{poisoned}");
+        assert_eq!(states.parked().keys().collect::<Vec<_>>(), [&place(poisoned)]);
+        assert_eq!(states.get(&place(poisoned)), Some(100), "a timer that fails changes nothing");
+        assert_eq!(states.next_due(), Some(time(300)), "{poisoned} is not woken again");
+    }
+}
+
+#[test]
+fn what_comes_for_a_parked_key_is_put_aside_and_the_partition_goes_on() {
+    let mut states = lit(&[("broken", 100)]);
+    wake(&mut states, 200);
+    let next = HashMap::from([(TopicPartition { topic: LAMPS, partition: 0 }, 0)]);
+    let decided = states.decide(&[input(0, "broken"), input(1, "good"), input(2, "broken")], &next, &[]);
+    assert_eq!(decided.dead.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 2]);
+    assert!(decided.dead[0].1.contains("the switch is broken"), "{:?}", decided.dead);
+    assert_eq!(decided.states.keys().collect::<Vec<_>>(), [&place("good")]);
+    assert_eq!(decided.next.values().collect::<Vec<_>>(), [&3]);
+    assert!(decided.halted.is_empty());
+}
+
+#[test]
+fn whoever_owns_the_partition_next_parks_the_key_again() {
+    let mut states = lit(&[("broken", 100)]);
+    wake(&mut states, 200);
+    // The state as it was kept: it bears no mark, and is due.
+    let mut next_owner = lit(&[("broken", 100)]);
+    wake(&mut next_owner, 200);
+    assert_eq!(next_owner.parked(), states.parked());
+    next_owner.retain(|_| false);
+    assert!(next_owner.parked().is_empty());
+}
+
+proptest! {
+    /// Whatever is lit and whichever timers fail: all others that are due go out, once each.
+    #[test]
+    fn every_other_timer_fires_once(
+        lamps in prop::collection::btree_map("[a-d]{2}|broken|stuck|idle", 0..50i64, 0..20),
+        most in 1..5usize,
+    ) {
+        let lamps: Vec<(&str, i64)> = lamps.iter().map(|(key, until_ms)| (key.as_str(), *until_ms)).collect();
+        let (mut states, mut fired) = (lit(&lamps), Vec::new());
+        while states.next_due().is_some_and(|due| due <= time(25)) {
+            let decided = states.wake(time(25), most);
+            prop_assert_eq!(decided.facts.len(), decided.states.len());
+            fired.extend(decided.states.keys().cloned());
+            commit(&mut states, decided);
+        }
+        let fails = |key: &str| matches!(key, "broken" | "stuck" | "idle");
+        let due = || lamps.iter().filter(|(_, until_ms)| *until_ms <= 25).map(|(key, _)| *key);
+        let expected: HashSet<Place> = due().filter(|key| !fails(key)).map(place).collect();
+        prop_assert_eq!(fired.len(), expected.len());
+        prop_assert_eq!(fired.into_iter().collect::<HashSet<_>>(), expected);
+        let parked: HashSet<Place> = states.parked().keys().cloned().collect();
+        prop_assert_eq!(parked, due().filter(|key| fails(key)).map(place).collect::<HashSet<_>>());
+    }
+}
