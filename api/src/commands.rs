@@ -22,7 +22,7 @@ use axum::{
     response::Response,
 };
 use foldstream_events::{PERSON_COMMANDS, PersonCommandDecided, PersonCommandsEvent};
-use foldstream_log::{BrowserError, CAUSE};
+use foldstream_log::{BrowserError, CAUSE, WriteError};
 use foldstream_log::{Position, Violation, derived_event_id, new_event_id};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};

@@ -2,13 +2,13 @@
 
 use crate::freshness::Freshness;
 use crate::freshness::FreshnessParameters;
-use crate::resources::read_models::READS_ACTIVITY;
 use crate::http::answer::json;
-use crate::http::answer::time;
 use crate::http::names::AFTER;
 use crate::http::names::WAIT_MS;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
+use crate::http::times;
+use crate::resources::read_models::READS_ACTIVITY;
 use crate::state::Api;
 use axum::{
     extract::State,
@@ -54,7 +54,7 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = activity::list(&standing.database, hours).await?;
-    let resource = |(hour, reports)| ActivityResource { hour: time(hour), reports };
+    let resource = |(hour, reports)| ActivityResource { hour: times::shown(hour), reports };
     let content: Vec<ActivityResource> = found.into_iter().map(resource).collect();
     Ok(standing.tell(&api, json(StatusCode::OK, &content)?).await)
 }

@@ -5,7 +5,6 @@
 
 use crate::freshness::Freshness;
 use crate::freshness::FreshnessParameters;
-use crate::resources::read_models::READS_BOTH;
 use crate::http::names::AFTER;
 use crate::http::names::WAIT_MS;
 use crate::http::paging::CURSOR;
@@ -16,6 +15,7 @@ use crate::http::parameters::PathId;
 use crate::http::problem::Problem;
 use crate::resources::locations::window;
 use crate::resources::persons::known;
+use crate::resources::read_models::READS_BOTH;
 use crate::resources::shapes::ConnectionResource;
 use crate::state::Api;
 use axum::{extract::State, http::Uri, response::Response};

@@ -7,8 +7,6 @@ mod reporting;
 
 use crate::freshness::Freshness;
 use crate::freshness::FreshnessParameters;
-use crate::resources::read_models::READS_BOTH;
-use crate::resources::read_models::READS_HISTORY;
 use crate::http::answer::tagged;
 use crate::http::names::AFTER;
 use crate::http::names::WAIT_MS;
@@ -20,6 +18,8 @@ use crate::http::parameters::Parameters;
 use crate::http::parameters::PathId;
 use crate::http::problem::Problem;
 use crate::resources::persons::known;
+use crate::resources::read_models::READS_BOTH;
+use crate::resources::read_models::READS_HISTORY;
 use crate::resources::shapes::LocationResource;
 use crate::state::Api;
 use axum::{

@@ -9,8 +9,6 @@ use crate::commands::Pending;
 use crate::commands::ask;
 use crate::freshness::Freshness;
 use crate::freshness::FreshnessParameters;
-use crate::resources::read_models::PEOPLE;
-use crate::resources::read_models::READS_PEOPLE;
 use crate::http::answer::json;
 use crate::http::answer::tagged;
 use crate::http::body::read_json;
@@ -25,6 +23,8 @@ use crate::http::paging::PageRequest;
 use crate::http::parameters::Parameters;
 use crate::http::parameters::PathId;
 use crate::http::problem::Problem;
+use crate::resources::read_models::PEOPLE;
+use crate::resources::read_models::READS_PEOPLE;
 use crate::resources::shapes::PersonResource;
 use crate::state::Api;
 use axum::{
@@ -34,12 +34,10 @@ use axum::{
 };
 use chrono::Utc;
 use foldstream_events::{ChangePerson, ErasePerson, RegisterPerson, rules};
-use foldstream_log::WriteError;
 use foldstream_log::{Positions, Violation};
 use foldstream_people_projection::read as people;
 use foldstream_store::{Database, Sourced};
 use serde_json::Value;
-use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -1,7 +1,7 @@
 //! A record as it was fetched, whoever fetched it, and the event it should be.
 
-use crate::{Position, TopicEvent};
 use crate::{DecodeError, Registry, RegistryError, decode, decode_key, unframe};
+use crate::{Position, TopicEvent};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},

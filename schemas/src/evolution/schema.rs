@@ -155,8 +155,7 @@ impl Names {
             Avro::Fixed(fixed) => self.fixed(fixed, None),
             Avro::Duration(fixed) => self.fixed(fixed, Some("duration")),
             Avro::Decimal(decimal) => {
-                let logical =
-                    format!("decimal of {} digits, {} after the point", decimal.precision, decimal.scale);
+                let logical = format!("decimal of {} digits, {} after the point", decimal.precision, decimal.scale);
                 match &decimal.inner {
                     InnerDecimalSchema::Bytes => Kind::logical("bytes", &logical),
                     InnerDecimalSchema::Fixed(fixed) => self.fixed(fixed, Some(&logical)),

@@ -4,7 +4,6 @@
 //! first of it is written. Its person must be known. Reports of one person keep the order of the array.
 
 use crate::commands::not_written;
-use crate::resources::read_models::PEOPLE;
 use crate::http::answer::json;
 use crate::http::body::read_json;
 use crate::http::fields::Fields;
@@ -13,6 +12,7 @@ use crate::http::names::DEFAULT_WAIT_MS;
 use crate::http::names::POSITION;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
+use crate::resources::read_models::PEOPLE;
 use crate::resources::shapes::LocationResource;
 use crate::state::Api;
 use axum::{
