@@ -2,7 +2,7 @@
 //!
 //! Looks at the log itself and not at a read model. No consumer group is joined and no topic is created; a record that
 //! cannot be decoded keeps its place, with the reason and its bytes. What is asked is read by `question.rs`, in words
-//! that the command line shares; what it may cost is kept by `clients.rs`.
+//! that the command line shares; what it may cost is kept by `http/limits.rs`.
 
 pub(crate) mod export;
 pub(crate) mod page;
@@ -12,7 +12,18 @@ mod render;
 pub(crate) mod single;
 pub(crate) mod stream;
 
+use crate::state::Api;
 use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(page::page))
+        .routes(routes!(stream::stream))
+        .routes(routes!(export::export))
+        .routes(routes!(single::find))
+}
 
 /// For the documentation: which records are asked for.
 #[derive(IntoParams)]

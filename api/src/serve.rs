@@ -2,7 +2,11 @@
 //!
 //! Not here: how connections are accepted and drained (`foldstream_telemetry::serving`).
 
-use crate::{Config, Parts, clients::Peer, dependencies, router};
+use crate::Config;
+use crate::health::dependencies;
+use crate::http::limits::Peer;
+use crate::router;
+use crate::state::Parts;
 use axum::{Extension, Router};
 use foldstream_telemetry::{
     health::Status,

@@ -96,7 +96,7 @@ FAULTS = [
     ),
     (
         "a read does not wait for processors",
-        "api/src/arrival.rs",
+        "api/src/freshness/arrival.rs",
         "if committed.next_offset > position.offset {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],

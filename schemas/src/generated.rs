@@ -281,8 +281,22 @@ pub const LOCATION_REPORTED_RULES: &[FieldRule] = &[
     FieldRule { field: "accuracy_m", rule: &rules::ACCURACY },
 ];
 
-/// The schema of [`LocationReported`], as text.
-pub const LOCATION_REPORTED_SCHEMA: &str = include_str!("../avro/locations/LocationReported.avsc");
+/// The schema of [`LocationReported`] as it is registered: `avro/locations/LocationReported.avsc` without the rules of its fields.
+pub const LOCATION_REPORTED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "LocationReported",
+  "namespace": "foldstream.locations",
+  "doc": "A person was at a place.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Identifies this event; a resend carries the same one. Time-ordered ids (UUID version 7 or 8) keep the index small."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When the person was there, UTC."},
+    {"name": "latitude", "type": "double", "doc": "WGS84 degrees, -90 to 90."},
+    {"name": "longitude", "type": "double", "doc": "WGS84 degrees, -180 to 180."},
+    {"name": "accuracy_m", "type": ["null", "double"], "default": null, "doc": "Radius of 68 % confidence in metres, where the source knows it."}
+  ]
+}
+"##;
 
 impl Checked for PersonChanged {
     fn check(&self) -> Result<(), Violation> {
@@ -297,8 +311,20 @@ pub const PERSON_CHANGED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonChanged`], as text.
-pub const PERSON_CHANGED_SCHEMA: &str = include_str!("../avro/people/PersonChanged.avsc");
+/// The schema of [`PersonChanged`] as it is registered: `avro/people/PersonChanged.avsc` without the rules of its fields.
+pub const PERSON_CHANGED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "PersonChanged",
+  "namespace": "foldstream.people",
+  "doc": "A person's profile changed. The profile stands on person-profiles.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Identifies this event."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
+    {"name": "changed", "type": {"type": "array", "items": "string"}, "doc": "Names of the fields that changed."}
+  ]
+}
+"##;
 
 impl Checked for PersonErased {
     fn check(&self) -> Result<(), Violation> {
@@ -313,8 +339,19 @@ pub const PERSON_ERASED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonErased`], as text.
-pub const PERSON_ERASED_SCHEMA: &str = include_str!("../avro/people/PersonErased.avsc");
+/// The schema of [`PersonErased`] as it is registered: `avro/people/PersonErased.avsc` without the rules of its fields.
+pub const PERSON_ERASED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "PersonErased",
+  "namespace": "foldstream.people",
+  "doc": "A person was erased: whoever keeps rows of this person removes them. The id is never used again.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Identifies this event."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."}
+  ]
+}
+"##;
 
 impl Checked for PersonRegistered {
     fn check(&self) -> Result<(), Violation> {
@@ -329,8 +366,19 @@ pub const PERSON_REGISTERED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonRegistered`], as text.
-pub const PERSON_REGISTERED_SCHEMA: &str = include_str!("../avro/people/PersonRegistered.avsc");
+/// The schema of [`PersonRegistered`] as it is registered: `avro/people/PersonRegistered.avsc` without the rules of its fields.
+pub const PERSON_REGISTERED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "PersonRegistered",
+  "namespace": "foldstream.people",
+  "doc": "A person became known. The profile stands on person-profiles.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Identifies this event."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."}
+  ]
+}
+"##;
 
 impl Checked for PersonState {
     fn check(&self) -> Result<(), Violation> {
@@ -345,8 +393,24 @@ pub const PERSON_STATE_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonState`], as text.
-pub const PERSON_STATE_SCHEMA: &str = include_str!("../avro/people-processor-state/PersonState.avsc");
+/// The schema of [`PersonState`] as it is registered: `avro/people-processor-state/PersonState.avsc` without the rules of its fields.
+pub const PERSON_STATE_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "PersonState",
+  "namespace": "foldstream.people",
+  "doc": "What people-processor knows of a person: the fold of what it has written. Its own; nobody else reads it.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The last event folded into it."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
+    {"name": "status", "type": "string", "doc": "unknown, registered or erased."},
+    {"name": "first_name", "type": "string", "doc": "Empty unless registered."},
+    {"name": "last_name", "type": "string"},
+    {"name": "company_name", "type": "string"},
+    {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}]}}, "doc": "The last commands and what was decided, oldest first."}
+  ]
+}
+"##;
 
 impl Checked for ChangePerson {
     fn check(&self) -> Result<(), Violation> {
@@ -373,8 +437,22 @@ pub const CHANGE_PERSON_RULES: &[FieldRule] = &[
     FieldRule { field: "company_name", rule: &rules::NAME },
 ];
 
-/// The schema of [`ChangePerson`], as text.
-pub const CHANGE_PERSON_SCHEMA: &str = include_str!("../avro/person-commands/ChangePerson.avsc");
+/// The schema of [`ChangePerson`] as it is registered: `avro/person-commands/ChangePerson.avsc` without the rules of its fields.
+pub const CHANGE_PERSON_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "ChangePerson",
+  "namespace": "foldstream.people",
+  "doc": "A wish: what is given replaces what was known; what is null stays.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The command's id. A retry carries the same one."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it was asked for, UTC."},
+    {"name": "first_name", "type": ["null", "string"], "default": null},
+    {"name": "last_name", "type": ["null", "string"], "default": null},
+    {"name": "company_name", "type": ["null", "string"], "default": null}
+  ]
+}
+"##;
 
 impl Checked for ErasePerson {
     fn check(&self) -> Result<(), Violation> {
@@ -389,8 +467,19 @@ pub const ERASE_PERSON_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`ErasePerson`], as text.
-pub const ERASE_PERSON_SCHEMA: &str = include_str!("../avro/person-commands/ErasePerson.avsc");
+/// The schema of [`ErasePerson`] as it is registered: `avro/person-commands/ErasePerson.avsc` without the rules of its fields.
+pub const ERASE_PERSON_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "ErasePerson",
+  "namespace": "foldstream.people",
+  "doc": "A wish: nothing is to be known of this person any more.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The command's id. A retry carries the same one."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it was asked for, UTC."}
+  ]
+}
+"##;
 
 impl Checked for RegisterPerson {
     fn check(&self) -> Result<(), Violation> {
@@ -411,8 +500,22 @@ pub const REGISTER_PERSON_RULES: &[FieldRule] = &[
     FieldRule { field: "company_name", rule: &rules::NAME },
 ];
 
-/// The schema of [`RegisterPerson`], as text.
-pub const REGISTER_PERSON_SCHEMA: &str = include_str!("../avro/person-commands/RegisterPerson.avsc");
+/// The schema of [`RegisterPerson`] as it is registered: `avro/person-commands/RegisterPerson.avsc` without the rules of its fields.
+pub const REGISTER_PERSON_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "RegisterPerson",
+  "namespace": "foldstream.people",
+  "doc": "A wish: this person is to be known from now on.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The command's id. A retry carries the same one."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it was asked for, UTC."},
+    {"name": "first_name", "type": "string"},
+    {"name": "last_name", "type": "string"},
+    {"name": "company_name", "type": "string"}
+  ]
+}
+"##;
 
 impl Checked for PersonCommandDecided {
     fn check(&self) -> Result<(), Violation> {
@@ -427,8 +530,26 @@ pub const PERSON_COMMAND_DECIDED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonCommandDecided`], as text.
-pub const PERSON_COMMAND_DECIDED_SCHEMA: &str = include_str!("../avro/person-outcomes/PersonCommandDecided.avsc");
+/// The schema of [`PersonCommandDecided`] as it is registered: `avro/person-outcomes/PersonCommandDecided.avsc` without the rules of its fields.
+pub const PERSON_COMMAND_DECIDED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "PersonCommandDecided",
+  "namespace": "foldstream.people",
+  "doc": "The answer to one record of person-commands: there is exactly one for each.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Derived from the position of the command."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When the command was appended to the log, UTC."},
+    {"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The command's event_id."},
+    {"name": "command", "type": "string", "doc": "Full name of the command's record type."},
+    {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Of what the command asks for: the same id with another content is refused."},
+    {"name": "decision", "type": "string", "doc": "accepted, unchanged (it was so already), rejected, or duplicate (decided before)."},
+    {"name": "rule", "type": ["null", "string"], "default": null, "doc": "Rejected: which rule, for programs."},
+    {"name": "reason", "type": ["null", "string"], "default": null, "doc": "Rejected: why, for people."},
+    {"name": "first_decision", "type": ["null", "string"], "default": null, "doc": "Duplicate: what was decided the first time."}
+  ]
+}
+"##;
 
 impl Checked for PersonProfileRecorded {
     fn check(&self) -> Result<(), Violation> {
@@ -449,8 +570,22 @@ pub const PERSON_PROFILE_RECORDED_RULES: &[FieldRule] = &[
     FieldRule { field: "company_name", rule: &rules::NAME },
 ];
 
-/// The schema of [`PersonProfileRecorded`], as text.
-pub const PERSON_PROFILE_RECORDED_SCHEMA: &str = include_str!("../avro/person-profiles/PersonProfileRecorded.avsc");
+/// The schema of [`PersonProfileRecorded`] as it is registered: `avro/person-profiles/PersonProfileRecorded.avsc` without the rules of its fields.
+pub const PERSON_PROFILE_RECORDED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "PersonProfileRecorded",
+  "namespace": "foldstream.people",
+  "doc": "What is known of a person, whole. The newest one of a key counts; a record without a value erases the person.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Identifies this event."},
+    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
+    {"name": "first_name", "type": "string"},
+    {"name": "last_name", "type": "string"},
+    {"name": "company_name", "type": "string"}
+  ]
+}
+"##;
 
 impl Checked for SourceProgressed {
     fn check(&self) -> Result<(), Violation> {
@@ -465,8 +600,21 @@ pub const SOURCE_PROGRESSED_RULES: &[FieldRule] = &[
     FieldRule { field: "next_sequence", rule: &rules::SEQUENCE },
 ];
 
-/// The schema of [`SourceProgressed`], as text.
-pub const SOURCE_PROGRESSED_SCHEMA: &str = include_str!("../avro/source-progress/SourceProgressed.avsc");
+/// The schema of [`SourceProgressed`] as it is registered: `avro/source-progress/SourceProgressed.avsc` without the rules of its fields.
+pub const SOURCE_PROGRESSED_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "SourceProgressed",
+  "namespace": "foldstream.sources",
+  "doc": "How far a source of events has come. Written in the same Kafka transaction as the events it speaks of.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Identifies this event."},
+    {"name": "source_id", "type": "string", "doc": "Which source; the record key."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When the source came this far, UTC."},
+    {"name": "next_sequence", "type": "long", "doc": "Everything before this sequence number is on its topic; here the source resumes."},
+    {"name": "time_shift_us", "type": "long", "doc": "Microseconds added to the source's own times; 0 for original times."}
+  ]
+}
+"##;
 
 pub static PERSON_COMMANDS: Topic = Topic {
     name: "person-commands",

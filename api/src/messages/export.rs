@@ -5,7 +5,9 @@
 //! spent its budget is not refused but slowed down.
 
 use super::{problem, question, render};
-use crate::{clients::Client, problem::Problem, routes::Api};
+use crate::http::limits::Client;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     body::Body,
     extract::State,

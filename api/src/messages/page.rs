@@ -1,13 +1,12 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
 use super::{problem, question, render};
-use crate::{
-    clients::Client,
-    paging::{CURSOR, PageRequest},
-    problem::Problem,
-    resources::json,
-    routes::Api,
-};
+use crate::http::answer::json;
+use crate::http::limits::Client;
+use crate::http::paging::CURSOR;
+use crate::http::paging::PageRequest;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{StatusCode, Uri},

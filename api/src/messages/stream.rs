@@ -5,12 +5,11 @@
 //! reader: one that is too slow, or away too long, is told by an event `gap` which offsets it was not shown.
 
 use super::{question, render};
-use crate::{
-    clients::{Client, Listening},
-    cursor,
-    problem::Problem,
-    routes::Api,
-};
+use crate::http::cursor;
+use crate::http::limits::Client;
+use crate::http::limits::Listening;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     body::Body,
     extract::State,

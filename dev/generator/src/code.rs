@@ -162,10 +162,11 @@ fn check(field: &Field, rule: &str) -> Result<String> {
 fn schema(code: &mut String, record: &Record) {
     let _ = writeln!(
         code,
-        "/// The schema of [`{}`], as text.\npub const {}: &str = include_str!(\"../{}\");\n",
+        "/// The schema of [`{}`] as it is registered: `{}` without the rules of its fields.\npub const {}: &str = r##\"{}\"##;\n",
         record.name,
+        record.file,
         schema_of(record),
-        record.file
+        record.registered
     );
 }
 

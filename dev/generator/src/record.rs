@@ -9,6 +9,9 @@ pub(crate) struct Record {
     /// Where it lies, below the root's folder.
     pub(crate) file: String,
     pub(crate) text: String,
+    /// What is registered: the file without its rules, which are ours and no part of what is written. So a rule may
+    /// change, or come to a field that had none, and the schema stays the one that is registered already.
+    pub(crate) registered: String,
     pub(crate) name: String,
     pub(crate) full_name: String,
     pub(crate) fields: Vec<Field>,
@@ -46,9 +49,26 @@ impl Record {
         let namespace = schema["namespace"].as_str().context("it has no namespace")?;
         let full_name = format!("{namespace}.{name}");
         let fields = schema["fields"].as_array().context("it has no fields")?;
-        let fields = fields.iter().map(Field::parse).collect::<Result<_>>()?;
-        Ok(Self { file: file.to_owned(), text, name, full_name, fields })
+        let fields = fields.iter().map(Field::parse).collect::<Result<Vec<_>>>()?;
+        let registered = without_rules(&text, &schema, &fields)?;
+        Ok(Self { file: file.to_owned(), text, registered, name, full_name, fields })
     }
+}
+
+/// The text without the property `rule` of its fields, to the byte as it was before there were rules.
+fn without_rules(text: &str, schema: &Value, fields: &[Field]) -> Result<String> {
+    let mut registered = text.to_owned();
+    for rule in fields.iter().filter_map(|field| field.rule.as_ref()) {
+        registered = registered.replace(&format!(", \"rule\": \"{rule}\""), "");
+    }
+    let mut wanted = schema.clone();
+    for field in wanted["fields"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        field.remove("rule");
+    }
+    if serde_json::from_str::<Value>(&registered)? != wanted {
+        bail!("a rule stands behind another property of its field, written as in `, \"rule\": \"id\"`");
+    }
+    Ok(registered)
 }
 
 impl Field {
@@ -78,5 +98,37 @@ impl FieldKind {
             (Some("long"), Some("timestamp-micros")) => Self::Time,
             _ => Self::Other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(field: &str) -> Result<Record> {
+        let text = format!(r#"{{"type": "record", "name": "Sent", "namespace": "depot", "fields": [{field}]}}"#);
+        Record::parse("Sent.avsc", text)
+    }
+
+    #[test]
+    fn a_rule_is_no_part_of_what_is_registered() {
+        for (ruled, plain) in [
+            (
+                r#"{"name": "a", "type": "string", "rule": "id", "doc": "A."}"#,
+                r#"{"name": "a", "type": "string", "doc": "A."}"#,
+            ),
+            (r#"{"name": "rule", "type": "int", "rule": "id"}"#, r#"{"name": "rule", "type": "int"}"#),
+        ] {
+            let (ruled, plain) = (record(ruled).unwrap(), record(plain).unwrap());
+            assert_eq!(ruled.fields[0].rule.as_deref(), Some("id"));
+            assert_eq!(ruled.registered, plain.text);
+            assert_eq!(plain.registered, plain.text);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_taken_out_is_refused() {
+        assert!(record(r#"{"rule": "id", "name": "a", "type": "string"}"#).is_err());
+        assert!(record(r#"{"name": "a", "type": "string","rule":"id"}"#).is_err());
     }
 }

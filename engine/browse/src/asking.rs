@@ -123,7 +123,7 @@ mod tests {
         for bad in ["", ".", "..", "a b", "a/b", "ü", "a\u{0}", &"x".repeat(250)] {
             assert!(topic(bad).is_err(), "{bad}");
         }
-        assert!(topic("person-profiles").is_ok());
+        assert!(topic("parcel-labels").is_ok());
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Filter {
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         if text.len() > MAX_TYPE_CHARS || !text.split('.').all(is_name) {
-            let rule = "a type is the name of a record, such as LocationReported, or its full name with dots";
+            let rule = "a type is the name of a record, or its full name with dots";
             return Err(Violation::new("type", text, rule));
         }
         self.record_type = Some(text.to_owned());

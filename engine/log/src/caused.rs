@@ -142,7 +142,7 @@ mod tests {
 
     fn record(headers: &[(&str, &str)]) -> FetchedRecord {
         FetchedRecord {
-            topic: "people".to_owned(),
+            topic: "parcels".to_owned(),
             partition: 0,
             offset: 9,
             timestamp_ms: 0,
@@ -157,16 +157,15 @@ mod tests {
 
     #[test]
     fn a_search_ends_at_the_first_later_cause_of_the_same_partition() {
-        let wanted =
-            Wanted { source: "/foldstream/people-processor".to_owned(), cause: "person-commands:1:7".parse().unwrap() };
+        let wanted = Wanted { source: "/depot/sorter".to_owned(), cause: "parcel-commands:1:7".parse().unwrap() };
         let told = |cause: &str| wanted.compare(&record(&[(SOURCE, &wanted.source), (CAUSE, cause)]));
-        assert_eq!(told("person-commands:1:7"), Told::Wanted);
-        assert_eq!(told("person-commands:1:6"), Told::Other);
-        assert_eq!(told("person-commands:1:8"), Told::Later);
-        assert_eq!(told("person-commands:2:8"), Told::Other);
+        assert_eq!(told("parcel-commands:1:7"), Told::Wanted);
+        assert_eq!(told("parcel-commands:1:6"), Told::Other);
+        assert_eq!(told("parcel-commands:1:8"), Told::Later);
+        assert_eq!(told("parcel-commands:2:8"), Told::Other);
         assert_eq!(told("other-commands:1:7"), Told::Other);
         assert_eq!(told("nonsense"), Told::Other);
-        let of_another = [(SOURCE, "/foldstream/api"), (CAUSE, "person-commands:1:7")];
+        let of_another = [(SOURCE, "/depot/door"), (CAUSE, "parcel-commands:1:7")];
         assert_eq!(wanted.compare(&record(&of_another)), Told::Other);
         let state = [(SOURCE, wanted.source.as_str()), (FOLD_VERSION, "1")];
         assert_eq!(wanted.compare(&record(&state)), Told::Later);

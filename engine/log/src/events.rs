@@ -19,7 +19,7 @@ pub struct RecordType {
     pub full_name: &'static str,
     /// The field that is the record key.
     pub key: &'static str,
-    /// The `.avsc`, as text.
+    /// The `.avsc` without its rules, as text: what is registered.
     pub schema: &'static str,
     /// The fields that obey a rule, in the order of the schema.
     pub rules: &'static [FieldRule],

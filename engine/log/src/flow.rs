@@ -33,7 +33,7 @@ impl ServiceKind {
 pub struct Flow {
     pub service: &'static str,
     pub kind: ServiceKind,
-    /// Topics, or tables (`api`).
+    /// Topics, or tables (an API).
     pub reads: Vec<&'static str>,
     /// Topics, or tables (projections).
     pub writes: Vec<&'static str>,

@@ -24,8 +24,8 @@ pub fn derived_event_id(name: &str) -> Uuid {
 /// The id of record `sequence` of a replayed source: ordered by `occurred_at` like version 7, but with the hash of
 /// the origin where version 7 is random (UUID version 8, RFC 9562 section 5.8).
 #[must_use]
-pub fn replayed_event_id(source_id: &str, sequence: u64, occurred_at: DateTime<Utc>) -> Uuid {
-    let mut bytes = *derived_event_id(&format!("{source_id}/{sequence}")).as_bytes();
+pub fn replayed_event_id(source: &str, sequence: u64, occurred_at: DateTime<Utc>) -> Uuid {
+    let mut bytes = *derived_event_id(&format!("{source}/{sequence}")).as_bytes();
     let millis = occurred_at.timestamp_millis().to_be_bytes();
     bytes[..6].copy_from_slice(&millis[2..]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
@@ -38,10 +38,10 @@ mod tests {
     #[test]
     fn replayed_ids_repeat_and_follow_time() {
         let at = |millis| DateTime::from_timestamp_millis(millis).unwrap();
-        let id = replayed_event_id("replay/aircraft", 7, at(1_633_608_773_000));
-        assert_eq!(id, replayed_event_id("replay/aircraft", 7, at(1_633_608_773_000)));
-        assert_ne!(id, replayed_event_id("replay/aircraft", 8, at(1_633_608_773_000)));
-        assert!(id < replayed_event_id("replay/aircraft", 1, at(1_633_608_773_001)));
+        let id = replayed_event_id("loader/aircraft", 7, at(1_633_608_773_000));
+        assert_eq!(id, replayed_event_id("loader/aircraft", 7, at(1_633_608_773_000)));
+        assert_ne!(id, replayed_event_id("loader/aircraft", 8, at(1_633_608_773_000)));
+        assert!(id < replayed_event_id("loader/aircraft", 1, at(1_633_608_773_001)));
         assert_eq!(id.get_version_num(), 8);
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
     }

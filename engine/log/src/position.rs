@@ -134,9 +134,9 @@ mod tests {
         for text in [
             "",
             "topic",
-            "locations:1",
-            "locations:1:-1",
-            "locations:+1:5",
+            "parcels:1",
+            "parcels:1:-1",
+            "parcels:+1:5",
             ":1:2",
             "a b:1:2",
             "t:1:2,",

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn good_directives_are_taken() {
-        for good in ["info", "OFF", "warn,hyper=error", "info,[fold{kafka.topic=people}]=trace", "2"] {
+        for good in ["info", "OFF", "warn,hyper=error", "info,[fold{kafka.topic=parcels}]=trace", "2"] {
             let filter: LogFilter = good.parse().unwrap();
             filter.to_env_filter();
         }

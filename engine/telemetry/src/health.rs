@@ -162,24 +162,24 @@ mod tests {
     fn ready_only_when_every_required_component_is() {
         let health = Health::new();
         assert!(!health.is_ready(), "nothing has said it is ready");
-        let people = health.component("people-projection");
-        let locations = health.component("locations-projection");
+        let parcels = health.component("parcels-projection");
+        let routes = health.component("routes-projection");
         let database = health.dependency("postgres");
-        people.set(Status::Ready);
+        parcels.set(Status::Ready);
         assert!(!health.is_ready());
-        locations.set(Status::Ready);
+        routes.set(Status::Ready);
         assert!(health.is_ready());
         database.set(Status::Degraded { reason: "connection refused".to_owned() });
         assert!(health.is_ready(), "a shared dependency does not remove this process");
-        people.set(Status::Degraded { reason: "halted at people:3:17".to_owned() });
+        parcels.set(Status::Degraded { reason: "halted at parcels:3:17".to_owned() });
         assert!(!health.is_ready());
     }
 
     #[test]
     fn the_same_name_is_the_same_component_and_clones_share() {
         let health = Health::new();
-        health.component("replay").set(Status::Ready);
-        let again = health.clone().component("replay");
+        health.component("loader").set(Status::Ready);
+        let again = health.clone().component("loader");
         assert_eq!(health.snapshot().len(), 1);
         assert!(health.is_ready(), "asking again leaves the status as it was");
         again.set(Status::Stopped);
@@ -189,21 +189,21 @@ mod tests {
     #[test]
     fn one_that_is_retired_is_shown_and_missed_by_nobody_until_it_begins_again() {
         let health = Health::new();
-        let projection = health.component("locations-projection");
+        let projection = health.component("routes-projection");
         projection.set(Status::Ready);
-        let version = projection.sibling("locations-projection v2");
+        let version = projection.sibling("routes-projection v2");
         assert!(!health.is_ready(), "the new one has not said it is ready");
         version.retire();
         assert!(health.is_ready());
         assert_eq!(health.snapshot()[1].status, Status::Stopped);
-        let _again = projection.sibling("locations-projection v2");
+        let _again = projection.sibling("routes-projection v2");
         assert!(!health.is_ready());
     }
 
     #[test]
     fn since_moves_only_when_the_status_does() {
         let health = Health::new();
-        let component = health.component("api");
+        let component = health.component("door");
         let registered = health.snapshot()[0].since;
         component.set(Status::Starting);
         assert_eq!(health.snapshot()[0].since, registered);
@@ -214,11 +214,11 @@ mod tests {
     #[test]
     fn the_body_is_flat() {
         let health = Health::new();
-        health.component("api").set(Status::Degraded { reason: "no brokers".to_owned() });
+        health.component("door").set(Status::Degraded { reason: "no brokers".to_owned() });
         let body = serde_json::to_value(health.report()).unwrap();
         assert_eq!(body["ready"], false);
         let component = &body["components"][0];
-        assert_eq!(component["name"], "api");
+        assert_eq!(component["name"], "door");
         assert_eq!(component["status"], "degraded");
         assert_eq!(component["reason"], "no brokers");
         assert!(component["since"].as_str().unwrap().ends_with('Z'), "{component}");

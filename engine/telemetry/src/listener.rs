@@ -111,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn readiness_follows_the_components() {
         let served = start(PATIENCE.drain).await;
-        let component = served.health.component("people-projection");
+        let component = served.health.component("parcels-projection");
         let unready = ask(&served, reqwest::Method::GET, "/health/ready").await;
         assert_eq!(unready.status(), 503);
         let body: serde_json::Value = unready.json().await.unwrap();
@@ -120,7 +120,7 @@ mod tests {
         let ready = ask(&served, reqwest::Method::GET, "/health/ready").await;
         assert_eq!(ready.status(), 200);
         let body: serde_json::Value = ready.json().await.unwrap();
-        assert_eq!((&body["ready"], &body["components"][0]["name"]), (&json!(true), &json!("people-projection")));
+        assert_eq!((&body["ready"], &body["components"][0]["name"]), (&json!(true), &json!("parcels-projection")));
         component.set(Status::Degraded { reason: "halted".to_owned() });
         assert_eq!(ask(&served, reqwest::Method::GET, "/health/ready").await.status(), 503);
         assert_eq!(ask(&served, reqwest::Method::GET, "/health/live").await.status(), 200);

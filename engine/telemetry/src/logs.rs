@@ -120,7 +120,7 @@ mod tests {
         let subscriber = Registry::default().with(crate::traces::layer(&provider, false)).with(layer(
             style,
             &filter.parse().unwrap(),
-            "people-projection",
+            "parcels-projection",
             lines.clone(),
         ));
         tracing::subscriber::with_default(subscriber, log);
@@ -139,11 +139,11 @@ mod tests {
     #[test]
     fn human_lines_carry_level_message_and_fields() {
         let text = capture(Style::Human { colour: false }, "info", || {
-            let _span = info_span!("fold", kafka.topic = "people").entered();
+            let _span = info_span!("fold", kafka.topic = "parcels").entered();
             info!(event.id = "e1", "folded");
         });
         assert_eq!(text.lines().count(), 1);
-        for part in ["INFO", "folded", "event.id=\"e1\"", "kafka.topic=\"people\""] {
+        for part in ["INFO", "folded", "event.id=\"e1\"", "kafka.topic=\"parcels\""] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('\u{1b}'), "colour codes in {text}");
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn a_quiet_filter_keeps_the_context_of_what_it_lets_through() {
         let text = capture(Style::Ecs, "error", || {
-            let _span = info_span!("fold", kafka.topic = "people").entered();
+            let _span = info_span!("fold", kafka.topic = "parcels").entered();
             info!("not logged");
             error!("logged");
         });
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.contains("\"kafka.topic\":\"people\"") && text.contains("\"trace.id\":"), "{text}");
+        assert!(text.contains("\"kafka.topic\":\"parcels\"") && text.contains("\"trace.id\":"), "{text}");
     }
 }

@@ -125,15 +125,15 @@ mod tests {
     fn latencies_fall_into_the_buckets_of_their_promise() {
         let recorder = recorder().unwrap();
         ::metrics::with_local_recorder(&recorder, || {
-            ::metrics::histogram!(names::PROJECTION_VISIBLE_SECONDS, "projection" => "people").record(0.007);
-            ::metrics::histogram!(names::PROJECTION_BATCH_RECORDS, "projection" => "people").record(300.0);
+            ::metrics::histogram!(names::PROJECTION_VISIBLE_SECONDS, "projection" => "parcels").record(0.007);
+            ::metrics::histogram!(names::PROJECTION_BATCH_RECORDS, "projection" => "parcels").record(300.0);
         });
         let text = recorder.handle().render();
         for line in [
-            "foldstream_projection_visible_seconds_bucket{projection=\"people\",le=\"0.005\"} 0",
-            "foldstream_projection_visible_seconds_bucket{projection=\"people\",le=\"0.008\"} 1",
-            "foldstream_projection_batch_records_bucket{projection=\"people\",le=\"200\"} 0",
-            "foldstream_projection_batch_records_bucket{projection=\"people\",le=\"500\"} 1",
+            "foldstream_projection_visible_seconds_bucket{projection=\"parcels\",le=\"0.005\"} 0",
+            "foldstream_projection_visible_seconds_bucket{projection=\"parcels\",le=\"0.008\"} 1",
+            "foldstream_projection_batch_records_bucket{projection=\"parcels\",le=\"200\"} 0",
+            "foldstream_projection_batch_records_bucket{projection=\"parcels\",le=\"500\"} 1",
         ] {
             assert!(text.contains(line), "{line} in:\n{text}");
         }

@@ -95,10 +95,10 @@ mod tests {
         let endpoint: OtlpEndpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let collector = thread::spawn(move || take_one_request(&listener));
 
-        let provider = provider(Some(&endpoint), "people-projection").unwrap();
+        let provider = provider(Some(&endpoint), "parcels-projection").unwrap();
         let subscriber = Registry::default().with(layer(&provider, true));
         tracing::subscriber::with_default(subscriber, || {
-            info_span!("fold_batch", kafka.topic = "people").in_scope(|| crate::info!("batch committed"));
+            info_span!("fold_batch", kafka.topic = "parcels").in_scope(|| crate::info!("batch committed"));
             tracing::debug_span!("too_detailed").in_scope(|| ());
         });
         provider.shutdown().unwrap();
@@ -106,7 +106,7 @@ mod tests {
         let (head, body) = collector.join().unwrap();
         assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
         assert!(head.to_ascii_lowercase().contains("content-type: application/x-protobuf"), "{head}");
-        for text in ["service.name", "people-projection", "fold_batch", "kafka.topic", "batch committed"] {
+        for text in ["service.name", "parcels-projection", "fold_batch", "kafka.topic", "batch committed"] {
             assert!(holds(&body, text), "{text} is missing in {:?}", String::from_utf8_lossy(&body));
         }
         assert!(!holds(&body, "too_detailed"));
@@ -120,7 +120,7 @@ mod tests {
         let elapsed = tracing::subscriber::with_default(subscriber, || {
             let start = Instant::now();
             for partition in 0..count {
-                info_span!("fold_batch", kafka.topic = "people", kafka.partition = partition).in_scope(|| ());
+                info_span!("fold_batch", kafka.topic = "parcels", kafka.partition = partition).in_scope(|| ());
             }
             start.elapsed()
         });

@@ -79,9 +79,9 @@ fn child() {
         log::warn!(target: "librdkafka", "through the log facade");
         assert!(thread::spawn(|| panic!("on purpose")).join().is_err());
 
-        ::metrics::counter!(names::PRODUCER_RECORDS_TOTAL, "topic" => "people").increment(2);
+        ::metrics::counter!(names::PRODUCER_RECORDS_TOTAL, "topic" => "parcels").increment(2);
         let text = metrics::render();
-        assert!(text.contains("foldstream_producer_records_total{topic=\"people\"} 2"), "{text}");
+        assert!(text.contains("foldstream_producer_records_total{topic=\"parcels\"} 2"), "{text}");
         assert!(text.contains("# HELP foldstream_producer_records_total "), "{text}");
         assert!(text.contains("process_resident_memory_bytes "), "{text}");
 

@@ -62,7 +62,7 @@ impl Condition {
     pub fn parse(text: &str) -> Result<Self, Violation> {
         let refuse = |rule: String| Violation::new(FIELD, text, rule);
         let Some((path, comparison, value)) = split(text) else {
-            let rule = "a condition is a path, one of = != > >= < <= ~ and a value, such as person_id=ada";
+            let rule = "a condition is a path, one of = != > >= < <= ~ and a value, as in name=value";
             return Err(refuse(rule.to_owned()));
         };
         let path = path.parse().map_err(|error| refuse(format!("{error}")))?;

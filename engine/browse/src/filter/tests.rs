@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 const NOON_MS: i64 = 1_795_262_400_000;
 const SCHEMA_ID: u32 = 7;
-const SCHEMA: &str = r#"{"type": "record", "name": "LocationReported", "namespace": "foldstream.locations", "fields": [
-    {"name": "person_id", "type": "string"},
+const SCHEMA: &str = r#"{"type": "record", "name": "ParcelWeighed", "namespace": "depot.parcels", "fields": [
+    {"name": "parcel_id", "type": "string"},
     {"name": "accuracy", "type": ["null", "int"]},
     {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
     {"name": "tags", "type": {"type": "map", "values": "string"}}
@@ -21,7 +21,7 @@ fn framed(id: u32, datum: &[u8]) -> Vec<u8> {
     [&[0][..], &id.to_be_bytes(), datum].concat()
 }
 
-/// `{"person_id": "ada", "accuracy": 5, "price": "12.50", "tags": {"city": "say \"Lyon\""}}`
+/// `{"parcel_id": "ada", "accuracy": 5, "price": "12.50", "tags": {"city": "say \"Lyon\""}}`
 fn whole() -> Vec<u8> {
     let mut datum = b"\x06ada\x02\x0a\x04\x04\xe2\x02\x08city".to_vec();
     datum.push(20);
@@ -96,20 +96,20 @@ fn a_stretch_of_time_has_a_beginning_before_its_end() {
 #[test]
 fn types_by_full_name_or_its_last_part() {
     let value = whole();
-    let located = record(None, Some(&value));
+    let weighed = record(None, Some(&value));
     for (name, wanted) in [
-        ("LocationReported", true),
-        ("foldstream.locations.LocationReported", true),
-        ("Reported", false),
-        ("locations.LocationReported", false),
-        ("locationreported", false),
+        ("ParcelWeighed", true),
+        ("depot.parcels.ParcelWeighed", true),
+        ("Weighed", false),
+        ("parcels.ParcelWeighed", false),
+        ("parcelweighed", false),
     ] {
-        assert_eq!(matches(&located, &[&|filter| filter.set_type(name)]), wanted, "{name}");
+        assert_eq!(matches(&weighed, &[&|filter| filter.set_type(name)]), wanted, "{name}");
     }
     let unknown = framed(8, &value[5..]);
     let cut = &value[..value.len() - 1];
     for value in [None, Some(&b"{}"[..]), Some(&unknown), Some(cut)] {
-        assert!(!matches(&record(None, value), &[&|filter| filter.set_type("LocationReported")]), "{value:?}");
+        assert!(!matches(&record(None, value), &[&|filter| filter.set_type("ParcelWeighed")]), "{value:?}");
     }
 }
 
@@ -118,8 +118,8 @@ fn conditions_on_fields() {
     let value = whole();
     let record = record(Some(b"ada"), Some(&value));
     for (condition, wanted) in [
-        ("person_id=ada", true),
-        ("person_id!=ada", false),
+        ("parcel_id=ada", true),
+        ("parcel_id!=ada", false),
         ("accuracy>=5", true),
         ("accuracy<5", false),
         ("price=12.5", true),
@@ -133,7 +133,7 @@ fn conditions_on_fields() {
         assert_eq!(matches(&record, &[&|filter| filter.add_condition(condition)]), wanted, "{condition}");
     }
     let both: [&Set; 2] =
-        [&|filter| filter.add_condition("person_id=ada"), &|filter| filter.add_condition("accuracy=6")];
+        [&|filter| filter.add_condition("parcel_id=ada"), &|filter| filter.add_condition("accuracy=6")];
     assert!(!matches(&record, &both));
 }
 
@@ -141,7 +141,7 @@ fn conditions_on_fields() {
 fn a_record_that_is_broken_behind_the_field_meets_nothing() {
     let value = whole();
     for cut in [&value[..value.len() - 1], &[&value[..], &[0]].concat()] {
-        for condition in ["person_id=ada", "person_id!=bob", "nothing!=x"] {
+        for condition in ["parcel_id=ada", "parcel_id!=bob", "nothing!=x"] {
             assert!(!matches(&record(None, Some(cut)), &[&|filter| filter.add_condition(condition)]), "{condition}");
         }
     }
@@ -151,7 +151,7 @@ fn a_record_that_is_broken_behind_the_field_meets_nothing() {
 fn text_in_key_headers_and_value() {
     let value = whole();
     for (text, wanted) in [
-        ("person-1", true),
+        ("parcel-1", true),
         ("abc", true),
         ("trace", false),
         ("12.50", true),
@@ -160,11 +160,11 @@ fn text_in_key_headers_and_value() {
         (r#"say "Lyon""#, true),
         ("lyon", false),
     ] {
-        let record = record(Some(b"person-1"), Some(&value));
+        let record = record(Some(b"parcel-1"), Some(&value));
         assert_eq!(matches(&record, &[&|filter| filter.set_contains(text)]), wanted, "{text}");
     }
-    let tombstone = record(Some(b"person-1"), None);
-    assert!(matches(&tombstone, &[&|filter| filter.set_contains("person")]));
+    let tombstone = record(Some(b"parcel-1"), None);
+    assert!(matches(&tombstone, &[&|filter| filter.set_contains("parcel")]));
     assert!(!matches(&tombstone, &[&|filter| filter.set_contains("null")]));
     // Bytes that are no event are text as they are.
     for value in [&b"\xffLyon"[..], &framed(8, b"Lyon"), &value[..value.len() - 1]] {
@@ -184,7 +184,7 @@ fn only_what_cannot_be_decoded() {
     assert!(!matches(&record(None, None), &[undecodable]));
     for value in [&b"{}"[..], b"", &unknown, cut] {
         assert!(matches(&record(None, Some(value)), &[undecodable]), "{value:?}");
-        assert!(!matches(&record(None, Some(value)), &[undecodable, &|filter| filter.set_type("LocationReported")]));
+        assert!(!matches(&record(None, Some(value)), &[undecodable, &|filter| filter.set_type("ParcelWeighed")]));
     }
 }
 
@@ -194,7 +194,7 @@ fn bad_input_is_refused_by_name() {
         set(&mut Filter::default()).unwrap_err().field
     }
     let long = "x".repeat(501);
-    for bad in ["", ".", "a.", "Location-Reported", "1st", "a b", &long] {
+    for bad in ["", ".", "a.", "Parcel-Weighed", "1st", "a b", &long] {
         assert_eq!(refused(|filter| filter.set_type(bad)), "type", "{bad}");
     }
     for bad in [String::new(), "x".repeat(201)] {
@@ -223,7 +223,7 @@ proptest! {
         filter.set_contains("x").unwrap();
         let _ = filter.matches(&record, &schema_of);
         filter.add_condition("tags.a!=1").unwrap();
-        filter.set_type("LocationReported").unwrap();
+        filter.set_type("ParcelWeighed").unwrap();
         let _ = filter.matches(&record, &schema_of);
     }
 

@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_line_has_the_common_fields_the_event_s_and_those_of_every_span() {
         let lines = lines(|| {
-            let _batch = info_span!("batch", kafka.topic = "people", kafka.partition = 3, shade = "outer").entered();
+            let _batch = info_span!("batch", kafka.topic = "parcels", kafka.partition = 3, shade = "outer").entered();
             let inner = info_span!("fold", event.id = "e1", shade = "inner", late = tracing::field::Empty).entered();
             inner.record("late", true);
             info!(kafka.offset = 17_u64, ratio = 0.5, "folded {}", "one");
@@ -255,10 +255,10 @@ mod tests {
         let line = &lines[0];
         assert_eq!(line["log.level"], "info");
         assert_eq!(line["message"], "folded one");
-        assert_eq!(line["service.name"], "people-projection");
+        assert_eq!(line["service.name"], "parcels-projection");
         assert_eq!(line["ecs.version"], "8.11.0");
         assert_eq!(line["log.logger"], "foldstream_telemetry::logs::ecs::tests");
-        assert_eq!(line["kafka.topic"], "people");
+        assert_eq!(line["kafka.topic"], "parcels");
         assert_eq!(line["kafka.partition"], 3);
         assert_eq!(line["kafka.offset"], 17);
         assert_eq!(line["event.id"], "e1");
@@ -306,10 +306,10 @@ mod tests {
     fn no_plain_value_stands_where_the_schema_has_an_object() {
         let lines = lines(|| {
             let reason = "halted";
-            crate::error!(service = "people-projection", error.message = reason, reason, "a service ended");
+            crate::error!(service = "parcels-projection", error.message = reason, reason, "a service ended");
             error!(service = "of a library", event = 1, "too");
         });
-        assert_eq!(lines[0]["foldstream.service"], "people-projection");
+        assert_eq!(lines[0]["foldstream.service"], "parcels-projection");
         assert_eq!((&lines[0]["error.message"], &lines[0]["foldstream.reason"]), (&"halted".into(), &"halted".into()));
         assert_eq!((&lines[1]["labels.service"], &lines[1]["labels.event"]), (&"of a library".into(), &1.into()));
         assert!(lines.iter().all(|line| line.get("service").is_none() && line.get("event").is_none()));
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[0]["labels.key"], lines[0]["message"]);
         assert_eq!(lines[0]["log.level"], "info");
-        assert_eq!(lines[0]["service.name"], "people-projection");
+        assert_eq!(lines[0]["service.name"], "parcels-projection");
         assert_eq!(lines[0]["labels.type"], 1);
         assert!(lines[0].get("otel.kind").is_none());
         assert_eq!(lines[1]["message"], "");

@@ -119,7 +119,7 @@ mod tests {
     fn members_are_on_the_topics_they_subscribed_to_or_were_given() {
         for version in [0, 1, 2, 3, 4] {
             let subscription =
-                ConsumerProtocolSubscription::default().with_topics(vec![StrBytes::from_static_str("people")]);
+                ConsumerProtocolSubscription::default().with_topics(vec![StrBytes::from_static_str("routes")]);
             let given = TopicPartition::default()
                 .with_topic(TopicName(StrBytes::from_static_str("parcels")))
                 .with_partitions(vec![5, 2]);
@@ -129,7 +129,7 @@ mod tests {
                 of_classic(group).pop().unwrap().on_topic(topic).map(|member| member.partitions)
             };
             assert_eq!(on("parcels"), Some(vec![2, 5]), "version {version}");
-            assert_eq!(on("people"), Some(vec![]));
+            assert_eq!(on("routes"), Some(vec![]));
             assert_eq!(on("orders"), None);
         }
     }

@@ -3,15 +3,14 @@
 //! Every violation is collected (up to a hundred), so that a client learns of all of them at once. Fields nobody asked
 //! for are ignored: clients send whole records back.
 
-use crate::{parameters::MISSING, problem::Problem};
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use crate::http::names::MISSING;
+use crate::http::problem::Problem;
+use crate::http::times::{TIME_RULE, time};
+use chrono::{DateTime, Utc};
 use foldstream_log::{Rule, Violation};
 use serde_json::{Map, Value};
 
 const MAX_VIOLATIONS: usize = 100;
-
-pub(crate) const TIME_RULE: &str =
-    "a time is ISO 8601, as in 2026-01-01T12:00:00Z, in the years 1 to 9999; without an offset it is UTC";
 
 /// Everything that is wrong with a body.
 #[derive(Debug, Default)]
@@ -115,19 +114,6 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A time, to the microsecond; [`TIME_RULE`] says which texts are one.
-pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
-    let with_offset = DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc));
-    let without = || {
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-            .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok().map(|time| time.and_utc()))
-    };
-    let time = with_offset.or_else(without)?;
-    // What events and tables hold: microseconds, no leap second.
-    DateTime::from_timestamp_micros(time.timestamp_micros()).filter(|time| (1..=9999).contains(&time.year()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,21 +148,6 @@ mod tests {
         let nul = json!({"first_name": "a\u{0}b"});
         assert!(Fields::of("", &nul).unwrap().text("first_name", &rules::NAME).is_err());
     }
-
-    #[test]
-    fn times_with_and_without_offset() {
-        let noon = "2026-01-01T12:00:00Z".parse::<DateTime<Utc>>().unwrap();
-        for text in ["2026-01-01T12:00:00Z", "2026-01-01T13:00:00+01:00", "2026-01-01T12:00:00", "2026-01-01 12:00:00"]
-        {
-            assert_eq!(time(text), Some(noon), "{text}");
-        }
-        assert_eq!(time("2026-01-01T12:00:00.123456789Z").unwrap().timestamp_subsec_nanos(), 123_456_000);
-        for text in ["2026-02-30T00:00:00Z", "2026-01-01", "noon", "", "0000-01-01T00:00:00Z", "+12026-01-01T00:00:00Z"]
-        {
-            assert_eq!(time(text), None, "{text}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,40}") {

@@ -11,7 +11,7 @@
 //! tell. Rejected as the usual way: they hold everybody's records and the markers of transactions, so readers waited for
 //! more than they had asked for, up to the next fetch of the projection.
 
-use crate::lookups::Lookups;
+use crate::freshness::lookups::Lookups;
 use foldstream_events::CATALOGUE;
 use foldstream_log::{BrowserError, Flow, LedTo, Position, Positions, Topic};
 use foldstream_store::{

@@ -4,7 +4,7 @@
 //! The id is the client's (`x-request-id`) when it is a sensible one, else our own. Routes are named by pattern, never
 //! by path, so that metrics stay few.
 
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 use axum::{
     extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderValue, Method, StatusCode},

@@ -2,7 +2,7 @@
 //!
 //! A look ends in time whatever the dependency does. Reported, not acted on: requests find out by themselves.
 
-use crate::Parts;
+use crate::state::Parts;
 use foldstream_events::{PERSON_PROFILES, PersonCommandsEvent};
 use foldstream_telemetry::health::{Component, Status};
 use std::{error::Error, fmt::Write, future::Future, time::Duration};

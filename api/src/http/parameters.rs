@@ -4,10 +4,9 @@
 //! the request with everything that was noted. A name the route does not know is refused too: a mistyped filter must
 //! not answer with everything. Nothing may be asked of a dependency before `finish`.
 
-use crate::{
-    fields::{TIME_RULE, time},
-    problem::Problem,
-};
+use crate::http::names::MISSING;
+use crate::http::problem::Problem;
+use crate::http::times::{TIME_RULE, time};
 use axum::{
     extract::{FromRequestParts, Path},
     http::{Uri, request},
@@ -16,9 +15,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use foldstream_log::{Violation, generated::rules};
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 use url::form_urlencoded;
-
-/// What stands in an error for a value that was not given.
-pub(crate) const MISSING: &str = "(missing)";
 
 /// The id in the path, not yet checked.
 pub(crate) struct PathId(pub(crate) String);

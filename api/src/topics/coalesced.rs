@@ -3,7 +3,7 @@
 //! An answer is never older than its question: whoever comes while a look is under way shares the next one, not that
 //! one. So a thousand readers cost the brokers what one reader does who never rests.
 
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

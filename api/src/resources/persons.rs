@@ -2,17 +2,31 @@
 //!
 //! Who is registered, changed and erased is decided by `people-processor`: a wish is sent as a command (`commands.rs`).
 
-use crate::{
-    body::read_json,
-    commands::{Asked, CommandHeaders, CommandParameters, Pending, ask},
-    fields::{Fields, Findings},
-    freshness::{AFTER, Freshness, FreshnessParameters, PEOPLE, READS_PEOPLE, WAIT_MS},
-    paging::{CURSOR, LIMIT, PageParameters, PageRequest},
-    parameters::{Parameters, PathId},
-    problem::Problem,
-    resources::{PersonResource, json, tagged},
-    routes::Api,
-};
+use crate::commands::Asked;
+use crate::commands::CommandHeaders;
+use crate::commands::CommandParameters;
+use crate::commands::Pending;
+use crate::commands::ask;
+use crate::freshness::Freshness;
+use crate::freshness::FreshnessParameters;
+use crate::http::answer::json;
+use crate::http::answer::tagged;
+use crate::http::body::read_json;
+use crate::http::fields::Fields;
+use crate::http::fields::Findings;
+use crate::http::names::AFTER;
+use crate::http::names::WAIT_MS;
+use crate::http::paging::CURSOR;
+use crate::http::paging::LIMIT;
+use crate::http::paging::PageParameters;
+use crate::http::paging::PageRequest;
+use crate::http::parameters::Parameters;
+use crate::http::parameters::PathId;
+use crate::http::problem::Problem;
+use crate::resources::read_models::PEOPLE;
+use crate::resources::read_models::READS_PEOPLE;
+use crate::resources::shapes::PersonResource;
+use crate::state::Api;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
@@ -20,13 +34,12 @@ use axum::{
 };
 use chrono::Utc;
 use foldstream_events::{ChangePerson, ErasePerson, RegisterPerson, rules};
-use foldstream_log::WriteError;
 use foldstream_log::{Positions, Violation};
 use foldstream_people_projection::read as people;
 use foldstream_store::{Database, Sourced};
 use serde_json::Value;
-use std::sync::Arc;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// A person to be registered.
 #[derive(ToSchema)]
@@ -50,6 +63,11 @@ pub(crate) struct PersonChange {
     last_name: Option<String>,
     #[schema(min_length = 1, max_length = 200, example = "Analytical Engines")]
     company_name: Option<String>,
+}
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, change, erase))
 }
 
 /// People, in the order of their ids
@@ -180,22 +198,6 @@ pub(crate) async fn known(database: &Database, id: &str) -> Result<Sourced<peopl
         .ok_or_else(|| Problem::NotFound(Violation::new("id", id, "must be the id of a person who is known")))
 }
 
-/// What went wrong when nothing of `total` events was acknowledged.
-pub(crate) fn not_written(error: WriteError, total: usize) -> Problem {
-    match error {
-        WriteError::Schema(cause) if cause.is_retriable() => {
-            Problem::Unavailable { what: "the schema registry".into(), cause: Arc::new(cause) }
-        }
-        cause @ WriteError::NotAcknowledged { .. } => Problem::NotAcknowledged {
-            total,
-            not_acknowledged: (0..total).collect(),
-            positions: String::new(),
-            cause: Arc::new(cause),
-        },
-        cause => Problem::Internal { cause: Arc::new(cause) },
-    }
-}
-
 fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> {
     let mut findings = Findings::default();
     let command = findings.check(Fields::of("", body)).and_then(|fields| {
@@ -242,7 +244,7 @@ fn wished_change(id: &str, body: &Value, asked: &Asked) -> Result<ChangePerson, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::Parameters;
+    use crate::http::parameters::Parameters;
     use serde_json::json;
 
     fn asked(key: Option<&'static str>) -> Asked {

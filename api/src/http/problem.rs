@@ -215,7 +215,7 @@ impl Problem {
             && !positions.is_empty()
             && let Ok(positions) = HeaderValue::from_str(positions)
         {
-            headers.insert(crate::freshness::POSITION, positions);
+            headers.insert(crate::http::names::POSITION, positions);
         }
         response
     }

@@ -5,8 +5,12 @@
 //! says so, and the client is refused until the store has filled up again. (Limiters at hand know only questions that
 //! are refused beforehand, and would let an overdrawn client go on.)
 
-use crate::{config::LookingConfig, problem::Problem, routes::Api};
-use axum::{extract::FromRequestParts, http::request};
+use crate::config::LookingConfig;
+use crate::http::problem::Problem;
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request,
+};
 use foldstream_browse::Budget;
 use std::{
     collections::HashMap,
@@ -31,11 +35,16 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Client(pub(crate) String);
 
-impl FromRequestParts<Api> for Client {
+impl<S> FromRequestParts<S> for Client
+where
+    S: Send + Sync,
+    Arc<Clients>: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut request::Parts, api: &Api) -> Result<Self, Infallible> {
-        let header = api.parts.looking.client_header.as_ref().and_then(|header| parts.headers.get(header));
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Infallible> {
+        let clients = Arc::<Clients>::from_ref(state);
+        let header = clients.config.client_header.as_ref().and_then(|header| parts.headers.get(header));
         // A proxy appends whom it heard from, so the last one is the one our own ingress vouches for.
         let named = header.and_then(|value| value.to_str().ok()?.rsplit(',').next());
         let peer = || parts.extensions.get::<Peer>().map(|Peer(peer)| peer.to_string());

@@ -3,12 +3,13 @@
 //! Those of the projections; what is to be done with them is said by `foldstream dead-letters`. Their bytes are not shown
 //! here: `/messages` shows the record where it lies.
 
-use crate::{
-    paging::{CURSOR, LIMIT, PageParameters, PageRequest},
-    parameters::Parameters,
-    problem::Problem,
-    routes::Api,
-};
+use crate::http::paging::CURSOR;
+use crate::http::paging::LIMIT;
+use crate::http::paging::PageParameters;
+use crate::http::paging::PageRequest;
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -17,6 +18,7 @@ use foldstream_log::Violation;
 use foldstream_store::dead_letters::{self, DeadLetterSummary, Filter};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 const PROJECTION: &str = "projection";
 const TOPIC: &str = "topic";
@@ -77,6 +79,11 @@ impl From<DeadLetterSummary> for DeadLetterResource {
             failure: letter.failure,
         }
     }
+}
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// Records that projections could not use, newest first

@@ -3,12 +3,11 @@
 //! A page is bounded whatever is asked. The list a cursor belongs to is the path with the filters in the order they
 //! were given; how large a page is and how fresh it must be are no filters, so they may change between pages.
 
-use crate::{
-    cursor::{self, Place},
-    parameters::Parameters,
-    problem::Problem,
-    resources::json,
-};
+use crate::http::answer::json;
+use crate::http::cursor;
+use crate::http::cursor::Place;
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
@@ -21,7 +20,7 @@ use utoipa::IntoParams;
 pub(crate) const LIMIT: &str = "limit";
 pub(crate) const CURSOR: &str = "cursor";
 /// Parameters that are not part of what a list is.
-const NOT_FILTERS: &[&str] = &[LIMIT, CURSOR, crate::freshness::AFTER, crate::freshness::WAIT_MS];
+const NOT_FILTERS: &[&str] = &[LIMIT, CURSOR, crate::http::names::AFTER, crate::http::names::WAIT_MS];
 
 /// For the documentation: the parameters of a paged list.
 #[derive(IntoParams)]

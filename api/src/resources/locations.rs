@@ -3,15 +3,25 @@
 //! Everybody's newest first, a person's own oldest first; pages by (time, id). Where everybody is, or was at a time: one
 //! location each, pages by person. How they are written: `reports.rs`.
 
-use crate::{
-    freshness::{AFTER, Freshness, FreshnessParameters, READS_BOTH, READS_HISTORY, WAIT_MS},
-    paging::{CURSOR, LIMIT, PageParameters, PageRequest},
-    parameters::{Parameters, PathId},
-    persons::known,
-    problem::Problem,
-    resources::{LocationResource, tagged},
-    routes::Api,
-};
+mod reporting;
+
+use crate::freshness::Freshness;
+use crate::freshness::FreshnessParameters;
+use crate::http::answer::tagged;
+use crate::http::names::AFTER;
+use crate::http::names::WAIT_MS;
+use crate::http::paging::CURSOR;
+use crate::http::paging::LIMIT;
+use crate::http::paging::PageParameters;
+use crate::http::paging::PageRequest;
+use crate::http::parameters::Parameters;
+use crate::http::parameters::PathId;
+use crate::http::problem::Problem;
+use crate::resources::persons::known;
+use crate::resources::read_models::READS_BOTH;
+use crate::resources::read_models::READS_HISTORY;
+use crate::resources::shapes::LocationResource;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
@@ -20,9 +30,19 @@ use axum::{
 use chrono::{Days, NaiveDate, NaiveTime};
 use foldstream_locations_projection::read::{self as locations, PageEnd, Paging, Window};
 use foldstream_log::Violation;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 const AS_OF: &str = "as_of";
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list, reporting::create))
+        .routes(routes!(list_current))
+        .routes(routes!(find))
+        .routes(routes!(list_of_person))
+}
 
 /// Locations of everybody, newest first
 #[utoipa::path(get, path = "/api/locations", tag = "locations", params(PageParameters, FreshnessParameters),

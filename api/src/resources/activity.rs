@@ -1,12 +1,15 @@
 //! What was going on when: `/api/activity`.
 
-use crate::{
-    freshness::{AFTER, Freshness, FreshnessParameters, READS_ACTIVITY, WAIT_MS},
-    parameters::Parameters,
-    problem::Problem,
-    resources::{json, time},
-    routes::Api,
-};
+use crate::freshness::Freshness;
+use crate::freshness::FreshnessParameters;
+use crate::http::answer::json;
+use crate::http::names::AFTER;
+use crate::http::names::WAIT_MS;
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
+use crate::http::times;
+use crate::resources::read_models::READS_ACTIVITY;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
@@ -15,6 +18,7 @@ use axum::{
 use foldstream_activity_projection::read as activity;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 const HOURS: &str = "hours";
 
@@ -33,6 +37,11 @@ pub(crate) struct ActivityResource {
     reports: i64,
 }
 
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
 /// How many locations were reported for each hour, newest first
 #[utoipa::path(get, path = "/api/activity", tag = "locations",
     params(("hours" = Option<u32>, Query, description = "How many hours at most", minimum = 1, maximum = 1000),
@@ -45,7 +54,7 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = activity::list(&standing.database, hours).await?;
-    let resource = |(hour, reports)| ActivityResource { hour: time(hour), reports };
+    let resource = |(hour, reports)| ActivityResource { hour: times::shown(hour), reports };
     let content: Vec<ActivityResource> = found.into_iter().map(resource).collect();
     Ok(standing.tell(&api, json(StatusCode::OK, &content)?).await)
 }

@@ -3,16 +3,18 @@
 //! A posted location is a fact appended to `locations`: one object, or an array that is checked whole before the
 //! first of it is written. Its person must be known. Reports of one person keep the order of the array.
 
-use crate::{
-    body::read_json,
-    fields::{Fields, Findings},
-    freshness::{DEFAULT_WAIT_MS, PEOPLE, POSITION},
-    parameters::Parameters,
-    persons::not_written,
-    problem::Problem,
-    resources::{LocationResource, json},
-    routes::Api,
-};
+use crate::commands::not_written;
+use crate::http::answer::json;
+use crate::http::body::read_json;
+use crate::http::fields::Fields;
+use crate::http::fields::Findings;
+use crate::http::names::DEFAULT_WAIT_MS;
+use crate::http::names::POSITION;
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
+use crate::resources::read_models::PEOPLE;
+use crate::resources::shapes::LocationResource;
+use crate::state::Api;
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, Uri, header},

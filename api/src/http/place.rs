@@ -1,6 +1,7 @@
 //! Where a message lies, in a path and as a link: `/messages/{topic}/{partition}/{offset}`.
 
-use crate::{parameters::Parameters, problem::Problem};
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
 use axum::{
     extract::{FromRequestParts, Path},
     http::request,

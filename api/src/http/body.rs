@@ -3,7 +3,8 @@
 //! Never more than 4 MiB are kept; a longer body is refused, after it was read and thrown away where that is needed
 //! for the refusal to arrive.
 
-use crate::{parameters::MISSING, problem::Problem};
+use crate::http::names::MISSING;
+use crate::http::problem::Problem;
 use axum::{body::Body, extract::Request, http::header};
 use bytes::Bytes;
 use foldstream_log::Violation;
