@@ -13,8 +13,8 @@ use crate::records;
 use chrono::{DateTime, Utc};
 use foldstream_events::{
     ChangePerson, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent, PersonChanged,
-    PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded, PersonProfilesEvent, PersonRegistered,
-    RegisterPerson,
+    PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded, PersonProfilesEvent,
+    PersonRegistered, RegisterPerson,
 };
 use foldstream_fold::{Aggregate, Answer, CommandDecided, Kept, Received, Rejection};
 use foldstream_log::{Fact, Topic, TopicEvent, events_of};
@@ -33,25 +33,25 @@ events_of! {
 /// Why a command is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    PersonUnknown,
-    PersonErased,
-    PersonKnown,
+    Unknown,
+    Erased,
+    Known,
 }
 
 impl Rule {
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::PersonUnknown => "person_unknown",
-            Self::PersonErased => "person_erased",
-            Self::PersonKnown => "person_known",
+            Self::Unknown => "person_unknown",
+            Self::Erased => "person_erased",
+            Self::Known => "person_known",
         }
     }
 
     const fn reason(self) -> &'static str {
         match self {
-            Self::PersonUnknown => "must be the id of a person who is known",
-            Self::PersonErased => "the person was erased; the id is not used again",
-            Self::PersonKnown => "a person of this id is registered already",
+            Self::Unknown => "must be the id of a person who is known",
+            Self::Erased => "the person was erased; the id is not used again",
+            Self::Known => "a person of this id is registered already",
         }
     }
 
@@ -151,7 +151,7 @@ impl Aggregate for People {
     }
 
     fn remembers(rule: &str) -> bool {
-        rule != Rule::PersonUnknown.name()
+        rule != Rule::Unknown.name()
     }
 
     fn outcome(decided: CommandDecided) -> Output {
@@ -177,8 +177,8 @@ impl Aggregate for People {
 
 fn register(person: &Person, wish: &RegisterPerson, received: &Command<'_>) -> Answer<Output> {
     match person.status {
-        Status::Registered => return Rule::PersonKnown.rejects(),
-        Status::Erased => return Rule::PersonErased.rejects(),
+        Status::Registered => return Rule::Known.rejects(),
+        Status::Erased => return Rule::Erased.rejects(),
         Status::Unknown => {}
     }
     let RegisterPerson { first_name, last_name, company_name, .. } = wish.clone();
@@ -195,8 +195,8 @@ fn register(person: &Person, wish: &RegisterPerson, received: &Command<'_>) -> A
 
 fn change(person: &Person, wish: &ChangePerson, received: &Command<'_>) -> Answer<Output> {
     match person.status {
-        Status::Unknown => return Rule::PersonUnknown.rejects(),
-        Status::Erased => return Rule::PersonErased.rejects(),
+        Status::Unknown => return Rule::Unknown.rejects(),
+        Status::Erased => return Rule::Erased.rejects(),
         Status::Registered => {}
     }
     let mut profile = person.profile.clone();
@@ -226,7 +226,7 @@ fn change(person: &Person, wish: &ChangePerson, received: &Command<'_>) -> Answe
 
 fn erase(person: &Person, received: &Command<'_>) -> Answer<Output> {
     match person.status {
-        Status::Unknown => return Rule::PersonUnknown.rejects(),
+        Status::Unknown => return Rule::Unknown.rejects(),
         Status::Erased => return Answer::Unchanged,
         Status::Registered => {}
     }

@@ -163,17 +163,21 @@ fn told(commands: &[(u8, u8)]) -> Vec<String> {
 fn a_command_that_comes_again_is_answered_as_the_first_time() {
     assert_eq!(
         told(&[(1, 6), (1, 6), (2, 6), (2, 6), (3, 0), (3, 0)]),
-        ["accepted", "duplicate accepted", "rejected too_much", "duplicate rejected too_much", "unchanged", "duplicate unchanged"]
+        [
+            "accepted",
+            "duplicate accepted",
+            "rejected too_much",
+            "duplicate rejected too_much",
+            "unchanged",
+            "duplicate unchanged"
+        ]
     );
     assert_eq!(run(&[(1, 4), (1, 4), (1, 4)]).0.state, 4, "nothing happens twice");
 }
 
 #[test]
 fn an_id_that_comes_with_another_content_is_refused_and_the_first_stays() {
-    assert_eq!(
-        told(&[(1, 2), (1, 3), (1, 2)]),
-        ["accepted", "rejected idempotency_key_reused", "duplicate accepted"]
-    );
+    assert_eq!(told(&[(1, 2), (1, 3), (1, 2)]), ["accepted", "rejected idempotency_key_reused", "duplicate accepted"]);
 }
 
 #[test]

@@ -130,7 +130,10 @@ fn only_so_many_commands_are_remembered() {
 #[test]
 fn a_command_without_a_value_is_a_dead_letter() {
     let tombstone = Recorded { event: None, ..record(0, command(2, 1, 0)) };
-    assert!(matches!(<People as Decider>::decide(&<People as Decider>::initial("ada"), &tombstone), Decision::DeadLetter(_)));
+    assert!(matches!(
+        <People as Decider>::decide(&<People as Decider>::initial("ada"), &tombstone),
+        Decision::DeadLetter(_)
+    ));
 }
 
 proptest! {
