@@ -26,7 +26,7 @@ use foldstream_events::{LocationReported, LocationsEvent, rules};
 use foldstream_log::{Position, Positions, Violation, new_event_id};
 use foldstream_log::{WriteError, Writer};
 use foldstream_people_projection::read as people;
-use foldstream_store::View;
+use foldstream_store::{Late, View};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -157,11 +157,9 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
     let ids: Vec<&str> = first.keys().copied().collect();
     let shown = api.parts.applied.now(PEOPLE.projection).await?;
     let mut unknown = people::unknown(&shown.database, &ids).await?;
-    if !unknown.is_empty()
-        && let Some(caught_up) = caught_up(api).await
-    {
+    if !unknown.is_empty() {
         // Registered a moment ago, perhaps: nobody is called unknown by a read model that is behind.
-        unknown = people::unknown(&caught_up.database, &ids).await?;
+        unknown = people::unknown(&caught_up(api).await?.database, &ids).await?;
     }
     let mut findings = Findings::default();
     for id in &unknown {
@@ -172,11 +170,12 @@ async fn refuse_unknown(api: &Api, reports: &[LocationReported], in_array: bool)
     findings.none()
 }
 
-/// Waits until the people who are on the log now are in the read model; none when that takes too long.
-async fn caught_up(api: &Api) -> Option<View> {
+/// Waits until the people who are on the log now are in the read model; when that takes too long, it is not known who is.
+async fn caught_up(api: &Api) -> Result<View, Problem> {
     let deadline = Instant::now() + Duration::from_millis(DEFAULT_WAIT_MS);
     let looking = api.parts.browse.brokers().ranges_of(PEOPLE.topic.name);
-    let Ok(Ok(ranges)) = timeout_at(deadline, looking).await else { return None };
+    let too_late = |elapsed| Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(elapsed) };
+    let ranges = timeout_at(deadline, looking).await.map_err(too_late)??;
     // Up to the high watermark: a decision can be known before the mark of its transaction stands in every partition.
     let last = |(partition, range): (i32, Range)| Position {
         topic: PEOPLE.topic.name.to_owned(),
@@ -185,7 +184,12 @@ async fn caught_up(api: &Api) -> Option<View> {
     };
     let filled = ranges.into_iter().filter(|(_, range)| range.high_watermark > range.low);
     let positions: Positions = filled.map(last).collect();
-    api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.ok()
+    api.parts.applied.wait_for(PEOPLE.projection, &positions, deadline).await.map_err(|late| match late {
+        Late::Behind { .. } => Problem::NotYetApplied {
+            progress: format!("{} is behind the log, so it is not known who is known", PEOPLE.projection),
+        },
+        unknown @ Late::Unknown(_) => unknown.into(),
+    })
 }
 
 /// Appends in the order of the reports and says where each of them lies.
