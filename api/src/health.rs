@@ -7,7 +7,7 @@ pub(crate) mod dependencies;
 
 use crate::http::answer::json;
 use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::state::{Api, NAME};
 use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
@@ -26,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/health", tag = "operation",
     responses((status = 200, description = "It does", body = Object)))]
 pub(crate) async fn health() -> Result<Response, Problem> {
-    plain(StatusCode::OK, &json!({"status": "ok", "service": crate::NAME, "version": env!("CARGO_PKG_VERSION")}))
+    plain(StatusCode::OK, &json!({"status": "ok", "service": NAME, "version": env!("CARGO_PKG_VERSION")}))
 }
 
 /// Whether the process is alive

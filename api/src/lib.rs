@@ -31,7 +31,7 @@ pub use commands::outcomes::Outcomes;
 pub use config::{Config, LookingConfig};
 pub use routes::{openapi_json, router};
 pub use serve::{ApiError, run};
-pub use state::Parts;
+pub use state::{NAME, Parts};
 pub use topics::{
     describing::{Declaration, TopicDetail, TopicSources, TopicSummary},
     readers::{KeptIn, ReaderPosition, TopicReader},
@@ -43,9 +43,6 @@ use foldstream_locations_projection::Locations;
 use foldstream_log::{Flow, ServiceKind};
 use foldstream_people_projection::People;
 use foldstream_store::ReadModel;
-
-/// The source its records name.
-pub const NAME: &str = "api";
 
 /// What it reads and writes. `GET /messages` looks at any topic without depending on one.
 #[must_use]

@@ -2,10 +2,10 @@
 //!
 //! Not here: how connections are accepted and drained (`foldstream_telemetry::serving`).
 
-use crate::Config;
+use crate::config::Config;
 use crate::health::dependencies;
 use crate::http::limits::Peer;
-use crate::router;
+use crate::routes::router;
 use crate::state::Parts;
 use axum::{Extension, Router};
 use foldstream_telemetry::{

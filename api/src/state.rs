@@ -1,8 +1,8 @@
 //! What handlers share.
 
 use crate::{
-    LookingConfig,
     commands::outcomes::Outcomes,
+    config::LookingConfig,
     freshness::{arrival::Arrival, lag::LogEnds, lookups::Lookups},
     http::limits::Clients,
     topics::{
@@ -17,6 +17,9 @@ use foldstream_store::{Applied, Database, Provenance};
 use foldstream_telemetry::health::Health;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// The source its records name.
+pub const NAME: &str = "api";
 
 /// What the API stands on. Every part connects by itself, and the API answers while they are away.
 #[derive(Debug, Clone)]

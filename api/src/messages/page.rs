@@ -51,7 +51,7 @@ pub(crate) struct Messages {
 ///
 /// Exact: over all partitions, up to the last stable offset, with filters; pages that follow each other by `next` make
 /// up the whole list as it was when the first one was made.
-#[utoipa::path(get, path = "/messages", tag = "log", params(super::FilterParameters, super::OrderParameters, super::PageParameters),
+#[utoipa::path(get, path = "/messages", tag = "log", params(super::parameters::FilterParameters, super::parameters::OrderParameters, super::parameters::PageParameters),
     responses((status = 200, description = "A page of records", body = Messages)))]
 pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, question::PAGE);

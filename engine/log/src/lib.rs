@@ -18,6 +18,7 @@ mod avro_json;
 mod avro_scalar;
 mod avro_select;
 mod browser;
+mod catalogue;
 mod caused;
 mod client_log;
 mod cluster;
@@ -48,6 +49,7 @@ mod writer;
 pub use avro_scalar::{Scalar, Span};
 pub use avro_select::{FieldPath, PathError, Selected};
 pub use browser::{Browser, BrowserError, PartitionRange};
+pub use catalogue::Catalogue;
 pub use caused::Caused;
 pub use cluster::{Cluster, ClusterError, Difference, FoundTopic, differences};
 pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, schema_id, unframe};
@@ -70,7 +72,7 @@ pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSc
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, Schemas};
 pub use tail::Tail;
-pub use topic::{Catalogue, Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
+pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};
 

@@ -9,8 +9,11 @@
 //! An id is never used again after its person was erased. Nothing is remembered of people who are not known, or anybody
 //! could fill the state with ids.
 
-use crate::records;
-use chrono::{DateTime, Utc};
+use crate::{
+    person::{Person, Profile, Status},
+    records,
+};
+use chrono::DateTime;
 use foldstream_events::{
     ChangePerson, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent, PersonChanged,
     PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded, PersonProfilesEvent,
@@ -58,32 +61,6 @@ impl Rule {
     fn rejects(self) -> Answer<Output> {
         Answer::Rejected(Rejection { rule: self.name(), reason: Cow::Borrowed(self.reason()) })
     }
-}
-
-/// A person, as far as wishes about one are decided by it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Person {
-    pub(crate) id: String,
-    pub(crate) status: Status,
-    /// Empty unless registered.
-    pub(crate) profile: Profile,
-    /// The last event.
-    pub(crate) event_id: Uuid,
-    pub(crate) occurred_at: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    Unknown,
-    Registered,
-    Erased,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Profile {
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
-    pub(crate) company_name: String,
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is read back is what was written; of an old record, what it meant then.
 
-use crate::decide::{Person, Profile, Status};
+use crate::person::{Person, Profile, Status};
 use foldstream_events::{AnsweredCommand as AnsweredRecord, PersonCommandDecided, PersonState};
 use foldstream_fold::{AnsweredCommand, CommandDecided, Kept, Verdict};
 
