@@ -4,10 +4,10 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: upgrade generate help setup claim build demo up down status test chaos mutations check bench clean
+.PHONY: generate help setup claim build demo up down status test chaos mutations check templates bench clean new-read-model upgrade
 
 help:
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: ## install what is missing and download the parts of the local stack
 	@dev/setup.sh
@@ -49,6 +49,12 @@ upgrade: build ## a stack that another build left midway goes on under this one:
 
 check: setup claim ## format, lints, docs, licences, unused dependencies, structure, scripts
 	@dev/check/check.sh
+
+templates: claim ## a service from each template, in a copy: built, used, counted
+	@python3 dev/check/templates.py
+
+new-read-model: ## a projection from its template: make new-read-model NAME=visits TOPIC=locations
+	@python3 dev/templates/new.py read-model "$(NAME)" "$(TOPIC)"
 
 bench: build ## figures beside their baselines, measured in the same run
 	@$(RELEASE)/foldstream-bench

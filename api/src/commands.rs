@@ -4,14 +4,18 @@
 //! the answer is 202 with a link to it. An `Idempotency-Key` makes the command's id, so a request that is sent again is
 //! answered as the first time. There are no accounts here: a key is everybody's, so it should be a UUID.
 
-use crate::{
-    freshness::{AFTER, DEFAULT_WAIT_MS, MAX_WAIT_MS, POSITION, WAIT_MS},
-    parameters::{Parameters, PathId},
-    persons::not_written,
-    problem::Problem,
-    resources::json,
-    routes::Api,
-};
+pub(crate) mod outcomes;
+
+use crate::http::answer::json;
+use crate::http::names::AFTER;
+use crate::http::names::DEFAULT_WAIT_MS;
+use crate::http::names::MAX_WAIT_MS;
+use crate::http::names::POSITION;
+use crate::http::names::WAIT_MS;
+use crate::http::parameters::Parameters;
+use crate::http::parameters::PathId;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri},
@@ -19,12 +23,13 @@ use axum::{
 };
 use foldstream_browse::BrowseError;
 use foldstream_events::{PERSON_COMMANDS, PersonCommandDecided, PersonCommandsEvent};
-use foldstream_log::CAUSE;
+use foldstream_log::{CAUSE, WriteError};
 use foldstream_log::{Position, Violation, derived_event_id, new_event_id};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 const KEY: &str = "idempotency-key";
@@ -198,6 +203,11 @@ impl Answer {
     }
 }
 
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(outcome))
+}
+
 /// The outcome of a command
 ///
 /// Waits until it is decided, and answers 202 when that takes longer than `wait_ms`.
@@ -287,4 +297,20 @@ async fn read(api: &Api, record: &foldstream_log::FetchedRecord) -> Result<Perso
 
 fn unavailable(cause: BrowseError) -> Problem {
     Problem::Unavailable { what: "the log".into(), cause: Arc::new(cause) }
+}
+
+/// What went wrong when nothing of `total` events was acknowledged.
+pub(crate) fn not_written(error: WriteError, total: usize) -> Problem {
+    match error {
+        WriteError::Schema(cause) if cause.is_retriable() => {
+            Problem::Unavailable { what: "the schema registry".into(), cause: Arc::new(cause) }
+        }
+        cause @ WriteError::NotAcknowledged { .. } => Problem::NotAcknowledged {
+            total,
+            not_acknowledged: (0..total).collect(),
+            positions: String::new(),
+            cause: Arc::new(cause),
+        },
+        cause => Problem::Internal { cause: Arc::new(cause) },
+    }
 }

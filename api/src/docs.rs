@@ -3,22 +3,29 @@
 //! The page is one file that reads `/openapi.json` and needs nothing from anywhere else: the usual ones load their
 //! script from a CDN, which is not there behind a firewall.
 
-use crate::openapi::openapi_json;
+use crate::state::Api;
 use axum::{
+    extract::State,
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Only what stands in the page itself may run, and it may only talk to us.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:",
 );
 
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(openapi)).routes(routes!(page))
+}
+
 /// This API, described as OpenAPI 3.1
 #[utoipa::path(get, path = "/openapi.json", tag = "operation",
     responses((status = 200, description = "The description", body = Object)))]
-pub(crate) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], openapi_json()).into_response()
+pub(crate) async fn openapi(State(api): State<Api>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], api.openapi.to_string()).into_response()
 }
 
 /// This API, described for people

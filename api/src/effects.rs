@@ -7,53 +7,24 @@
 mod following;
 mod rows;
 
-use crate::{
-    messages::single::record_at,
-    parameters::Parameters,
-    place::{PathPlace, message_link},
-    problem::Problem,
-    resources::json,
-    routes::Api,
-};
+use crate::effects::following::{Budget, Effects, effects_of};
+use crate::http::answer::json;
+use crate::http::parameters::Parameters;
+use crate::http::place::PathPlace;
+use crate::http::problem::Problem;
+use crate::messages::single::record_at;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
     response::Response,
 };
 use foldstream_browse::Isolation;
-use foldstream_log::Position;
-use foldstream_log::{CAUSE, FetchedRecord};
-use following::{Budget, Processor, effects_of};
-use rows::RowResource;
-use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// A message, what it led to, and the rows it made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Effects {
-    #[schema(example = "person-commands:3:17")]
-    position: String,
-    topic: String,
-    /// The full name of the event; absent where the record carries none
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "foldstream.people.RegisterPerson")]
-    r#type: Option<String>,
-    /// Where the message itself is served
-    #[schema(example = "/messages/person-commands/3/17")]
-    message: String,
-    /// The message that led to this one
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    /// The services that write records because of it, and whether they have come that far
-    processors: Vec<Processor>,
-    /// The records they wrote because of it. The states of processors are of many records and not among them; nor is
-    /// what compaction or retention removed
-    #[schema(no_recursion)]
-    led_to: Vec<Effects>,
-    /// What each projection that reads the topic made of it
-    rows: Vec<RowResource>,
-    /// False only when `led_to` may lack something: time was up, or there was too much
-    complete: bool,
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(of_message))
 }
 
 /// What a message led to
@@ -70,26 +41,4 @@ pub(crate) async fn of_message(State(api): State<Api>, place: PathPlace, uri: Ur
     parameters.finish()?;
     let record = record_at(&api, &position, Isolation::Committed).await?;
     json(StatusCode::OK, &effects_of(&api, record.fetched, &Budget::new()).await?)
-}
-
-impl Effects {
-    fn new(record: &FetchedRecord) -> Self {
-        let position = position_of(record);
-        let cause: Option<Position> = record.text_header(CAUSE).and_then(|cause| cause.parse().ok());
-        Self {
-            message: message_link(&position),
-            position: position.to_string(),
-            topic: position.topic,
-            r#type: record.text_header("ce_type").map(str::to_owned),
-            cause: cause.as_ref().map(message_link),
-            processors: Vec::new(),
-            led_to: Vec::new(),
-            rows: Vec::new(),
-            complete: true,
-        }
-    }
-}
-
-fn position_of(record: &FetchedRecord) -> Position {
-    Position { topic: record.topic.clone(), partition: record.partition, offset: record.offset }
 }

@@ -4,27 +4,23 @@
 //! What is said is looked up before the rows are read, so the rows are never older than the headers claim. How a
 //! position is followed over processors to a read model is told in `arrival.rs`.
 
-use crate::{
-    arrival::{Arrival, NotArrived},
-    parameters::Parameters,
-    problem::Problem,
-    routes::Api,
-};
+pub(crate) mod arrival;
+pub(crate) mod lag;
+pub(crate) mod lookups;
+
+use crate::freshness::arrival::Arrival;
+use crate::freshness::arrival::NotArrived;
+use crate::http::names::{AFTER, APPLIED, DEFAULT_WAIT_MS, LAG_MS, MAX_WAIT_MS, WAIT_MS};
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{http::HeaderValue, response::Response};
-use foldstream_events::{CATALOGUE, LOCATIONS, PERSON_PROFILES};
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Position, Positions, Topic, Violation};
 use foldstream_store::{Checkpoint, Database, Late, View};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa::IntoParams;
-
-pub(crate) const AFTER: &str = "after";
-pub(crate) const WAIT_MS: &str = "wait_ms";
-pub(crate) const POSITION: &str = "foldstream-position";
-pub(crate) const APPLIED: &str = "foldstream-applied";
-pub(crate) const LAG_MS: &str = "foldstream-lag-ms";
-pub(crate) const DEFAULT_WAIT_MS: u64 = 2000;
-pub(crate) const MAX_WAIT_MS: u64 = 30_000;
 
 /// For the documentation: the parameters of every read.
 #[derive(IntoParams)]
@@ -47,17 +43,8 @@ pub(crate) struct ReadModel {
     pub(crate) topic: &'static Topic,
 }
 
-pub(crate) static PEOPLE: ReadModel = ReadModel { projection: "people-projection", topic: &PERSON_PROFILES };
-pub(crate) static ACTIVITY: ReadModel = ReadModel { projection: "activity-projection", topic: &LOCATIONS };
-pub(crate) static HISTORY: ReadModel = ReadModel { projection: "locations-projection", topic: &LOCATIONS };
-
 /// What an answer stands on.
 pub(crate) type Reads = &'static [&'static ReadModel];
-pub(crate) const READS_PEOPLE: Reads = &[&PEOPLE];
-pub(crate) const READS_ACTIVITY: Reads = &[&ACTIVITY];
-pub(crate) const READS_HISTORY: Reads = &[&HISTORY];
-pub(crate) const READS_BOTH: Reads = &[&PEOPLE, &HISTORY];
-
 /// How fresh an answer is asked to be.
 #[derive(Debug)]
 pub(crate) struct Freshness {

@@ -3,7 +3,11 @@
 //! Nothing is asked of a dependency here: `dependencies.rs` looks at them all the time and reports. One that is away
 //! shows in the body and does not turn the API unready, or one outage would remove every replica.
 
-use crate::{problem::Problem, resources::json, routes::Api};
+pub(crate) mod dependencies;
+
+use crate::http::answer::json;
+use crate::http::problem::Problem;
+use crate::state::{Api, NAME};
 use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
@@ -11,12 +15,18 @@ use axum::{
 };
 use foldstream_telemetry::metrics;
 use serde_json::json;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(live)).routes(routes!(ready)).routes(routes!(metrics))
+}
 
 /// Whether the API answers
 #[utoipa::path(get, path = "/health", tag = "operation",
     responses((status = 200, description = "It does", body = Object)))]
 pub(crate) async fn health() -> Result<Response, Problem> {
-    plain(StatusCode::OK, &json!({"status": "ok", "service": crate::NAME, "version": env!("CARGO_PKG_VERSION")}))
+    plain(StatusCode::OK, &json!({"status": "ok", "service": NAME, "version": env!("CARGO_PKG_VERSION")}))
 }
 
 /// Whether the process is alive

@@ -2,93 +2,25 @@
 //!
 //! Looks at the log itself and not at a read model. No consumer group is joined and no topic is created; a record that
 //! cannot be decoded keeps its place, with the reason and its bytes. What is asked is read by `question.rs`, in words
-//! that the command line shares; what it may cost is kept by `clients.rs`.
+//! that the command line shares; what it may cost is kept by `http/limits.rs`.
 
 pub(crate) mod export;
 pub(crate) mod page;
+pub(crate) mod parameters;
 pub(crate) mod problem;
 mod question;
 mod render;
 pub(crate) mod single;
 pub(crate) mod stream;
 
-use utoipa::IntoParams;
+use crate::state::Api;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// For the documentation: which records are asked for.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "read by the derive only")]
-pub(crate) struct FilterParameters {
-    /// The topic's name
-    #[param(example = "locations")]
-    topic: String,
-    /// Only these partitions, joined by commas
-    #[param(example = "0,3")]
-    partition: Option<String>,
-    /// Only records of this key; only the partition where murmur2 puts it is read, unless `partition` names others
-    #[param(example = "0101de")]
-    key: Option<String>,
-    /// Only records as old as this or younger: a time, a day, milliseconds since 1970, or an age such as `15m`, `2h`, `7d`
-    #[param(example = "15m")]
-    since: Option<String>,
-    /// Only records older than this, written like `since`
-    until: Option<String>,
-    /// Only records of this type: its full name, or the last part of it
-    #[param(example = "LocationReported")]
-    r#type: Option<String>,
-    /// Only records that hold this text: in the key, in a header, or in the value as JSON shows it
-    contains: Option<String>,
-    /// Only records whose value meets this condition: `path=value`, `!=`, `>=`, `<=`, `>`, `<`, or `~` for holds. May be
-    /// given several times; all must hold
-    #[param(example = "latitude>=50.5")]
-    r#where: Option<Vec<String>>,
-    /// `true`: only records whose value cannot be decoded
-    undecodable: Option<bool>,
-}
-
-/// For the documentation: what a live tail lets through.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "read by the derive only")]
-pub(crate) struct TailParameters {
-    /// The topic's name
-    #[param(example = "locations")]
-    topic: String,
-    /// Only these partitions, joined by commas
-    partition: Option<String>,
-    /// Only records of this key
-    key: Option<String>,
-    /// Only records of this type
-    r#type: Option<String>,
-    /// Only records that hold this text
-    contains: Option<String>,
-    /// Only records whose value meets this condition, as in a page
-    r#where: Option<Vec<String>>,
-    /// `true`: only records whose value cannot be decoded
-    undecodable: Option<bool>,
-}
-
-/// For the documentation: in which order, and as who.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "read by the derive only")]
-pub(crate) struct OrderParameters {
-    /// `newest` first, or `oldest`
-    #[param(default = "newest")]
-    order: Option<String>,
-    /// `read_committed`, or `read_uncommitted`: also records whose transaction was aborted or is undecided, flagged so
-    #[param(default = "read_committed")]
-    isolation: Option<String>,
-}
-
-/// For the documentation: which page.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "read by the derive only")]
-pub(crate) struct PageParameters {
-    /// How many at most
-    #[param(minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<u32>,
-    /// Where to go on: `next` of the page before
-    cursor: Option<String>,
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(page::page))
+        .routes(routes!(stream::stream))
+        .routes(routes!(export::export))
+        .routes(routes!(single::find))
 }

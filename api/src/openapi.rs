@@ -2,12 +2,7 @@
 //!
 //! Added: the problems a kind of route can answer with, and the headers of every read.
 
-use crate::{
-    activity, commands, connection, dead_letters, docs, effects, health, locations, messages, persons,
-    problem::{DeadLetterFound, FieldError, ProblemDocument},
-    reports, topics,
-};
-use std::sync::LazyLock;
+use crate::http::problem::{DeadLetterFound, FieldError, ProblemDocument};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -26,15 +21,7 @@ use utoipa::{
             has them, which name field, value and rule.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(
-        persons::list, persons::create, persons::find, persons::change, persons::erase, commands::outcome, locations::list_of_person, connection::list,
-        activity::list, locations::list, locations::list_current, reports::create, locations::find,
-        messages::page::page, messages::stream::stream, messages::export::export, messages::single::find,
-        effects::of_message, topics::list, topics::find, dead_letters::list,
-        health::health, health::live, health::ready, health::metrics, docs::openapi, docs::page,
-    ),
     components(schemas(ProblemDocument, FieldError, DeadLetterFound)),
-    modifiers(&Common),
     tags(
         (name = "people", description = "Who there is, and who was near whom"),
         (name = "locations", description = "Who was where"),
@@ -42,18 +29,10 @@ use utoipa::{
         (name = "operation", description = "How the service is"),
     ),
 )]
-struct Description;
+pub(crate) struct Description;
 
-static TEXT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
-
-/// The description, as JSON.
-#[must_use]
-pub fn openapi_json() -> &'static str {
-    &TEXT
-}
-
-/// What routes of a kind have in common.
-struct Common;
+/// What routes of a kind have in common: added when all of them are there.
+pub(crate) struct Common;
 
 impl Modify for Common {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
@@ -120,46 +99,5 @@ fn tell_freshness(operation: &mut Operation) {
     ] {
         let header = HeaderBuilder::new().description(Some(description)).build();
         response.headers.insert(name.to_owned(), header.into());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_route_is_described_and_nothing_else() {
-        let description: Value = serde_json::from_str(openapi_json()).unwrap();
-        assert_eq!(description["openapi"], "3.1.0");
-        let described: BTreeSet<String> = description["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
-            .collect();
-        let mut served = BTreeSet::new();
-        for line in include_str!("routes.rs").lines() {
-            let Some(route) = line.trim().strip_prefix(".route(\"") else { continue };
-            let (path, handlers) = route.split_once('"').unwrap();
-            for method in ["get", "post", "put", "patch", "delete"] {
-                if handlers.contains(&format!("{method}(")) {
-                    served.insert(format!("{method} {path}"));
-                }
-            }
-        }
-        assert!(served.len() > 10, "{served:?}");
-        assert_eq!(described, served);
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        let description: Value = serde_json::from_str(openapi_json()).unwrap();
-        let text = openapi_json();
-        for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
-            assert!(description.pointer(reference).is_some(), "{reference}");
-        }
-        assert!(text.contains("application/problem+json"));
     }
 }

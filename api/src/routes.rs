@@ -1,74 +1,51 @@
-//! Everything that is served: the whole list, and what lies around it.
+//! Everything that is served: the routes of every room, joined, and what lies around them.
 //!
-//! A route that is not documented, or documented and not here, fails a test (`openapi.rs`).
+//! A route is declared where its handler is documented, and is in the description because it is served.
 
 use crate::{
-    Parts, activity, arrival::Arrival, clients::Clients, coalesced::Coalesced, commands, connection, dead_letters,
-    docs, effects, health, lag::LogEnds, locations, lookups::Lookups, messages, observe::observe, persons,
-    problem::Problem, reports, topics,
+    commands, docs, effects, health,
+    http::{observe::observe, problem::Problem},
+    messages,
+    openapi::{Common, Description},
+    resources,
+    state::{Api, Parts},
+    topics,
 };
-use axum::{Router, middleware::from_fn, routing::get};
+use axum::{Router, middleware::from_fn};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
-
-/// What handlers stand on; cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Api {
-    pub(crate) parts: Parts,
-    pub(crate) log_ends: LogEnds,
-    pub(crate) arrival: Arrival,
-    pub(crate) clients: Arc<Clients>,
-    /// Looks at all topics, and at each.
-    pub(crate) topics: Coalesced<Vec<topics::TopicSummary>>,
-    pub(crate) topic: Coalesced<topics::TopicDetail>,
-}
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The API as a service: `run` puts it behind a socket, tests call it.
 pub fn router(parts: Parts) -> Router {
-    let log_ends = LogEnds::new(parts.browse.brokers());
-    let arrival = Arrival {
-        flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
-        lookups: Lookups::new(parts.browse.brokers()),
-        applied: parts.applied.clone(),
-        database: parts.database.clone(),
-    };
-    let clients = Arc::new(Clients::new(parts.looking.clone()));
-    Router::new()
-        .route("/api/persons", get(persons::list).post(persons::create))
-        .route("/api/persons/{id}", get(persons::find).patch(persons::change).delete(persons::erase))
-        .route("/api/outcomes/{id}", get(commands::outcome))
-        .route("/api/persons/{id}/locations", get(locations::list_of_person))
-        .route("/api/persons/{id}/connection", get(connection::list))
-        .route("/api/locations", get(locations::list).post(reports::create))
-        .route("/api/locations/current", get(locations::list_current))
-        .route("/api/locations/{id}", get(locations::find))
-        .route("/api/activity", get(activity::list))
-        .route("/api/dead-letters", get(dead_letters::list))
-        .route("/messages", get(messages::page::page))
-        .route("/messages/stream", get(messages::stream::stream))
-        .route("/messages/export", get(messages::export::export))
-        .route("/messages/{topic}/{partition}/{offset}", get(messages::single::find))
-        .route("/messages/{topic}/{partition}/{offset}/effects", get(effects::of_message))
-        .route("/topics", get(topics::list))
-        .route("/topics/{name}", get(topics::find))
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/openapi.json", get(docs::openapi))
-        .route("/docs", get(docs::page))
+    let (routes, description) = described();
+    routes
         .fallback(async || Problem::UnknownRoute)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(observe))
         .layer(CompressionLayer::new())
-        .with_state(Api {
-            parts,
-            log_ends,
-            arrival,
-            clients,
-            topics: Coalesced::default(),
-            topic: Coalesced::default(),
-        })
+        .with_state(Api::new(parts, description))
+}
+
+/// The description of everything that is served, as JSON.
+#[must_use]
+pub fn openapi_json() -> Arc<str> {
+    described().1
+}
+
+fn described() -> (Router<Api>, Arc<str>) {
+    let (routes, mut description) = OpenApiRouter::with_openapi(Description::openapi())
+        .merge(resources::router())
+        .merge(commands::router())
+        .merge(messages::router())
+        .merge(effects::router())
+        .merge(topics::router())
+        .merge(health::router())
+        .merge(docs::router())
+        .split_for_parts();
+    Common.modify(&mut description);
+    (routes, description.to_json().unwrap_or_default().into())
 }
 
 #[cfg(test)]

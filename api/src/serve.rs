@@ -2,7 +2,11 @@
 //!
 //! Not here: how connections are accepted and drained (`foldstream_telemetry::serving`).
 
-use crate::{Config, Parts, clients::Peer, dependencies, router};
+use crate::config::Config;
+use crate::health::dependencies;
+use crate::http::limits::Peer;
+use crate::routes::router;
+use crate::state::Parts;
 use axum::{Extension, Router};
 use foldstream_telemetry::{
     health::Status,

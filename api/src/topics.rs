@@ -3,31 +3,35 @@
 //! Asks the brokers, the registry and the database, each answer anew; requests that come at the same time share one.
 //! Nothing is created by asking, neither a topic nor a group. What cannot be known at the moment is null, never zero.
 
-mod describing;
-mod readers;
+pub(crate) mod coalesced;
+pub(crate) mod describing;
+pub(crate) mod readers;
 
-pub use describing::{Declaration, TopicDetail, TopicSources, TopicSummary};
-pub use readers::{KeptIn, ReaderPosition, TopicReader};
-
-use crate::{
-    parameters::{Parameters, PathId},
-    problem::Problem,
-    resources::json,
-    routes::Api,
-};
+use crate::http::answer::json;
+use crate::http::parameters::Parameters;
+use crate::http::parameters::PathId;
+use crate::http::problem::Problem;
+use crate::state::Api;
+use crate::topics::describing::{TopicDetail, TopicSources, TopicSummary};
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
     response::Response,
 };
 use foldstream_browse::asking;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(find))
+}
 
 /// Every topic there is, and those that are declared and missing, by name
 #[utoipa::path(get, path = "/topics", tag = "log",
     responses((status = 200, description = "Every topic, in short", body = Vec<TopicSummary>)))]
 pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
     Parameters::read(&uri, &[]).finish()?;
-    let sources = TopicSources::of(&api.parts);
+    let sources = sources(&api);
     let look = async { Ok::<_, Problem>(sources.list().await?) };
     json(StatusCode::OK, &*api.topics.look("", look).await?)
 }
@@ -41,7 +45,17 @@ pub(crate) async fn find(State(api): State<Api>, PathId(name): PathId, uri: Uri)
     let mut parameters = Parameters::read(&uri, &[]);
     parameters.check(asking::topic(&name));
     parameters.finish()?;
-    let sources = TopicSources::of(&api.parts);
+    let sources = sources(&api);
     let look = async { Ok::<_, Problem>(sources.show(&name).await?) };
     json(StatusCode::OK, &*api.topic.look(&name, look).await?)
+}
+
+fn sources(api: &Api) -> TopicSources {
+    let parts = &api.parts;
+    TopicSources {
+        brokers: parts.browse.brokers().clone(),
+        registry: parts.registry.clone(),
+        database: parts.database.clone(),
+        edges: parts.flows.clone(),
+    }
 }

@@ -61,9 +61,7 @@ else
     echo 'check: advisories             not checked: FOLDSTREAM_ADVISORY_DB names no database'
 fi
 step 'unused dependencies' unused_dependencies
-# With --workspace everywhere the dependencies are compiled once: other selections would choose other features.
-step 'structure' cargo test --locked --quiet --workspace --test house
+# With --workspace everywhere the dependencies are compiled once: other selections would choose other features. The
+# structure, the schemas and the README are held by tests: they run with the others in `make test`.
 step 'clippy' cargo clippy --locked --quiet --workspace --all-targets -- --deny warnings
-step 'schemas' cargo test --locked --quiet --workspace --test evolution --test generated
-step 'flow map' cargo test --locked --quiet --workspace --bin foldstream
 step 'documentation' documentation

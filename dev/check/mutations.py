@@ -82,10 +82,10 @@ FAULTS = [
     ),
     (
         "answered commands are forgotten",
-        "processors/people/src/decide.rs",
-        "    state.answered.push(AnsweredCommand {",
-        "    return;\n    #[expect(unreachable_code)]\n    state.answered.push(AnsweredCommand {",
-        ["-p", "foldstream-people-processor", "--lib"],
+        "engine/fold/src/aggregate/memory.rs",
+        "    answered.push(AnsweredCommand {",
+        "    return;\n    #[expect(unreachable_code)]\n    answered.push(AnsweredCommand {",
+        ["-p", "foldstream-fold", "--lib", "aggregate"],
     ),
     (
         "a timer that fired is still due",
@@ -96,7 +96,7 @@ FAULTS = [
     ),
     (
         "a read does not wait for processors",
-        "api/src/arrival.rs",
+        "api/src/freshness/arrival.rs",
         "if committed.next_offset > position.offset {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],

@@ -1,6 +1,6 @@
 //! Processes that were frozen past their session and woke up: their commits are refused.
 //!
-//! Frozen with a batch in hand, so that there is something to refuse: a projection while it waits for its database, a
+//! Frozen with a batch in hand, so that there is something to refuse: a projection while its transaction waits for a table, a
 //! decider in the midst of its transactions. Without the condition on the position in `checkpoint/advance.sql` the first
 //! test fails (`make mutations`). The fence of a decider is the brokers' own and cannot be taken out here; that it is in
 //! the transaction of the facts is what `deciding` notices.
@@ -9,6 +9,8 @@ use crate::harness::{World, until};
 use reqwest::blocking::Client;
 use serde_json::json;
 use std::{
+    io::Write,
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
@@ -27,23 +29,27 @@ fn a_frozen_projection_that_wakes_up_is_refused() {
     };
     folded(3000);
 
-    world.stack.stop_postgres().unwrap();
+    // The batch is in hand where its transaction waits for the table. What waits is ended before the table is free, or the
+    // server would go on with it while the process sleeps.
+    let table = Locked::hold(&world, "location_history");
     let key = world.newest_key("locations");
     world.oracle("append_copy.py", &["locations", &key]);
-    zombie.until_log_says("the store is away", Duration::from_secs(60));
+    const WAITING: &str = "from pg_stat_activity where datname = current_database() and application_name = 'foldstream'
+                           and wait_event_type = 'Lock'";
+    until("the projection's transaction waits for the table", Duration::from_secs(60), || {
+        let waiting = world.sql(&format!("select count(*) {WAITING}"));
+        if waiting == "1" { Ok(()) } else { Err(waiting) }
+    });
     zombie.freeze();
-    world.stack.start_postgres().unwrap();
+    world.sql(&format!("select pg_terminate_backend(pid) {WAITING}"));
+    table.release();
     let heir = start("heir");
     folded(3001);
 
     zombie.thaw();
     zombie.until_log_says("another owner is ahead", Duration::from_secs(60));
     folded(3001);
-    until("the registry answers again", Duration::from_secs(60), || {
-        let checked = world.output(&["schemas", "check"]);
-        if checked.status.success() { Ok(()) } else { Err("not yet".to_owned()) }
-    });
-    println!("{}", world.recount(&[]));
+    println!("{}", world.oracle("recount.py", &["--without-activity"]));
     zombie.terminate();
     heir.terminate();
 }
@@ -84,6 +90,44 @@ fn a_frozen_decider_that_wakes_up_is_refused() {
     println!("{}", world.oracle("decide.py", &[]));
     zombie.terminate();
     front.terminate();
+}
+
+/// A table that nobody else can use.
+struct Locked {
+    session: Child,
+}
+
+impl Locked {
+    fn hold(world: &World, table: &str) -> Self {
+        let mut session = Command::new("psql")
+            .args([&world.stack.database_url(), "--no-psqlrc", "-v", "ON_ERROR_STOP=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let statements = format!("begin;\nlock table {table} in access exclusive mode;\n");
+        session.stdin.as_mut().unwrap().write_all(statements.as_bytes()).unwrap();
+        until(&format!("{table} is locked"), Duration::from_secs(60), || {
+            let held = world.sql(&format!(
+                "select count(*) from pg_locks where relation = '{table}'::regclass and mode = 'AccessExclusiveLock' and granted"
+            ));
+            if held == "1" { Ok(()) } else { Err(held) }
+        });
+        Self { session }
+    }
+
+    /// Lets go of it; returns when it is free.
+    fn release(mut self) {
+        drop(self.session.stdin.take());
+        assert!(self.session.wait().unwrap().success());
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.session.kill();
+        let _ = self.session.wait();
+    }
 }
 
 /// Registers people without waiting for the outcomes, until it is enough.

@@ -4,11 +4,13 @@
 //! decides on a record, or puts it aside on a topic that is keyed otherwise: so the partitions of the same number are
 //! searched first, and all others only if nothing is there.
 
-use super::{Effects, position_of, rows::rows_of};
-use crate::{problem::Problem, routes::Api};
+use crate::effects::rows::{RowResource, rows_of};
+use crate::http::place::message_link;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use foldstream_browse::Caused;
 use foldstream_events::CATALOGUE;
-use foldstream_log::{FetchedRecord, TopicPartition};
+use foldstream_log::{CAUSE, FetchedRecord, TopicPartition};
 use foldstream_log::{Flow, Position, ServiceKind, Topic};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
@@ -22,6 +24,52 @@ use utoipa::ToSchema;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many records one answer holds.
 const MOST_RECORDS: usize = 200;
+
+/// A message, what it led to, and the rows it made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Effects {
+    #[schema(example = "person-commands:3:17")]
+    position: String,
+    topic: String,
+    /// The full name of the event; absent where the record carries none
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "foldstream.people.RegisterPerson")]
+    r#type: Option<String>,
+    /// Where the message itself is served
+    #[schema(example = "/messages/person-commands/3/17")]
+    message: String,
+    /// The message that led to this one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    /// The services that write records because of it, and whether they have come that far
+    processors: Vec<Processor>,
+    /// The records they wrote because of it. The states of processors are of many records and not among them; nor is
+    /// what compaction or retention removed
+    #[schema(no_recursion)]
+    led_to: Vec<Effects>,
+    /// What each projection that reads the topic made of it
+    rows: Vec<RowResource>,
+    /// False only when `led_to` may lack something: time was up, or there was too much
+    complete: bool,
+}
+
+impl Effects {
+    fn new(record: &FetchedRecord) -> Self {
+        let position = record.position();
+        let cause: Option<Position> = record.text_header(CAUSE).and_then(|cause| cause.parse().ok());
+        Self {
+            message: message_link(&position),
+            position: position.to_string(),
+            topic: position.topic,
+            r#type: record.text_header("ce_type").map(str::to_owned),
+            cause: cause.as_ref().map(message_link),
+            processors: Vec::new(),
+            led_to: Vec::new(),
+            rows: Vec::new(),
+            complete: true,
+        }
+    }
+}
 
 /// A service that writes records because of others.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,7 +149,7 @@ async fn standing(api: &Api, flow: &Flow, topic: &'static Topic, record: &Fetche
     Ok(Processor {
         service: flow.service,
         state: if behind > 0 { "not_yet" } else { "passed" },
-        next: Position { offset: next_offset, ..position_of(record) }.to_string(),
+        next: Position { offset: next_offset, ..record.position() }.to_string(),
         behind: (behind > 0).then_some(behind),
     })
 }

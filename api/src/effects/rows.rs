@@ -3,13 +3,11 @@
 //! First is asked where the projection stands and whether it put the record aside; only where neither holds the record
 //! back the tables say what became of its rows. They are looked at last, so they are never older than that.
 
-use super::position_of;
-use crate::{
-    place::message_link,
-    problem::{DeadLetterFound, Problem},
-    resources::link_of_row,
-    routes::Api,
-};
+use crate::http::place::message_link;
+use crate::http::problem::DeadLetterFound;
+use crate::http::problem::Problem;
+use crate::resources::shapes::link_of_row;
+use crate::state::Api;
 use foldstream_events::CATALOGUE;
 use foldstream_log::FetchedRecord;
 use foldstream_log::{Position, Positions};
@@ -69,7 +67,7 @@ enum Waits {
 
 /// What every projection that reads its topic made of a record.
 pub(super) async fn rows_of(api: &Api, record: &FetchedRecord) -> Result<Vec<RowResource>, Problem> {
-    let position = position_of(record);
+    let position = record.position();
     let mut rows = Vec::new();
     for projection in api.parts.provenances.iter().filter(|one| one.reads(&record.topic)) {
         let view = api.parts.applied.now(projection.projection).await?;

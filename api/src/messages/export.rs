@@ -5,7 +5,9 @@
 //! spent its budget is not refused but slowed down.
 
 use super::{problem, question, render};
-use crate::{clients::Client, problem::Problem, routes::Api};
+use crate::http::limits::Client;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     body::Body,
     extract::State,
@@ -22,7 +24,7 @@ use std::io;
 ///
 /// The range ends where the topic ends when the export begins. A transfer that breaks off is not the whole.
 #[utoipa::path(get, path = "/messages/export", tag = "log",
-    params(super::FilterParameters,
+    params(super::parameters::FilterParameters,
         ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
     responses((status = 200, description = "Lines of JSON, as the messages of a page", body = String,
         content_type = "application/x-ndjson")))]

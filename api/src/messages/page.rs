@@ -1,13 +1,12 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
 use super::{problem, question, render};
-use crate::{
-    clients::Client,
-    paging::{CURSOR, PageRequest},
-    problem::Problem,
-    resources::json,
-    routes::Api,
-};
+use crate::http::answer::json;
+use crate::http::limits::Client;
+use crate::http::paging::CURSOR;
+use crate::http::paging::PageRequest;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
@@ -52,7 +51,7 @@ pub(crate) struct Messages {
 ///
 /// Exact: over all partitions, up to the last stable offset, with filters; pages that follow each other by `next` make
 /// up the whole list as it was when the first one was made.
-#[utoipa::path(get, path = "/messages", tag = "log", params(super::FilterParameters, super::OrderParameters, super::PageParameters),
+#[utoipa::path(get, path = "/messages", tag = "log", params(super::parameters::FilterParameters, super::parameters::OrderParameters, super::parameters::PageParameters),
     responses((status = 200, description = "A page of records", body = Messages)))]
 pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, question::PAGE);

@@ -1,6 +1,7 @@
 //! Why there is no page.
 
-use crate::{paging::CURSOR, problem::Problem};
+use crate::http::paging::CURSOR;
+use crate::http::problem::Problem;
 use foldstream_browse::PageError;
 use foldstream_log::Violation;
 

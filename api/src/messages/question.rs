@@ -1,9 +1,8 @@
 //! What is asked, from the query string.
 
-use crate::{
-    paging::{CURSOR, LIMIT},
-    parameters::Parameters,
-};
+use crate::http::paging::CURSOR;
+use crate::http::paging::LIMIT;
+use crate::http::parameters::Parameters;
 use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{

@@ -1,7 +1,10 @@
 //! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
 
 use super::{question, render};
-use crate::{place::PathPlace, problem::Problem, resources::json, routes::Api};
+use crate::http::answer::json;
+use crate::http::place::PathPlace;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     extract::State,
     http::{StatusCode, Uri},

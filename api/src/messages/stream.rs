@@ -5,12 +5,11 @@
 //! reader: one that is too slow, or away too long, is told by an event `gap` which offsets it was not shown.
 
 use super::{question, render};
-use crate::{
-    clients::{Client, Listening},
-    cursor,
-    problem::Problem,
-    routes::Api,
-};
+use crate::http::cursor;
+use crate::http::limits::Client;
+use crate::http::limits::Listening;
+use crate::http::problem::Problem;
+use crate::state::Api;
 use axum::{
     body::Body,
     extract::State,
@@ -47,7 +46,7 @@ struct Missed<'a> {
 /// Events: `message` with a message as in a page; `gap` with offsets that were not shown. `Last-Event-ID` goes on
 /// where a tail was left.
 #[utoipa::path(get, path = "/messages/stream", tag = "log",
-    params(super::TailParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
+    params(super::parameters::TailParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
     responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
 pub(crate) async fn stream(
     State(api): State<Api>,

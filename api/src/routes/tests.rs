@@ -2,7 +2,8 @@
 //! needs one must say so in time.
 
 use super::*;
-use crate::{LookingConfig, Outcomes};
+use crate::LookingConfig;
+use crate::Outcomes;
 use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response},
@@ -217,5 +218,36 @@ async fn large_answers_are_compressed_for_those_who_ask() {
         let request = Request::get("/openapi.json").header("accept-encoding", encoding).body(Body::empty()).unwrap();
         let response = router(parts()).oneshot(request).await.unwrap();
         assert_eq!(response.headers()["content-encoding"], encoding);
+    }
+}
+
+/// The description is of what is served; it is whole, and of the version that it says.
+#[test]
+fn every_reference_leads_somewhere() {
+    let text = openapi_json();
+    let description: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(description["openapi"], "3.1.0");
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(description.pointer(reference).is_some(), "{reference}");
+    }
+    assert!(text.contains("application/problem+json"));
+}
+
+/// Each operation that is described is answered by a handler, and not by the fallback.
+#[tokio::test]
+async fn every_route_is_described_and_nothing_else() {
+    let description: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let paths = description["paths"].as_object().unwrap();
+    assert!(paths.len() > 20, "{paths:?}");
+    for (path, item) in paths {
+        for method in item.as_object().unwrap().keys().filter(|name| *name != "parameters") {
+            let uri = path.replace("{partition}", "0").replace("{offset}", "0").replace(['{', '}'], "");
+            let request = Request::builder().method(method.to_uppercase().as_str()).uri(&uri).body(Body::empty());
+            let response = router(parts()).oneshot(request.unwrap()).await.unwrap();
+            let status = response.status().as_u16();
+            let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            assert!(status != 405, "{method} {path}: {status}");
+            assert!(!String::from_utf8_lossy(&body).contains("#unknown-route"), "{method} {path}: {status}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 //! `foldstream topics list` and `show` print the same.
 
 use super::readers::{TopicReader, readers};
-use crate::Parts;
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Brokers, BrowseError, Bytes, Counts, Group, PartitionState, Setting, TopicState};
 use foldstream_events::CATALOGUE;
@@ -109,15 +108,6 @@ pub struct Declaration {
 }
 
 impl TopicSources {
-    pub(crate) fn of(parts: &Parts) -> Self {
-        Self {
-            brokers: parts.browse.brokers().clone(),
-            registry: parts.registry.clone(),
-            database: parts.database.clone(),
-            edges: parts.flows.clone(),
-        }
-    }
-
     /// Every topic there is, and those that are declared and missing, in the order of their names.
     pub async fn list(&self) -> Result<Vec<TopicSummary>, BrowseError> {
         let found = self.brokers.topics(None, &CATALOGUE).await?;

@@ -91,7 +91,7 @@ async fn follow(
                 News::Chunk(chunk) if chunks.send(chunk).await.is_err() => return,
                 News::Chunk(_) => {}
                 News::Gap(gaps) => {
-                    foldstream_telemetry::warn!(kafka.topic = topic.name, ?gaps, "records went by unseen: too slow");
+                    foldstream_telemetry::warn!(kafka.topic = topic.name, "too slow, records went by unseen: {gaps:?}");
                 }
             }
         }

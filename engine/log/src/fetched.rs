@@ -1,7 +1,7 @@
 //! A record as it was fetched, whoever fetched it, and the event it should be.
 
-use crate::TopicEvent;
 use crate::{DecodeError, Registry, RegistryError, decode, decode_key, unframe};
+use crate::{Position, TopicEvent};
 use serde_json::{Map, Value};
 
 /// A record with everything that belongs to it.
@@ -28,6 +28,12 @@ pub enum RecordError {
 }
 
 impl FetchedRecord {
+    /// Where it lies.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
+
     /// The event it is.
     pub async fn event<E: TopicEvent>(&self, registry: &Registry) -> Result<E, RecordError> {
         let value = self.value.as_deref().ok_or(RecordError::NoValue)?;

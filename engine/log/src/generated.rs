@@ -89,6 +89,40 @@ fn default_recordrefused_key() -> Option<Vec<u8>> { None }
 #[inline(always)]
 fn default_recordrefused_value() -> Option<Vec<u8>> { None }
 
+#[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
+pub struct AnsweredCommand {
+    pub command_id: uuid::Uuid,
+    pub content_hash: uuid::Uuid,
+    pub decision: String,
+    #[serde(default = "default_answeredcommand_rule")]
+    pub rule: Option<String>,
+    #[serde(default = "default_answeredcommand_reason")]
+    pub reason: Option<String>,
+}
+
+#[inline(always)]
+fn default_answeredcommand_rule() -> Option<String> { None }
+
+#[inline(always)]
+fn default_answeredcommand_reason() -> Option<String> { None }
+
+/// What a processor keeps for one key, or for one cell of it. Its own; nobody else builds on it. A record without a value ends it.
+#[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
+pub struct StateKept {
+    /// The last event folded into it.
+    pub event_id: uuid::Uuid,
+    /// The record key: whose state it is; where that is kept in several cells, then a blank and the cell. It lies in the partition of whose it is.
+    pub state_key: String,
+    /// When it became so, UTC.
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub occurred_at: chrono::DateTime<chrono::Utc>,
+    /// The last commands and what was decided, oldest first; none where no commands are answered.
+    pub answered: Vec<AnsweredCommand>,
+    /// The state, framed like a value of its own (a zero byte, the schema id, the datum): whoever looks in can read it, and its schema passes the gate.
+    #[serde(with = "serde_bytes")]
+    pub state: Vec<u8>,
+}
+
 /// The rules that fields name.
 pub mod rules {
     use super::{Characters, Limits, Rule};
@@ -97,6 +131,12 @@ pub mod rules {
         name: "id",
         says: "an id has 1 to 128 characters, none of them a blank or a control character",
         limits: Limits::Text { min_chars: 1, max_chars: 128, characters: Characters::Visible },
+    };
+
+    pub static STATE_KEY: Rule = Rule {
+        name: "state_key",
+        says: "a key of state is an id, or an id, a blank and the name of a cell, at most 257 characters",
+        limits: Limits::Text { min_chars: 1, max_chars: 257, characters: Characters::Printable },
     };
 
     pub static TIME: Rule = Rule {
@@ -169,6 +209,35 @@ pub const RECORD_REFUSED_SCHEMA: &str = r##"{
     {"name": "value", "type": ["null", "bytes"], "default": null, "doc": "The record's value."},
     {"name": "headers", "type": {"type": "array", "items": {"type": "record", "name": "DeadLetterHeader", "fields": [{"name": "name", "type": "string"}, {"name": "value", "type": ["null", "bytes"], "default": null}]}}},
     {"name": "reason", "type": "string"}
+  ]
+}
+"##;
+
+impl Checked for StateKept {
+    fn check(&self) -> Result<(), Violation> {
+        rules::STATE_KEY.text("state_key", &self.state_key)?;
+        rules::TIME.time("occurred_at", self.occurred_at)?;
+        Ok(())
+    }
+}
+
+pub const STATE_KEPT_RULES: &[FieldRule] = &[
+    FieldRule { field: "state_key", rule: &rules::STATE_KEY },
+    FieldRule { field: "occurred_at", rule: &rules::TIME },
+];
+
+/// The schema of [`StateKept`] as it is registered: `avro/state/StateKept.avsc` without the rules of its fields.
+pub const STATE_KEPT_SCHEMA: &str = r##"{
+  "type": "record",
+  "name": "StateKept",
+  "namespace": "foldstream.engine",
+  "doc": "What a processor keeps for one key, or for one cell of it. Its own; nobody else builds on it. A record without a value ends it.",
+  "fields": [
+    {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The last event folded into it."},
+    {"name": "state_key", "type": "string", "doc": "The record key: whose state it is; where that is kept in several cells, then a blank and the cell. It lies in the partition of whose it is."},
+    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
+    {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}]}}, "doc": "The last commands and what was decided, oldest first; none where no commands are answered."},
+    {"name": "state", "type": "bytes", "doc": "The state, framed like a value of its own (a zero byte, the schema id, the datum): whoever looks in can read it, and its schema passes the gate."}
   ]
 }
 "##;

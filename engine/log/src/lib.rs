@@ -17,6 +17,7 @@ mod avro_cursor;
 mod avro_json;
 mod avro_scalar;
 mod avro_select;
+mod catalogue;
 mod client_log;
 mod cluster;
 mod codec;
@@ -44,6 +45,7 @@ mod writer;
 
 pub use avro_scalar::{Scalar, Span};
 pub use avro_select::{FieldPath, PathError, Selected};
+pub use catalogue::Catalogue;
 pub use cluster::{Cluster, ClusterError, Difference, FoundTopic, differences};
 pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, schema_id, unframe};
 pub use config::Config;
@@ -65,7 +67,7 @@ pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSc
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, Schemas};
-pub use topic::{Catalogue, Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
+pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};
 

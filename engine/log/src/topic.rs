@@ -1,10 +1,7 @@
-//! What a declared topic is, and the catalogue of those there are. Which ones there are is declared elsewhere, and handed
-//! in.
+//! What a declared topic is. Which ones there are is declared elsewhere, and handed in (`catalogue.rs`).
 //!
 //! `foldstream topics apply` makes the cluster agree with the catalogue and `topics check` names every difference.
 //! The partition count of a topic never changes: keys would move to other partitions and lose their order.
-
-use crate::events::RecordType;
 
 /// What the brokers do with old records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,25 +69,5 @@ impl Topic {
             }
         }
         settings
-    }
-}
-
-/// Every topic there is, and every record type they carry.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Catalogue {
-    pub topics: &'static [&'static Topic],
-    pub records: &'static [&'static [RecordType]],
-}
-
-impl Catalogue {
-    /// The declared topic of this name.
-    #[must_use]
-    pub fn topic(&self, name: &str) -> Option<&'static Topic> {
-        self.topics.iter().find(|topic| topic.name == name).copied()
-    }
-
-    /// Every record type of every topic.
-    pub fn record_types(&self) -> impl Iterator<Item = &'static RecordType> + use<> {
-        self.records.iter().flat_map(|records| records.iter())
     }
 }

@@ -7,5 +7,8 @@
 //! that erasing a person erases them; the events on `people` say that something happened, and to whom.
 
 mod decide;
+mod person;
+mod records;
 
-pub use decide::{Decided, Output, People, REMEMBERED, Rule};
+pub use decide::{Output, People};
+pub use person::Person;

@@ -1,12 +1,17 @@
 //! An Avro schema as far as readers depend on it: records by full name, their fields, types, and defaults.
 //!
-//! Two schemas are equal when they differ in nothing but docs and the order of fields.
+//! Two schemas are equal when they differ in nothing but docs, rules and the order of fields. `apache-avro` parses them:
+//! names, references, defaults that fit their type are its part. Its own equality is of no use here, because it leaves
+//! defaults and logical types out; a logical type that it does not know is none, as it is for readers.
 
+use apache_avro::schema::{FixedSchema, InnerDecimalSchema, RecordSchema, UuidSchema};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Schema {
+    /// As the reference implementation has it.
+    pub(super) reference: apache_avro::Schema,
     /// Full name of the outermost record.
     pub(super) root: String,
     /// Every record in it, the outermost too.
@@ -37,8 +42,15 @@ pub(super) enum Kind {
     Map(Box<Kind>),
     Union(Vec<Kind>),
     Record(String),
-    Enum { name: String, symbols: Vec<Value>, has_aliases: bool },
-    Fixed { name: String, size: u64, logical: Option<String>, has_aliases: bool },
+    Enum { name: String, symbols: Vec<String>, has_aliases: bool },
+    Fixed { name: String, size: usize, logical: Option<String>, has_aliases: bool },
+}
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { reference: _, root, records } = self;
+        (root, records) == (&other.root, &other.records)
+    }
 }
 
 impl PartialEq for Record {
@@ -104,10 +116,10 @@ impl fmt::Display for Kind {
 
 impl Schema {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let json: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let reference = apache_avro::Schema::parse_str(text).map_err(|error| error.to_string())?;
         let mut names = Names::default();
-        let Kind::Record(root) = names.kind(&json, "")? else { return Err("it is no record".to_owned()) };
-        Ok(Self { root, records: names.records })
+        let Kind::Record(root) = names.kind(&reference) else { return Err("it is no record".to_owned()) };
+        Ok(Self { reference, root, records: names.records })
     }
 }
 
@@ -120,92 +132,91 @@ struct Names {
 }
 
 impl Names {
-    fn kind(&mut self, json: &Value, namespace: &str) -> Result<Kind, String> {
-        match json {
-            Value::String(name) => {
-                Ok(self.known.get(&full_name(name, namespace)).cloned().unwrap_or_else(|| Kind::primitive(name)))
+    fn kind(&mut self, schema: &apache_avro::Schema) -> Kind {
+        use apache_avro::Schema as Avro;
+        match schema {
+            Avro::Null => Kind::primitive("null"),
+            Avro::Boolean => Kind::primitive("boolean"),
+            Avro::Int => Kind::primitive("int"),
+            Avro::Long => Kind::primitive("long"),
+            Avro::Float => Kind::primitive("float"),
+            Avro::Double => Kind::primitive("double"),
+            Avro::Bytes => Kind::primitive("bytes"),
+            Avro::String => Kind::primitive("string"),
+            Avro::Array(array) => Kind::Array(Box::new(self.kind(&array.items))),
+            Avro::Map(map) => Kind::Map(Box::new(self.kind(&map.types))),
+            Avro::Union(union) => Kind::Union(union.variants().iter().map(|branch| self.kind(branch)).collect()),
+            Avro::Record(record) => self.record(record),
+            Avro::Enum(closed) => self.named(Kind::Enum {
+                name: closed.name.fullname(None),
+                symbols: closed.symbols.clone(),
+                has_aliases: closed.aliases.is_some(),
+            }),
+            Avro::Fixed(fixed) => self.fixed(fixed, None),
+            Avro::Duration(fixed) => self.fixed(fixed, Some("duration")),
+            Avro::Decimal(decimal) => {
+                let logical = format!("decimal of {} digits, {} after the point", decimal.precision, decimal.scale);
+                match &decimal.inner {
+                    InnerDecimalSchema::Bytes => Kind::logical("bytes", &logical),
+                    InnerDecimalSchema::Fixed(fixed) => self.fixed(fixed, Some(&logical)),
+                }
             }
-            Value::Array(branches) => {
-                Ok(Kind::Union(branches.iter().map(|branch| self.kind(branch, namespace)).collect::<Result<_, _>>()?))
+            Avro::Uuid(UuidSchema::Bytes) => Kind::logical("bytes", "uuid"),
+            Avro::Uuid(UuidSchema::String) => Kind::logical("string", "uuid"),
+            Avro::Uuid(UuidSchema::Fixed(fixed)) => self.fixed(fixed, Some("uuid")),
+            Avro::BigDecimal => Kind::logical("bytes", "big-decimal"),
+            Avro::Date => Kind::logical("int", "date"),
+            Avro::TimeMillis => Kind::logical("int", "time-millis"),
+            Avro::TimeMicros => Kind::logical("long", "time-micros"),
+            Avro::TimestampMillis => Kind::logical("long", "timestamp-millis"),
+            Avro::TimestampMicros => Kind::logical("long", "timestamp-micros"),
+            Avro::TimestampNanos => Kind::logical("long", "timestamp-nanos"),
+            Avro::LocalTimestampMillis => Kind::logical("long", "local-timestamp-millis"),
+            Avro::LocalTimestampMicros => Kind::logical("long", "local-timestamp-micros"),
+            Avro::LocalTimestampNanos => Kind::logical("long", "local-timestamp-nanos"),
+            Avro::Ref { name } => {
+                let name = name.fullname(None);
+                self.known.get(&name).cloned().unwrap_or(Kind::Record(name))
             }
-            Value::Object(_) => self.described(json, namespace),
-            other => Err(format!("{other} is no type")),
         }
     }
 
-    fn described(&mut self, json: &Value, namespace: &str) -> Result<Kind, String> {
-        let part = |name: &str| json.get(name).ok_or_else(|| format!("a type has no `{name}`: {json}"));
-        let logical = || {
-            let logical = json.get("logicalType")?.as_str()?;
-            let number = |name: &str| json.get(name).and_then(Value::as_u64).unwrap_or_default();
-            Some(match logical {
-                "decimal" => format!("decimal of {} digits, {} after the point", number("precision"), number("scale")),
-                other => other.to_owned(),
-            })
-        };
-        match part("type")? {
-            Value::String(word) => match word.as_str() {
-                "array" => Ok(Kind::Array(Box::new(self.kind(part("items")?, namespace)?))),
-                "map" => Ok(Kind::Map(Box::new(self.kind(part("values")?, namespace)?))),
-                "record" => self.record(json, namespace),
-                "enum" => {
-                    let symbols = part("symbols")?.as_array().cloned().unwrap_or_default();
-                    let name = name_of(json, namespace)?;
-                    let kind = Kind::Enum { name: name.clone(), symbols, has_aliases: json.get("aliases").is_some() };
-                    self.known.insert(name, kind.clone());
-                    Ok(kind)
-                }
-                "fixed" => {
-                    let size = part("size")?.as_u64().unwrap_or_default();
-                    let name = name_of(json, namespace)?;
-                    let has_aliases = json.get("aliases").is_some();
-                    let kind = Kind::Fixed { name: name.clone(), size, logical: logical(), has_aliases };
-                    self.known.insert(name, kind.clone());
-                    Ok(kind)
-                }
-                primitive => match logical() {
-                    Some(logical) => Ok(Kind::logical(primitive, &logical)),
-                    None => self.kind(&Value::String(primitive.to_owned()), namespace),
-                },
-            },
-            nested => self.kind(nested, namespace),
+    /// Notes a type that has a name.
+    fn named(&mut self, kind: Kind) -> Kind {
+        if let Kind::Record(name) | Kind::Enum { name, .. } | Kind::Fixed { name, .. } = &kind {
+            self.known.insert(name.clone(), kind.clone());
         }
+        kind
     }
 
-    fn record(&mut self, json: &Value, namespace: &str) -> Result<Kind, String> {
-        let name = name_of(json, namespace)?;
-        let inner = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
-        let kind = Kind::Record(name.clone());
-        self.known.insert(name.clone(), kind.clone());
-        let fields = json.get("fields").and_then(Value::as_array).ok_or_else(|| format!("{name} has no fields"))?;
-        let fields = fields.iter().map(|field| self.field(field, &inner)).collect::<Result<_, _>>()?;
-        self.records
-            .insert(name, Record { has_doc: has_doc(json), has_aliases: json.get("aliases").is_some(), fields });
-        Ok(kind)
-    }
-
-    fn field(&mut self, json: &Value, namespace: &str) -> Result<Field, String> {
-        let name = json.get("name").and_then(Value::as_str).ok_or_else(|| format!("a field has no name: {json}"))?;
-        let kind = json.get("type").ok_or_else(|| format!("field {name} has no type"))?;
-        Ok(Field {
-            name: name.to_owned(),
-            has_doc: has_doc(json),
-            has_aliases: json.get("aliases").is_some(),
-            default: json.get("default").cloned(),
-            kind: self.kind(kind, namespace)?,
+    fn fixed(&mut self, fixed: &FixedSchema, logical: Option<&str>) -> Kind {
+        self.named(Kind::Fixed {
+            name: fixed.name.fullname(None),
+            size: fixed.size,
+            logical: logical.map(str::to_owned),
+            has_aliases: fixed.aliases.is_some(),
         })
     }
+
+    fn record(&mut self, record: &RecordSchema) -> Kind {
+        let name = record.name.fullname(None);
+        let kind = self.named(Kind::Record(name.clone()));
+        let mut fields = Vec::new();
+        for field in &record.fields {
+            fields.push(Field {
+                name: field.name.clone(),
+                has_doc: says_something(field.doc.as_deref()),
+                has_aliases: !field.aliases.is_empty(),
+                default: field.default.clone(),
+                kind: self.kind(&field.schema),
+            });
+        }
+        let has_doc = says_something(record.doc.as_deref());
+        self.records.insert(name, Record { has_doc, has_aliases: record.aliases.is_some(), fields });
+        kind
+    }
 }
 
-fn has_doc(json: &Value) -> bool {
-    json.get("doc").and_then(Value::as_str).is_some_and(|doc| !doc.trim().is_empty())
-}
-
-fn name_of(json: &Value, enclosing: &str) -> Result<String, String> {
-    let name = json.get("name").and_then(Value::as_str).ok_or_else(|| format!("a named type has no name: {json}"))?;
-    Ok(full_name(name, json.get("namespace").and_then(Value::as_str).unwrap_or(enclosing)))
-}
-
-fn full_name(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
+fn says_something(doc: Option<&str>) -> bool {
+    doc.is_some_and(|doc| !doc.trim().is_empty())
 }

@@ -1,8 +1,9 @@
 //! What each wish comes to in each state, and that the state is nothing but the fold of what was written.
 
 use super::*;
-use chrono::DateTime;
-use foldstream_events::{ChangePerson, ErasePerson, RegisterPerson};
+use foldstream_events::{ErasePerson, PersonCommandDecided};
+use foldstream_fold::{Decider, Decision, REMEMBERED};
+use foldstream_log::Recorded;
 use proptest::prelude::*;
 
 fn record(offset: i64, command: PersonCommandsEvent) -> Recorded<PersonCommandsEvent> {
@@ -42,8 +43,8 @@ fn command(kind: u8, id: u8, name: u8) -> PersonCommandsEvent {
     }
 }
 
-fn facts(state: &PersonState, input: &Recorded<PersonCommandsEvent>) -> Vec<Fact<Output>> {
-    match People::decide(state, input) {
+fn facts(state: &Kept<Person>, input: &Recorded<PersonCommandsEvent>) -> Vec<Fact<Output>> {
+    match <People as Decider>::decide(state, input) {
         Decision::Emit(facts) => facts,
         other => panic!("{other:?}"),
     }
@@ -58,12 +59,12 @@ fn outcomes(facts: &[Fact<Output>]) -> Vec<&PersonCommandDecided> {
 }
 
 /// Decides on commands one after the other; gives the state and everything that was written.
-fn run(commands: &[PersonCommandsEvent]) -> (PersonState, Vec<Fact<Output>>) {
-    let (mut state, mut all) = (People::initial("ada"), Vec::new());
+fn run(commands: &[PersonCommandsEvent]) -> (Kept<Person>, Vec<Fact<Output>>) {
+    let (mut state, mut all) = (<People as Decider>::initial("ada"), Vec::new());
     for (offset, command) in (0..).zip(commands) {
         let facts = facts(&state, &record(offset, command.clone()));
         assert_eq!(outcomes(&facts).len(), 1, "{command:?}");
-        facts.iter().for_each(|fact| People::evolve(&mut state, fact));
+        facts.iter().for_each(|fact| <People as Decider>::evolve(&mut state, fact));
         all.extend(facts);
     }
     (state, all)
@@ -129,10 +130,21 @@ fn only_so_many_commands_are_remembered() {
 #[test]
 fn a_command_without_a_value_is_a_dead_letter() {
     let tombstone = Recorded { event: None, ..record(0, command(2, 1, 0)) };
-    assert!(matches!(People::decide(&People::initial("ada"), &tombstone), Decision::DeadLetter(_)));
+    assert!(matches!(
+        <People as Decider>::decide(&<People as Decider>::initial("ada"), &tombstone),
+        Decision::DeadLetter(_)
+    ));
 }
 
 proptest! {
+    /// A state that was kept is the state at hand, whichever binary kept it.
+    #[test]
+    fn a_state_that_was_kept_reads_back_as_it_was(wishes in prop::collection::vec((0..3u8, 0..20u8, 0..3u8), 0..60)) {
+        let commands: Vec<_> = wishes.iter().map(|(kind, id, name)| command(*kind, *id, *name)).collect();
+        let (state, _) = run(&commands);
+        prop_assert_eq!(<People as Decider>::load(<People as Decider>::save(&state)), state);
+    }
+
     /// Whatever is asked, each command has one outcome, and the state made anew, topic by topic, is the state at hand.
     #[test]
     fn the_state_is_the_fold_of_what_was_written(wishes in prop::collection::vec((0..3u8, 0..20u8, 0..3u8), 0..60)) {
@@ -142,20 +154,20 @@ proptest! {
             Fact::Event(event) => event.record_type().topic,
             Fact::Tombstone { topic, .. } => topic.name,
         };
-        let mut anew = People::initial("ada");
-        for topic in People::FACTS {
-            all.iter().filter(|fact| topic_of(fact) == topic.name).for_each(|fact| People::evolve(&mut anew, fact));
+        let mut anew = <People as Decider>::initial("ada");
+        for topic in <People as Aggregate>::FACTS {
+            all.iter().filter(|fact| topic_of(fact) == topic.name).for_each(|fact| <People as Decider>::evolve(&mut anew, fact));
         }
         prop_assert_eq!(&anew, &state);
         prop_assert_eq!(outcomes(&all).len(), commands.len());
         // Compaction keeps the newest profile only; that is enough.
-        let mut compacted = People::initial("ada");
+        let mut compacted = <People as Decider>::initial("ada");
         let newest = all.iter().rfind(|fact| topic_of(fact) == "person-profiles");
-        for topic in People::FACTS {
+        for topic in <People as Aggregate>::FACTS {
             all.iter()
                 .filter(|fact| topic_of(fact) == topic.name)
                 .filter(|fact| topic.name != "person-profiles" || newest == Some(*fact))
-                .for_each(|fact| People::evolve(&mut compacted, fact));
+                .for_each(|fact| <People as Decider>::evolve(&mut compacted, fact));
         }
         prop_assert_eq!(&compacted, &state);
     }

@@ -1,0 +1,191 @@
+//! Aggregates: commands -> events, and exactly one outcome for each command.
+//!
+//! An aggregate says what its rules are, in two pure functions: [`Aggregate::decide`] and [`Aggregate::evolve`]. What is the
+//! same for every aggregate is written here, once:
+//!
+//! - **One outcome for each command**, after the events it led to, in the same transaction.
+//! - **Command memory.** With the state of a key stand the last [`REMEMBERED`] commands and what was decided. A command
+//!   that comes again is answered as the first time (`duplicate`); one that comes with another content is refused
+//!   ([`KEY_REUSED`]). Older ones are forgotten, the oldest first: a state is bounded.
+//! - **The fold of its own facts.** The memory is folded from the outcomes as the state is from the events, so all of it can
+//!   be made anew from the topics. Whether a command is remembered is therefore told by its outcome alone.
+//!
+//! Every aggregate is a [`Decider`], and runs in its loop.
+//!
+//! Not here: the records that cross the wire. Each aggregate says how an outcome and a state become records of its topics.
+
+mod memory;
+
+pub use memory::{AnsweredCommand, CommandDecided, KEY_REUSED, REMEMBERED, Verdict};
+
+use crate::{Decider, Decision};
+use foldstream_log::{Fact, Recorded, Topic, TopicEvent, derived_event_id};
+use memory::is_remembered;
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// What there is to be decided about one thing, told apart by the record key. All pure: no clock, no I/O, no randomness,
+/// no log.
+pub trait Aggregate: Send + Sync + 'static {
+    type Command: TopicEvent;
+    /// All that is written but the state: events and outcomes.
+    type Event: TopicEvent;
+    type State: Clone + PartialEq + Send + Sync + 'static;
+    /// State and command memory as a record.
+    type Changelog: TopicEvent;
+
+    /// Names the consumer group and the transactions; it never changes.
+    const NAME: &'static str;
+    /// Changes whenever `evolve` or the meaning of the state does.
+    const FOLD_VERSION: u32;
+    /// The topics of `Event`, partitioned alike. Each part of a state must be fed by one of them: they are folded one after
+    /// the other when state is made anew.
+    const FACTS: &'static [&'static Topic];
+
+    /// The state of a key nothing is known of.
+    fn initial(key: &str) -> Self::State;
+
+    /// What a command comes to that was not decided before.
+    fn decide(state: &Self::State, command: &Received<'_, Self::Command>) -> Answer<Self::Event>;
+
+    /// Takes an event, never an outcome.
+    fn evolve(state: &mut Self::State, event: &Fact<Self::Event>);
+
+    /// What a command asks for, without its envelope: two with the same id must agree in it.
+    fn content(command: &Self::Command) -> String;
+
+    /// Whether a command that was rejected by this rule is remembered. Not where nothing is known of the key, or anybody
+    /// could fill the state with keys.
+    fn remembers(_rule: &str) -> bool {
+        true
+    }
+
+    /// An outcome as a record.
+    fn outcome(decided: CommandDecided) -> Self::Event;
+
+    /// The outcome that a record is; none where it is an event.
+    fn outcome_of(event: &Self::Event) -> Option<CommandDecided>;
+
+    fn save(kept: &Kept<Self::State>) -> Self::Changelog;
+
+    fn load(record: Self::Changelog) -> Kept<Self::State>;
+}
+
+/// A command, and where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a, C> {
+    pub command: &'a C,
+    pub record: &'a Recorded<C>,
+}
+
+impl<C> Received<'_, C> {
+    /// The id of an event that follows from the command: of its place in the log, so that deciding again makes the same.
+    #[must_use]
+    pub fn event_id(&self, index: u8) -> Uuid {
+        // The outcome bears number 2.
+        let number = if index < OUTCOME_NUMBER { u16::from(index) } else { u16::from(index) + 1 };
+        derived_event_id(&format!("{}/{number}", self.record.position()))
+    }
+
+    fn outcome_id(&self) -> Uuid {
+        derived_event_id(&format!("{}/{OUTCOME_NUMBER}", self.record.position()))
+    }
+}
+
+const OUTCOME_NUMBER: u8 = 2;
+
+/// What an aggregate makes of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer<E> {
+    /// These events, in this order.
+    Accepted(Vec<Fact<E>>),
+    /// It is so already.
+    Unchanged,
+    /// It is against a rule.
+    Rejected(Rejection),
+}
+
+/// Why a command is rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// For programs; it never changes.
+    pub rule: &'static str,
+    /// For people.
+    pub reason: Cow<'static, str>,
+}
+
+/// What is kept for a key: its state, and the commands that are remembered, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept<S> {
+    pub state: S,
+    pub answered: Vec<AnsweredCommand>,
+}
+
+impl<A: Aggregate> Decider for A {
+    type Input = A::Command;
+    type Output = A::Event;
+    type State = Kept<A::State>;
+    type Changelog = A::Changelog;
+
+    const NAME: &'static str = A::NAME;
+    const KEEPS_KEYS: bool = true;
+    const FOLD_VERSION: u32 = A::FOLD_VERSION;
+    const FACTS: &'static [&'static Topic] = A::FACTS;
+
+    fn initial(key: &str) -> Kept<A::State> {
+        Kept { state: A::initial(key), answered: Vec::new() }
+    }
+
+    fn decide(kept: &Kept<A::State>, input: &Recorded<A::Command>) -> Decision<A::Event> {
+        let Some(command) = &input.event else {
+            return Decision::DeadLetter("a record without a value is no command".to_owned());
+        };
+        let received = Received { command, record: input };
+        let content_hash = derived_event_id(&A::content(command));
+        let answered = kept.answered.iter().find(|answered| answered.command_id == command.event_id());
+        let (mut facts, verdict) = match answered {
+            Some(first) if first.content_hash == content_hash => (Vec::new(), Verdict::duplicate(first)),
+            Some(_) => (Vec::new(), Verdict::rejected(memory::key_reused())),
+            None => match A::decide(&kept.state, &received) {
+                Answer::Accepted(events) => (events, Verdict::accepted()),
+                Answer::Unchanged => (Vec::new(), Verdict::unchanged()),
+                Answer::Rejected(rejection) => (Vec::new(), Verdict::rejected(rejection)),
+            },
+        };
+        facts.push(Fact::Event(A::outcome(CommandDecided {
+            event_id: received.outcome_id(),
+            key: input.key.clone(),
+            occurred_at: input.appended_at(),
+            command_id: command.event_id(),
+            command: command.record_type().full_name.to_owned(),
+            content_hash,
+            verdict,
+        })));
+        Decision::Emit(facts)
+    }
+
+    fn evolve(kept: &mut Kept<A::State>, fact: &Fact<A::Event>) {
+        let outcome = match fact {
+            Fact::Event(event) => A::outcome_of(event),
+            Fact::Tombstone { .. } => None,
+        };
+        match outcome {
+            None => A::evolve(&mut kept.state, fact),
+            Some(decided) if is_remembered(&decided.verdict, A::remembers) => {
+                memory::remember(&mut kept.answered, decided);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn save(kept: &Kept<A::State>) -> A::Changelog {
+        A::save(kept)
+    }
+
+    fn load(record: A::Changelog) -> Kept<A::State> {
+        A::load(record)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! The topics and record types there are, as they are handed in: the engine has none of its own but dead letters.
+
+use crate::{events::RecordType, topic::Topic};
+
+/// Every topic there is, and every record type they carry.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Catalogue {
+    pub topics: &'static [&'static Topic],
+    pub records: &'static [&'static [RecordType]],
+}
+
+impl Catalogue {
+    /// The declared topic of this name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<&'static Topic> {
+        self.topics.iter().find(|topic| topic.name == name).copied()
+    }
+
+    /// Every record type of every topic.
+    pub fn record_types(&self) -> impl Iterator<Item = &'static RecordType> + use<> {
+        self.records.iter().flat_map(|records| records.iter())
+    }
+}
