@@ -2,8 +2,8 @@
 //! settle itself. Whatever ends one shows in readiness and is tried again; nothing is skipped.
 
 use crate::{
-    StoreError,
     backoff::{Backoff, Stopping},
+    projection::contract::StoreError,
 };
 use foldstream_log::{Browser, BrowserError, Config, ReaderError, Registry, RegistryError, TransactionError};
 use foldstream_telemetry::health::{Component, Status};
