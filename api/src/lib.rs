@@ -41,7 +41,6 @@ use foldstream_activity_projection::Activity;
 use foldstream_events::{LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent};
 use foldstream_locations_projection::Locations;
 use foldstream_log::{Flow, ServiceKind};
-use foldstream_log::{Registry, Writer};
 use foldstream_people_projection::People;
 use foldstream_store::ReadModel;
 

@@ -47,7 +47,7 @@ FAULTS = [
     ),
     (
         "offsets are committed after the facts, in a transaction of their own",
-        "engine/fold/src/decider/transaction.rs",
+        "engine/fold/src/processor/transaction.rs",
         "    writer.move_offsets(",
         "    writer.commit()?;\n    writer.begin()?;\n    writer.move_offsets(",
         [*WHOLE, "deciding::killed"],
@@ -75,9 +75,9 @@ FAULTS = [
     ),
     (
         "the state of a decider is not written",
-        "engine/fold/src/decider/transaction.rs",
-        "writer.append_state(&D::save(state), D::FOLD_VERSION)?;",
-        "let _ = D::save(state);",
+        "engine/fold/src/processor/transaction.rs",
+        "(Some(record), _) => writer.append_state_to(*partition, record, P::FOLD_VERSION)?,",
+        "(Some(_), _) => {}",
         [*WHOLE, "deciding::killed"],
     ),
     (
@@ -89,9 +89,9 @@ FAULTS = [
     ),
     (
         "a timer that fired is still due",
-        "engine/fold/src/decider/deciding.rs",
-        "self.timers.remove(&(due, (partition, key.clone())));",
-        "let _ = due;",
+        "engine/fold/src/processor/states.rs",
+        "                timers.remove(&Timer { due_at, key: key.to_owned(), cell: cell.to_owned() });",
+        "                let _ = (&timers, due_at, key, cell);",
         [*WHOLE, "timers"],
     ),
     (

@@ -15,7 +15,6 @@ const STANDING: &[(&str, usize)] = &[
     ("dev/bench", 9),
     ("dev/generator", 2),
     ("engine/browse", 9),
-    ("engine/fold", 21),
     ("engine/log", 24),
     ("engine/store", 11),
     ("engine/telemetry", 2),

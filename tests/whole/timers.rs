@@ -4,13 +4,13 @@
 //! asked to be registered.
 
 use crate::harness::{World, until};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use foldstream_browse::Brokers;
 use foldstream_events::{
     PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered, PersonState,
     RegisterPerson,
 };
-use foldstream_fold::{Decider, Decision, Service, TimerFired, run_decider};
+use foldstream_fold::{Decider, Decision, Due, Service, TimerFired, run_decider};
 use foldstream_log::{Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use foldstream_log::{Fact, Topic, derived_event_id, events_of};
 use foldstream_telemetry::health::Health;
@@ -63,9 +63,9 @@ impl Decider for Mortals {
         Decision::Emit(vec![Fact::Event(PeopleEvent::from(registered).into())])
     }
 
-    fn due(state: &PersonState) -> Option<DateTime<Utc>> {
-        (state.status == "registered")
-            .then(|| state.occurred_at + TimeDelta::milliseconds(LIFETIME_MS.load(Ordering::Relaxed)))
+    fn due(state: &PersonState) -> Due {
+        let lifetime = TimeDelta::milliseconds(LIFETIME_MS.load(Ordering::Relaxed));
+        Due { wall_time: (state.status == "registered").then(|| state.occurred_at + lifetime), ..Due::default() }
     }
 
     fn wake(state: &PersonState, timer: &TimerFired) -> Decision<Output> {

@@ -87,9 +87,12 @@ async fn follow(
         missing.send_modify(|missing| *missing -= 1);
         while let Some(news) = listener.next().await {
             match news {
-                // Nobody listens any more when this fails.
-                News::Chunk(chunk) if chunks.send(chunk).await.is_err() => return,
-                News::Chunk(_) => {}
+                News::Chunk(chunk) => {
+                    // Nobody listens any more when this fails.
+                    if chunks.send(chunk).await.is_err() {
+                        return;
+                    }
+                }
                 News::Gap(gaps) => {
                     foldstream_telemetry::warn!(kafka.topic = topic.name, "too slow, records went by unseen: {gaps:?}");
                 }

@@ -91,7 +91,10 @@ pub(crate) async fn until_settled<T, F: Future<Output = Result<T, BrowseError>>>
         .retry(pauses())
         .when(|error: &BrowseError| error.is_retriable() && Instant::now() < deadline)
         .notify(|error, pause| {
-            foldstream_telemetry::debug!(error = error as &dyn std::error::Error, "asking the brokers again in {pause:?}");
+            foldstream_telemetry::debug!(
+                error = error as &dyn std::error::Error,
+                "asking the brokers again in {pause:?}"
+            );
         })
         .await
 }

@@ -16,12 +16,14 @@
 
 mod memory;
 
-pub use memory::{AnsweredCommand, CommandDecided, KEY_REUSED, REMEMBERED, Verdict};
+pub use memory::{AnsweredCommand, CommandDecided, KEY_REUSED, REMEMBERED, Rejection, Verdict};
 
-use crate::{Decider, Decision};
+use crate::{
+    decider::Decider,
+    processor::{Decision, Due, EventTime, TimerFired},
+};
 use foldstream_log::{Fact, Recorded, Topic, TopicEvent, derived_event_id};
 use memory::is_remembered;
-use std::borrow::Cow;
 use uuid::Uuid;
 
 /// What there is to be decided about one thing, told apart by the record key. All pure: no clock, no I/O, no randomness,
@@ -30,7 +32,7 @@ pub trait Aggregate: Send + Sync + 'static {
     type Command: TopicEvent;
     /// All that is written but the state: events and outcomes.
     type Event: TopicEvent;
-    type State: Clone + PartialEq + Send + Sync + 'static;
+    type State: Clone + Send + Sync + 'static;
     /// State and command memory as a record.
     type Changelog: TopicEvent;
 
@@ -41,12 +43,24 @@ pub trait Aggregate: Send + Sync + 'static {
     /// The topics of `Event`, partitioned alike. Each part of a state must be fed by one of them: they are folded one after
     /// the other when state is made anew.
     const FACTS: &'static [&'static Topic];
+    /// How it follows the time of its commands; where it does not, no timer on event time ever fires.
+    const EVENT_TIME: Option<EventTime> = None;
 
     /// The state of a key nothing is known of.
     fn initial(key: &str) -> Self::State;
 
     /// What a command comes to that was not decided before.
     fn decide(state: &Self::State, command: &Received<'_, Self::Command>) -> Answer<Self::Event>;
+
+    /// When the state wants to be woken next.
+    fn due(_: &Self::State) -> Due {
+        Due::default()
+    }
+
+    /// The events that follow from the time having come. Must move `due` on; else, and where it fails, its key is parked.
+    fn wake(_: &Self::State, timer: &TimerFired) -> Result<Vec<Fact<Self::Event>>, String> {
+        Err(format!("a timer of {} fired, and this aggregate has none", timer.key))
+    }
 
     /// Takes an event, never an outcome.
     fn evolve(state: &mut Self::State, event: &Fact<Self::Event>);
@@ -105,15 +119,6 @@ pub enum Answer<E> {
     Rejected(Rejection),
 }
 
-/// Why a command is rejected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// For programs; it never changes.
-    pub rule: &'static str,
-    /// For people.
-    pub reason: Cow<'static, str>,
-}
-
 /// What is kept for a key: its state, and the commands that are remembered, oldest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept<S> {
@@ -131,6 +136,7 @@ impl<A: Aggregate> Decider for A {
     const KEEPS_KEYS: bool = true;
     const FOLD_VERSION: u32 = A::FOLD_VERSION;
     const FACTS: &'static [&'static Topic] = A::FACTS;
+    const EVENT_TIME: Option<EventTime> = A::EVENT_TIME;
 
     fn initial(key: &str) -> Kept<A::State> {
         Kept { state: A::initial(key), answered: Vec::new() }
@@ -164,12 +170,20 @@ impl<A: Aggregate> Decider for A {
         Decision::Emit(facts)
     }
 
+    fn due(kept: &Kept<A::State>) -> Due {
+        A::due(&kept.state)
+    }
+
+    fn wake(kept: &Kept<A::State>, timer: &TimerFired) -> Decision<A::Event> {
+        A::wake(&kept.state, timer).map_or_else(Decision::Halt, Decision::Emit)
+    }
+
+    fn is_of_state(fact: &Fact<A::Event>) -> bool {
+        outcome_in::<A>(fact).is_none_or(|decided| is_remembered(&decided.verdict, A::remembers))
+    }
+
     fn evolve(kept: &mut Kept<A::State>, fact: &Fact<A::Event>) {
-        let outcome = match fact {
-            Fact::Event(event) => A::outcome_of(event),
-            Fact::Tombstone { .. } => None,
-        };
-        match outcome {
+        match outcome_in::<A>(fact) {
             None => A::evolve(&mut kept.state, fact),
             Some(decided) if is_remembered(&decided.verdict, A::remembers) => {
                 memory::remember(&mut kept.answered, decided);
@@ -184,6 +198,13 @@ impl<A: Aggregate> Decider for A {
 
     fn load(record: A::Changelog) -> Kept<A::State> {
         A::load(record)
+    }
+}
+
+fn outcome_in<A: Aggregate>(fact: &Fact<A::Event>) -> Option<CommandDecided> {
+    match fact {
+        Fact::Event(event) => A::outcome_of(event),
+        Fact::Tombstone { .. } => None,
     }
 }
 

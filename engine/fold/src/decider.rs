@@ -1,76 +1,26 @@
-//! The loop of a decider: topics -> topics, with state for each key.
+//! Deciders: inputs -> facts, with state for each key that is the fold of those facts.
 //!
 //! A decider answers inputs (commands, or the events of others) with facts: events, outcomes, commands for others. Its
 //! state is the fold of the facts it has written itself and of nothing else, so it can be made anew from its topics at
 //! any time; `evolve` is that fold, and the only thing that ever changes a state.
 //!
-//! # Why it is exactly once
+//! If any record of the changelog is of another version of the fold than the code's, the partition's states are folded
+//! anew from the topics the decider writes ([`Decider::FACTS`]), and written to the changelog with the first transaction.
 //!
-//! A batch becomes one Kafka transaction that holds, together: the facts, the state of every key that changed (on a
-//! compacted changelog), and the group's offsets behind the batch. The brokers make all of it visible, or nothing. The
-//! offsets are sent with the membership under which the partitions were assigned: that is the fence. So:
-//!
-//! - **Killed before the commit**: the next owner's start is the offsets before the batch, its state is the changelog
-//!   before the batch. What was written of the transaction is aborted and no reader of committed records ever sees it.
-//! - **Killed after the commit**: all of it is there, and the next owner starts behind it.
-//! - **Commit answer lost**: the client is dropped, and with it the state in memory. The next session takes the
-//!   transactional id over, which settles the transaction one way or the other *before* it asks where to start.
-//! - **Two owners** (a process that was frozen past its session and woke up): its membership is of an old generation,
-//!   so the brokers refuse its offsets, and without them its transaction is not committed.
-//! - **A rebalance**: the loop settles the transaction that is under way before it acknowledges the revocation, so there
-//!   is nothing to abort, and only then the group goes into its next generation.
-//!
-//! With the offsets stands where what was written lies, for readers who wait for it. Brokers take only so much; above
-//! that it says "anywhere on the topics written" ([`foldstream_log::LedTo`]), and readers wait for the ends of those:
-//! longer than they must, never too short.
-//!
-//! # Restoring state
-//!
-//! The order matters. First the group's offsets, with open transactions waited for; then the end of the changelog
-//! partition as it is, committed or not; then everything that is committed up to there; only then input is taken. The
-//! other way round a transaction of the previous owner could be committed in between, and its offsets would be used
-//! without its state. A partition that comes back to the same process is read from where its state stands.
-//!
-//! A changelog record names the version of the fold that made it. If any is of another version than the code's, the
-//! partition's states are folded anew from the topics the decider writes ([`Decider::FACTS`]), and written to the
-//! changelog with the first transaction.
-//!
-//! # Timers
-//!
-//! A state says itself when it wants to be woken ([`Decider::due`]); nothing is scheduled or cancelled. What a timer
-//! changes is written in a transaction like any other, under the same fence. Emitted timers, kept beside the state,
-//! were rejected: a second store for what the state knows already.
-//!
-//! A timer that fails (it is put aside or halted, or is still due afterwards) changes nothing and parks its key, and
-//! nobody else's: what comes for the key goes to `dead-letters` with that reason, in order, until a version runs that
-//! can fire the timer; then it is redriven. Health, a metric and one line of the log say which key it is. No mark is
-//! kept: the state still says that the timer is due, and waking is pure, so whoever owns the partition next fires it,
-//! sees it fail and parks the key again. Timers that are due are fired before a batch is taken, so no input of the key
-//! comes in between.
-//!
-//! # Poison
-//!
-//! An input that is no event goes to the topic `dead-letters` with its bytes and its origin, in the same transaction;
-//! one that this version does not know halts its partition.
-//!
-//! Not here: what a decider decides (each processor's `decide.rs`).
+//! Not here: the loop it runs in, and why that is exactly once (`processor.rs`).
 
-mod deciding;
-mod restoring;
-mod session;
-pub(crate) mod transaction;
-
-pub use session::run_decider;
-
-use chrono::{DateTime, Utc};
-use foldstream_log::Recorded;
-use foldstream_log::{DeadLettersEvent, Fact, Flow, ServiceKind, Topic, TopicEvent};
+use crate::processor::{
+    Anew, Arrival, Cells, Decision, Due, EventTime, KeptCell, Processor, TimerFired, run_processor,
+};
+use crate::sessions::Service;
+use foldstream_log::{DeadLettersEvent, Fact, Flow, Recorded, ServiceKind, Topic, TopicEvent};
+use std::marker::PhantomData;
 
 /// Decides on inputs, one key at a time. All pure: no clock, no I/O, no randomness, no log.
 pub trait Decider: Send + Sync + 'static {
     type Input: TopicEvent;
     type Output: TopicEvent;
-    type State: Clone + PartialEq + Send + Sync + 'static;
+    type State: Clone + Send + Sync + 'static;
     /// The state as a record of the changelog.
     type Changelog: TopicEvent;
 
@@ -84,6 +34,8 @@ pub trait Decider: Send + Sync + 'static {
     /// Of the topics it writes, those whose facts make the state. Each part of a state must be fed by one of them: they
     /// are folded one after the other when state is made anew.
     const FACTS: &'static [&'static Topic];
+    /// How it follows the time of its inputs; where it does not, no timer on event time ever fires.
+    const EVENT_TIME: Option<EventTime> = None;
 
     /// The state of a key nothing is known of.
     fn initial(key: &str) -> Self::State;
@@ -91,8 +43,8 @@ pub trait Decider: Send + Sync + 'static {
     fn decide(state: &Self::State, input: &Recorded<Self::Input>) -> Decision<Self::Output>;
 
     /// When the state wants to be woken next.
-    fn due(_: &Self::State) -> Option<DateTime<Utc>> {
-        None
+    fn due(_: &Self::State) -> Due {
+        Due::default()
     }
 
     /// What follows from the time having come. Must move `due` on; else, and where it fails, its key is parked.
@@ -100,11 +52,21 @@ pub trait Decider: Send + Sync + 'static {
         Decision::Halt(format!("a timer of {} fired, and this decider has none", timer.key))
     }
 
+    /// Whether a fact is part of the state. Others are not handed to [`Self::evolve`], and no state is written for them.
+    fn is_of_state(_: &Fact<Self::Output>) -> bool {
+        true
+    }
+
     fn evolve(state: &mut Self::State, fact: &Fact<Self::Output>);
 
     fn save(state: &Self::State) -> Self::Changelog;
 
     fn load(record: Self::Changelog) -> Self::State;
+}
+
+/// Decides until shutdown.
+pub async fn run_decider<D: Decider>(service: Service) {
+    run_processor::<Deciding<D>>(service).await;
 }
 
 /// What a decider reads and writes, as its types say.
@@ -118,22 +80,75 @@ pub fn decider_flow<D: Decider>() -> Flow {
         .keeping_keys(D::KEEPS_KEYS)
 }
 
-/// A state's time has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimerFired {
-    pub key: String,
-    pub due_at: DateTime<Utc>,
+/// A decider as the loop runs it: one cell for each key.
+struct Deciding<D>(PhantomData<fn() -> D>);
+
+const ONLY_CELL: &str = "";
+
+impl<D: Decider> Processor for Deciding<D> {
+    type Input = D::Input;
+    type Output = D::Output;
+    type State = D::State;
+    type Changelog = D::Changelog;
+
+    const NAME: &'static str = D::NAME;
+    const KEEPS_KEYS: bool = D::KEEPS_KEYS;
+    const FOLD_VERSION: u32 = D::FOLD_VERSION;
+    const EVENT_TIME: Option<EventTime> = D::EVENT_TIME;
+    const ANEW: Anew = Anew::FromFacts(D::FACTS);
+
+    fn take(cells: &mut Cells<'_, D::State>, input: &Arrival<'_, D::Input>) -> Decision<D::Output> {
+        let decision = with_state::<D, _>(cells, |state| D::decide(state, input.record));
+        evolve::<D>(cells, &decision);
+        decision
+    }
+
+    fn fire(cells: &mut Cells<'_, D::State>, timer: &TimerFired) -> Decision<D::Output> {
+        let decision = with_state::<D, _>(cells, |state| D::wake(state, timer));
+        evolve::<D>(cells, &decision);
+        decision
+    }
+
+    fn due(state: &D::State) -> Due {
+        D::due(state)
+    }
+
+    fn evolve(cells: &mut Cells<'_, D::State>, fact: &Fact<D::Output>) {
+        let mut state = with_state::<D, _>(cells, Clone::clone);
+        if D::is_of_state(fact) {
+            D::evolve(&mut state, fact);
+        }
+        cells.set(ONLY_CELL, state);
+    }
+
+    fn save(_: &KeptCell<'_>, state: &D::State) -> D::Changelog {
+        D::save(state)
+    }
+
+    fn load(record: D::Changelog) -> Result<D::State, String> {
+        Ok(D::load(record))
+    }
 }
 
-/// What follows from an input.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision<E> {
-    /// These facts, in this order.
-    Emit(Vec<Fact<E>>),
-    /// Nothing.
-    Skip,
-    /// It cannot be used; the reason.
-    DeadLetter(String),
-    /// This version must not go past it; the reason. Its partition stops.
-    Halt(String),
+fn with_state<D: Decider, T>(cells: &Cells<'_, D::State>, look: impl FnOnce(&D::State) -> T) -> T {
+    match cells.get(ONLY_CELL) {
+        Some(state) => look(state),
+        None => look(&D::initial(cells.key())),
+    }
 }
+
+/// Folds what was decided into the state, which is copied only where that is part of it.
+fn evolve<D: Decider>(cells: &mut Cells<'_, D::State>, decision: &Decision<D::Output>) {
+    let Decision::Emit(facts) = decision else { return };
+    let mut evolved: Option<D::State> = None;
+    for fact in facts.iter().filter(|fact| D::is_of_state(fact)) {
+        let state = evolved.get_or_insert_with(|| with_state::<D, _>(cells, Clone::clone));
+        D::evolve(state, fact);
+    }
+    if let Some(state) = evolved {
+        cells.set(ONLY_CELL, state);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! What a batch needs from elsewhere: the schemas of its records, and the headers of those that are put aside.
 
 use crate::{
-    DeadLetter,
     backoff::Stopping,
+    dead_letter::DeadLetter,
     decoding::{Schemas, schema_ids},
     waiting::Waiting,
 };

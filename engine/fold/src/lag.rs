@@ -1,6 +1,6 @@
 //! How far behind a service is: records and seconds per partition, measured beside its loop.
 
-use crate::Service;
+use crate::sessions::Service;
 use foldstream_log::TopicPartition;
 use std::{
     collections::{BTreeSet, HashMap},

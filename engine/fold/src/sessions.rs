@@ -2,8 +2,8 @@
 //! settle itself. Whatever ends one shows in readiness and is tried again; nothing is skipped.
 
 use crate::{
-    StoreError,
     backoff::{Backoff, Stopping},
+    projection::contract::StoreError,
 };
 use foldstream_browse::{Brokers, BrowseError};
 use foldstream_log::{Config, ReaderError, Registry, RegistryError, TransactionError};

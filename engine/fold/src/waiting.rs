@@ -4,8 +4,8 @@
 //! early only because the service is to stop.
 
 use crate::{
-    StoreError,
     backoff::{Backoff, Stopping},
+    projection::contract::StoreError,
     sessions::chain,
 };
 use foldstream_telemetry::{

@@ -118,7 +118,7 @@ pub struct StateKept {
     pub occurred_at: chrono::DateTime<chrono::Utc>,
     /// The last commands and what was decided, oldest first; none where no commands are answered.
     pub answered: Vec<AnsweredCommand>,
-    /// The state, framed like a value of its own (a zero byte, the schema id, the datum): whoever looks in can read it, and its schema passes the gate.
+    /// The state in the processor's own form, which the fold_version among the headers tells.
     #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
 }
@@ -237,7 +237,7 @@ pub const STATE_KEPT_SCHEMA: &str = r##"{
     {"name": "state_key", "type": "string", "doc": "The record key: whose state it is; where that is kept in several cells, then a blank and the cell. It lies in the partition of whose it is."},
     {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
     {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}]}}, "doc": "The last commands and what was decided, oldest first; none where no commands are answered."},
-    {"name": "state", "type": "bytes", "doc": "The state, framed like a value of its own (a zero byte, the schema id, the datum): whoever looks in can read it, and its schema passes the gate."}
+    {"name": "state", "type": "bytes", "doc": "The state in the processor's own form, which the fold_version among the headers tells."}
   ]
 }
 "##;

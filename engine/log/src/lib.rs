@@ -60,8 +60,8 @@ pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
 pub use position::{Position, PositionError, Positions};
 pub use reader::{
-    Assignment, Batch, Committed, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError, ReaderEvent,
-    ReaderOptions, TopicPartition, group_of,
+    Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,
+    ReaderEvent, ReaderOptions, TopicPartition, group_of,
 };
 pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
 pub use restore::restore;

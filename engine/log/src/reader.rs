@@ -20,10 +20,12 @@
 
 pub(crate) mod batch;
 mod bounded;
+mod event_times;
 mod led_to;
 mod polling;
 
 pub use batch::{Batch, PartitionEnd, RawRecord};
+pub use event_times::EventTimes;
 pub use led_to::LedTo;
 
 use crate::Config;
@@ -115,11 +117,21 @@ pub struct Committed {
     pub next_offset: i64,
     /// Where what it led to lies: kept as metadata of the offset.
     pub led_to: LedTo,
+    /// The time of the events before it, where the processor follows that.
+    pub event_times: Option<EventTimes>,
+}
+
+impl Committed {
+    pub(crate) fn noted(&self) -> Noted {
+        let times = self.event_times.map(EventTimes::note).unwrap_or_default();
+        Noted { next_offset: self.next_offset, note: self.led_to.note() + &times }
+    }
 }
 
 impl From<Noted> for Committed {
     fn from(Noted { next_offset, note }: Noted) -> Self {
-        Self { next_offset, led_to: LedTo::of_note(&note) }
+        let (led_to, event_times) = EventTimes::split(&note);
+        Self { next_offset, led_to: LedTo::of_note(led_to), event_times }
     }
 }
 

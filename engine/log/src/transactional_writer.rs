@@ -169,6 +169,25 @@ impl TransactionalWriter {
         self.append_with(state, with_fold_version(headers, fold_version))
     }
 
+    /// The same in this partition, wherever its key would lie: of a state that is kept in several cells.
+    pub fn append_state_to<E: TopicEvent>(
+        &mut self,
+        partition: i32,
+        state: &E,
+        fold_version: u32,
+    ) -> Result<(), TransactionError> {
+        let headers = with_fold_version(headers_of(state, self.source, &Cause::default()), fold_version);
+        let value = self.encoded(state)?;
+        let record = BaseRecord::to(state.record_type().topic).partition(partition).key(state.key()).headers(headers);
+        self.send(state.record_type().topic, record.payload(&value))
+    }
+
+    /// Ends a state in this partition.
+    pub fn end_state(&mut self, topic: &'static Topic, partition: i32, key: &str) -> Result<(), TransactionError> {
+        let headers = headers_of_tombstone(self.source, &Cause::default());
+        self.send(topic.name, BaseRecord::to(topic.name).partition(partition).key(key).headers(headers))
+    }
+
     /// Erases a key from a compacted topic.
     pub fn append_tombstone(
         &mut self,
@@ -176,28 +195,25 @@ impl TransactionalWriter {
         key: &str,
         cause: &Cause,
     ) -> Result<(), TransactionError> {
-        self.send(topic.name, key, None, headers_of_tombstone(self.source, cause))
+        self.send(topic.name, BaseRecord::to(topic.name).key(key).headers(headers_of_tombstone(self.source, cause)))
     }
 
     fn append_with<E: TopicEvent>(&mut self, event: &E, headers: OwnedHeaders) -> Result<(), TransactionError> {
+        let value = self.encoded(event)?;
+        let topic = event.record_type().topic;
+        self.send(topic, BaseRecord::to(topic).key(event.key()).headers(headers).payload(&value))
+    }
+
+    fn encoded<E: TopicEvent>(&self, event: &E) -> Result<Vec<u8>, TransactionError> {
         let record_type = event.record_type();
         let schema = self
             .schemas
             .get(record_type.full_name)
             .ok_or_else(|| RegistryError::NotRegistered { subject: record_type.subject() })?;
-        let value = encode(event, schema)?;
-        self.send(record_type.topic, event.key(), Some(&value), headers)
+        Ok(encode(event, schema)?)
     }
 
-    fn send(
-        &mut self,
-        topic: &'static str,
-        key: &str,
-        value: Option<&[u8]>,
-        headers: OwnedHeaders,
-    ) -> Result<(), TransactionError> {
-        let mut record = BaseRecord::<str, [u8]>::to(topic).key(key).headers(headers);
-        record.payload = value;
+    fn send(&mut self, topic: &'static str, mut record: BaseRecord<'_, str, Vec<u8>>) -> Result<(), TransactionError> {
         while let Err((error, unsent)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(self.failed("appending", error));
@@ -227,10 +243,7 @@ impl TransactionalWriter {
         moves: impl IntoIterator<Item = (TopicPartition, &'a Committed)>,
         membership: &Membership,
     ) -> Result<(), TransactionError> {
-        let noted = |(partition, committed): (TopicPartition, &Committed)| {
-            (partition, Noted { next_offset: committed.next_offset, note: committed.led_to.note() })
-        };
-        self.note_offsets(moves.into_iter().map(noted), membership)
+        self.note_offsets(moves.into_iter().map(|(partition, committed)| (partition, committed.noted())), membership)
     }
 
     /// The same with notes of any kind.

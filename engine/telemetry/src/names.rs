@@ -96,6 +96,10 @@ metrics! {
         "From an input's append to the log to the commit of what follows from it.";
     Gauge PROCESSOR_PARKED_KEYS = "foldstream_processor_parked_keys" {processor} Count
         "Keys whose timer failed: what comes for them is put aside until a version that can fire it runs.";
+    Counter PROCESSOR_LATE_RECORDS_TOTAL = "foldstream_processor_late_records_total" {processor, topic} Count
+        "Inputs whose event is older than the watermark; each processor declares whether they are skipped or correct.";
+    Gauge PROCESSOR_PAUSED_PARTITIONS = "foldstream_processor_paused_partitions" {processor} Count
+        "Input partitions that wait until others have caught up in event time.";
     Histogram PROCESSOR_RESTORE_SECONDS = "foldstream_processor_restore_seconds" {processor} Seconds
         "Time to restore the state of newly assigned partitions.";
 

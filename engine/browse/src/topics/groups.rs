@@ -111,7 +111,7 @@ impl Brokers {
         let (consumer, classic): (Vec<_>, Vec<_>) = listed.iter().partition(|group| &*group.group_type == CONSUMER);
         let ids = |groups: &[&ListedGroup]| groups.iter().map(|group| group.group_id.clone()).collect::<Vec<_>>();
         let ((committed, unread), (classic, undescribed), (consumer, unknown)) = try_join3(
-            self.committed(broker, ids(&listed.iter().collect::<Vec<_>>()), topic),
+            self.committed_of_groups(broker, ids(&listed.iter().collect::<Vec<_>>()), topic),
             self.classic_members(broker, ids(&classic)),
             self.consumer_members(broker, ids(&consumer)),
         )
@@ -120,7 +120,12 @@ impl Brokers {
         Ok(Told { listed, committed, members: classic.into_iter().chain(consumer).collect(), refused })
     }
 
-    async fn committed(&self, broker: i32, groups: Vec<GroupId>, topic: &TopicState) -> Answer<BTreeMap<i32, i64>> {
+    async fn committed_of_groups(
+        &self,
+        broker: i32,
+        groups: Vec<GroupId>,
+        topic: &TopicState,
+    ) -> Answer<BTreeMap<i32, i64>> {
         let of_topic = OffsetFetchRequestTopics::default()
             .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
             .with_partition_indexes(topic.partitions.iter().map(|partition| partition.partition).collect());

@@ -2,7 +2,6 @@
 //!
 //! Invariant: of a key at most [`REMEMBERED`] commands are remembered, the last ones.
 
-use super::Rejection;
 use chrono::{DateTime, Utc};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -29,6 +28,15 @@ pub struct CommandDecided {
     pub command: String,
     pub content_hash: Uuid,
     pub verdict: Verdict,
+}
+
+/// Why a command is rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// For programs; it never changes.
+    pub rule: &'static str,
+    /// For people.
+    pub reason: Cow<'static, str>,
 }
 
 /// What was decided, in the words of the wire.

@@ -4,9 +4,9 @@
 //! once at a time, and whatever came of it is in `settled` or in its lane.
 
 use super::{
-    Attempt, Delivery, Effect,
-    lane::{Arrival, Key, Lane},
-    progress::{LONGEST_PAUSE_MS, Progress},
+    contract::{Attempt, Delivery, Effect},
+    lane::{Arrival, Lane},
+    progress::{Key, LONGEST_PAUSE_MS, Progress},
 };
 use foldstream_log::{Cause, Recorded, TopicPartition};
 use foldstream_log::{Position, TopicEvent, derived_event_id};

@@ -7,16 +7,13 @@
 //!
 //! Invariant: [`Lane::commit`] says of every record whether it is settled, and does so in bounded size.
 
-use super::progress::{KeyHash, MOST_BEHIND, OpenKey, Progress};
+use super::progress::{Key, KeyHash, MOST_BEHIND, OpenKey, Progress};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Keys that may be open at the same time in one partition: as many as its progress has room for.
 pub(crate) const MOST_OPEN_KEYS: usize = 100;
 /// Bytes of records that may wait in the queues of one partition.
 const MOST_QUEUED_BYTES: usize = 16 * 1024 * 1024;
-
-/// The key of a record, where it has one.
-pub(crate) type Key = Option<Vec<u8>>;
 
 /// A record that came in.
 #[derive(Debug, Clone)]

@@ -8,7 +8,6 @@
 //! Invariant: what is written fits into the 4096 bytes that brokers take unless told otherwise
 //! (`offset.metadata.max.bytes`), and reads back as it was.
 
-use super::lane::Key;
 use foldstream_log::Noted;
 
 /// How far apart the first record that is not settled and the last one taken in may lie.
@@ -18,6 +17,9 @@ pub(crate) const LONGEST_PAUSE_MS: i64 = 24 * 60 * 60 * 1000;
 /// More attempts are counted as this many.
 const MOST_ATTEMPTS: u32 = 999;
 const FORMAT: &str = "e1";
+
+/// The key of a record, where it has one.
+pub(crate) type Key = Option<Vec<u8>>;
 
 /// 48 bits of a stable hash of a record key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,14 +1,13 @@
 //! A session of an effect: from taking the transactional id over to the first thing it cannot settle itself.
 
 use super::{
-    Effect,
+    contract::Effect,
     deliveries::{Clock, Deliveries, Item, Settled, Work},
     lane::Lane,
     progress::Progress,
 };
 use crate::{
-    DeadLetter,
-    decider::transaction::refused,
+    dead_letter::{DeadLetter, refused},
     decoding::{Decoded, decode_off_thread},
     fetching::{headers, schemas},
     lag::{Gauges, Standing, measure},

@@ -3,7 +3,7 @@
 //! Here is decided which records are applied, which become dead letters, and which are parked behind one.
 
 use super::{
-    Advance, Projection, Step,
+    contract::{Advance, Projection, Step},
     parking::{Behind, KeyChange, ParkedKeys, Parking},
 };
 use crate::decoding::{Decoded, Entry};

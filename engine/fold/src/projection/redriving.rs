@@ -4,13 +4,13 @@
 //! the one record is found. Why none is lost or applied twice is told in `projection.rs`.
 
 use super::{
-    Advance, Asked, Outcome, Projection, Settlement, Store, StoreError,
+    contract::{Advance, Asked, Outcome, Projection, Settlement, Store, StoreError},
     parking::KeyChange,
     refolding::{Refolded, refold},
     session::{Session, refusal},
 };
 use crate::{
-    DeadLetter,
+    dead_letter::DeadLetter,
     decoding::{Decoded, decode_one},
     fetching::{headers, schemas_of_ids},
     sessions::SessionError,

@@ -2,7 +2,10 @@
 //!
 //! Records are folded in order up to the first that fails; what is behind that one goes on waiting.
 
-use super::{Action, Asked, Projection, Step, folding::ended_key};
+use super::{
+    contract::{Action, Asked, Projection, Step},
+    folding::ended_key,
+};
 use crate::decoding::Decoded;
 
 /// What the fold of a piece of a queue came to.
@@ -66,7 +69,7 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StoredRecord;
+    use crate::projection::StoredRecord;
     use foldstream_log::DeadLettersEvent;
     use foldstream_log::{Recorded, TopicPartition};
     use proptest::prelude::*;

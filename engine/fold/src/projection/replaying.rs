@@ -3,7 +3,10 @@
 //! It is the session of the running loop over a reader that is in no group and ends. Fence, poison and waiting are the
 //! same; only a failure is not tried again here, because whoever asked can ask again and goes on where the store stands.
 
-use super::{Projection, Store, StoreError, session::fold_from};
+use super::{
+    contract::{Projection, Store, StoreError},
+    session::fold_from,
+};
 use crate::{
     lag::Standing,
     sessions::{Service, SessionError},

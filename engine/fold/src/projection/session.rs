@@ -1,9 +1,8 @@
 //! A session of a projection: from joining the group to the first thing it cannot settle itself.
 
 use super::{
-    Commit, ParkedRecord, Projection, Step, Store, StoreError,
+    contract::{Commit, ParkedRecord, Projection, Step, Store, StoreError, name_of_version},
     folding::{Before, Folded, Parked, fold},
-    name_of_version,
     parking::{Behind, KeyChange, ParkedKeys},
 };
 use crate::{

@@ -1,7 +1,11 @@
-//! The events of these tests: a courier's. They are nobody's but the tests'.
+//! The events of these tests: nobody's but the tests'.
 
 use chrono::{DateTime, Utc};
-use foldstream_log::{Cleanup, MAX_RECORD_BYTES, RecordType, Topic, TopicEvent, Violation, Writers};
+use foldstream_log::{
+    Cleanup, MAX_RECORD_BYTES, RecordType, Topic, TopicEvent, Violation, Writers,
+    generated::{STATE_KEPT_RULES, STATE_KEPT_SCHEMA, StateKept},
+    topic_events,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -89,5 +93,28 @@ macro_rules! topic {
     };
 }
 
+/// A compacted topic that carries the engine's record of states.
+macro_rules! state_topic {
+    ($topic:ident = $name:literal carries $events:ident) => {
+        pub(crate) static $topic: Topic = Topic {
+            name: $name,
+            key: "state_key",
+            partitions: 3,
+            cleanup: Cleanup::Compact { max_lag_ms: 86_400_000 },
+            max_record_bytes: MAX_RECORD_BYTES,
+            writers: Writers::Services(&["tests"]),
+        };
+
+        topic_events! {
+            $events on $topic {
+                StateKept keyed by state_key: "foldstream.engine.StateKept", STATE_KEPT_SCHEMA, STATE_KEPT_RULES;
+            }
+        }
+    };
+}
+
 topic!(PARCELS = "parcels" carries Parcel = "Parcel");
 topic!(RECEIPTS = "receipts" carries Receipt = "Receipt");
+topic!(VISITS = "visits" carries Visit = "Visit");
+topic!(COUNTS = "counts" carries Count = "Count");
+state_topic!(COUNTS_STATE = "counts-state" carries CountsStateEvent);

@@ -8,5 +8,7 @@
 mod courier;
 mod effect;
 mod events;
+mod keyed;
 mod outside;
+mod visits;
 mod world;

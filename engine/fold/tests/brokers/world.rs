@@ -2,11 +2,12 @@
 
 use crate::{
     courier::Courier,
-    events::{PARCELS, Parcel, RECEIPTS, Receipt},
+    events::{COUNTS, COUNTS_STATE, Count, CountsStateEvent, PARCELS, Parcel, RECEIPTS, Receipt, VISITS, Visit},
     outside::Outside,
+    visits::Visits,
 };
 use foldstream_browse::Brokers;
-use foldstream_fold::{Service, run_effect};
+use foldstream_fold::{Service, run_effect, run_keyed};
 use foldstream_log::{Cluster, Config, Registry, Writer};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
@@ -51,10 +52,18 @@ pub(crate) fn world() -> &'static World {
         let wire = config(&stack.bootstrap(), &stack.registry_url(), "tests");
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let registry = Registry::new(&wire).unwrap();
-        let records = [DeadLettersEvent::record_types(), Parcel::record_types(), Receipt::record_types()].concat();
+        let topics = [&DEAD_LETTERS, &PARCELS, &RECEIPTS, &VISITS, &COUNTS, &COUNTS_STATE];
+        let records = [
+            DeadLettersEvent::record_types(),
+            Parcel::record_types(),
+            Receipt::record_types(),
+            Visit::record_types(),
+            Count::record_types(),
+            CountsStateEvent::record_types(),
+        ];
         runtime.block_on(async {
-            Cluster::connect(&wire).unwrap().apply(&[&DEAD_LETTERS, &PARCELS, &RECEIPTS]).await.unwrap();
-            for record in records {
+            Cluster::connect(&wire).unwrap().apply(&topics).await.unwrap();
+            for record in records.concat() {
                 registry.register(record).await.unwrap();
             }
         });
@@ -75,9 +84,51 @@ fn event(parcel: &str, text: &str) -> Parcel {
 /// A record as an independent client prints it.
 #[derive(Debug, Clone)]
 pub(crate) struct Printed {
+    pub(crate) partition: i32,
     pub(crate) key: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) value: Vec<u8>,
+}
+
+impl Printed {
+    /// When its event happened, where it is one of the tests' own.
+    pub(crate) fn occurred_at_ms(&self) -> i64 {
+        self.event().0
+    }
+
+    /// Its event's text.
+    pub(crate) fn text(&self) -> String {
+        self.event().1
+    }
+
+    /// Behind the frame: id, key, time, text, as Avro has them.
+    fn event(&self) -> (i64, String) {
+        let mut rest = &self.value[5..];
+        let _id = avro_text(&mut rest);
+        let _key = avro_text(&mut rest);
+        let at_micros = avro_long(&mut rest);
+        (at_micros.div_euclid(1000), avro_text(&mut rest))
+    }
+}
+
+fn avro_long(rest: &mut &[u8]) -> i64 {
+    let (mut zigzag, mut shift) = (0u64, 0);
+    loop {
+        let byte = rest[0];
+        *rest = &rest[1..];
+        zigzag |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            return (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+        }
+    }
+}
+
+fn avro_text(rest: &mut &[u8]) -> String {
+    let length = usize::try_from(avro_long(rest)).unwrap();
+    let (text, behind) = rest.split_at(length);
+    *rest = behind;
+    String::from_utf8(text.to_vec()).unwrap()
 }
 
 impl World {
@@ -100,6 +151,19 @@ impl World {
         self.runtime.block_on(async { parcels.into_iter().map(append).collect::<JoinSet<_>>().join_all().await })
     }
 
+    /// Appends events, a few at once: they lie about in their order.
+    pub(crate) fn append_in_order<E: TopicEvent>(&self, events: Vec<E>) {
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            let append = |event: E| {
+                let writer = self.writer.clone();
+                async move { writer.append(&event).await.unwrap() }
+            };
+            let few: Vec<_> = events.by_ref().take(10).map(append).collect();
+            self.runtime.block_on(async { few.into_iter().collect::<JoinSet<_>>().join_all().await });
+        }
+    }
+
     /// Appends bytes to a topic with a client that is not ours.
     pub(crate) fn append(&self, topic: &str, key: &str, value: &[u8], headers: &[(&str, &str)]) {
         let file = self.stack.directory().join("value.bin");
@@ -116,7 +180,7 @@ impl World {
     pub(crate) fn read(&self, topic: &str) -> Vec<Printed> {
         let read = Command::new("kcat")
             .args(["-b", &self.stack.bootstrap(), "-t", topic, "-C", "-o", "beginning", "-e", "-q"])
-            .args(["-X", "isolation.level=read_committed", "-f", "%k\n%h\n%S\n%s"])
+            .args(["-X", "isolation.level=read_committed", "-f", "%p\n%k\n%h\n%S\n%s"])
             .output()
             .unwrap();
         assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
@@ -128,10 +192,11 @@ impl World {
                 rest = &rest[end + 1..];
                 line
             };
-            let (key, headers, size) = (line(), line(), line());
+            let (partition, key, headers, size) = (line(), line(), line(), line());
             let size = size.parse::<usize>().unwrap_or(0);
             let header = |header: &str| header.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
             records.push(Printed {
+                partition: partition.parse().unwrap(),
                 key,
                 headers: headers.split(',').filter_map(header).collect(),
                 value: rest[..size].to_vec(),
@@ -237,6 +302,7 @@ fn in_a_role() {
             let courier = Courier::to(set(OUTSIDE).parse().unwrap());
             runtime.block_on(run_effect(service, courier, NonZeroUsize::new(8).unwrap()));
         }
+        "visits" => runtime.block_on(run_keyed::<Visits>(service)),
         _ => panic!("no such role: {role}"),
     }
 }

@@ -5,6 +5,7 @@
 //! anywhere on the topics the processor writes: a reader then waits for their ends, longer than it must and never too
 //! short. A processor that keeps its keys writes to one partition of each topic and never comes there.
 
+use super::event_times::EventTimes;
 use crate::{Position, Positions};
 
 /// Where that lies what a processor wrote because of a partition.
@@ -33,7 +34,7 @@ impl LedTo {
     pub fn extend(&mut self, positions: impl IntoIterator<Item = Position>) {
         let Self::Known(known) = self else { return };
         positions.into_iter().for_each(|position| known.insert(position));
-        if known.to_string().len() > Self::MOST_BYTES {
+        if known.to_string().len() > Self::MOST_BYTES - EventTimes::MOST_BYTES {
             *self = Self::Anywhere;
         }
     }

@@ -1,11 +1,15 @@
 //! Timers and inputs of a small decider: a lamp is lit for a while, and goes out by itself.
 
 use super::*;
-use chrono::TimeDelta;
-use foldstream_log::{RecordType, Recorded, Topic, TopicEvent, Violation};
+use crate::{
+    decoding::{Decoded, Entry},
+    processor::{Decided, States},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use foldstream_log::{Cause, RecordType, TopicPartition, Violation};
 use proptest::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 const LAMPS: &str = "lamps";
@@ -81,8 +85,8 @@ impl Decider for Lamps {
         }
     }
 
-    fn due(state: &Option<i64>) -> Option<DateTime<Utc>> {
-        state.map(time)
+    fn due(state: &Option<i64>) -> Due {
+        Due { wall_time: state.map(time), ..Due::default() }
     }
 
     fn wake(state: &Option<i64>, timer: &TimerFired) -> Decision<Switched> {
@@ -118,38 +122,41 @@ fn time(ms: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms)
 }
 
-fn place(key: &str) -> Place {
-    (0, key.to_owned())
-}
+type LampStates = States<Deciding<Lamps>>;
 
-fn lit(lamps: &[(&str, i64)]) -> States<Lamps> {
+const PARTITION: TopicPartition = TopicPartition { topic: LAMPS, partition: 0 };
+
+fn lit(lamps: &[(&str, i64)]) -> LampStates {
     let mut states = States::new();
-    lamps.iter().for_each(|(key, until_ms)| states.set(place(key), Some(Some(*until_ms))));
+    lamps.iter().for_each(|(key, until_ms)| states.task(0).set(key, ONLY_CELL, Some(Some(*until_ms))));
     states
 }
 
-/// Takes what was decided as committed.
-fn commit(states: &mut States<Lamps>, decided: Decided<Lamps>) {
-    decided.parked.into_iter().for_each(|(place, reason)| states.park(place, reason));
-    decided.states.into_iter().for_each(|(place, state)| states.set(place, Some(state)));
+fn state(states: &mut LampStates, key: &str) -> Option<i64> {
+    states.task(0).cells(key).first().and_then(|(_, state)| *state)
 }
 
-/// Fires what is due; gives whose lamps were switched.
-fn wake(states: &mut States<Lamps>, now_ms: i64) -> Vec<String> {
-    let decided = states.wake(time(now_ms), 100);
+fn parked(states: &LampStates) -> Vec<String> {
+    states.parked().map(|(_, key, _)| key.to_owned()).collect()
+}
+
+fn switched(decided: &Decided<Deciding<Lamps>>) -> Vec<String> {
     let key = |(fact, _): &(Fact<Switched>, Cause)| match fact {
         Fact::Event(event) => event.key.clone(),
         Fact::Tombstone { key, .. } => panic!("{key} is no tombstone"),
     };
-    let keys = decided.facts.iter().map(key).collect();
-    commit(states, decided);
-    keys
+    decided.facts.iter().map(key).collect()
+}
+
+/// Fires what is due; gives whose lamps were switched.
+fn wake(states: &mut LampStates, now_ms: i64) -> Vec<String> {
+    switched(&states.wake(time(now_ms), 100))
 }
 
 fn input(offset: i64, key: &str) -> Entry<Switched> {
     let event = Switched { key: key.to_owned(), lit_until_ms: Some(500) };
     Entry {
-        partition: TopicPartition { topic: LAMPS, partition: 0 },
+        partition: PARTITION,
         offset,
         appended_at_ms: 0,
         index: usize::try_from(offset).unwrap(),
@@ -179,8 +186,8 @@ fn a_timer_that_fails_parks_its_key_and_nobody_else() {
     for poisoned in ["broken", "refusing", "stuck", "idle"] {
         let mut states = lit(&[(poisoned, 100), ("good", 100), ("later", 300)]);
         assert_eq!(wake(&mut states, 200), ["good"], "{poisoned}");
-        assert_eq!(states.parked().keys().collect::<Vec<_>>(), [&place(poisoned)]);
-        assert_eq!(states.get(&place(poisoned)), Some(100), "a timer that fails changes nothing");
+        assert_eq!(parked(&states), [poisoned]);
+        assert_eq!(state(&mut states, poisoned), Some(100), "a timer that fails changes nothing");
         assert_eq!(states.next_due(), Some(time(300)), "{poisoned} is not woken again");
     }
 }
@@ -189,11 +196,13 @@ fn a_timer_that_fails_parks_its_key_and_nobody_else() {
 fn what_comes_for_a_parked_key_is_put_aside_and_the_partition_goes_on() {
     let mut states = lit(&[("broken", 100)]);
     wake(&mut states, 200);
-    let next = HashMap::from([(TopicPartition { topic: LAMPS, partition: 0 }, 0)]);
-    let decided = states.decide(&[input(0, "broken"), input(1, "good"), input(2, "broken")], &next, &[]);
+    states.take_unwritten();
+    let inputs = [input(0, "broken"), input(1, "good"), input(2, "broken")];
+    let decided = states.decide(&inputs, &HashMap::from([(PARTITION, 0)]), &[], 100);
     assert_eq!(decided.dead.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 2]);
     assert!(decided.dead[0].1.contains("the switch is broken"), "{:?}", decided.dead);
-    assert_eq!(decided.states.keys().collect::<Vec<_>>(), [&place("good")]);
+    let written: Vec<_> = states.take_unwritten().into_iter().map(|written| written.record_key).collect();
+    assert_eq!(written, ["good"]);
     assert_eq!(decided.next.values().collect::<Vec<_>>(), [&3]);
     assert!(decided.halted.is_empty());
 }
@@ -205,9 +214,9 @@ fn whoever_owns_the_partition_next_parks_the_key_again() {
     // The state as it was kept: it bears no mark, and is due.
     let mut next_owner = lit(&[("broken", 100)]);
     wake(&mut next_owner, 200);
-    assert_eq!(next_owner.parked(), states.parked());
+    assert_eq!(parked(&next_owner), parked(&states));
     next_owner.retain(|_| false);
-    assert!(next_owner.parked().is_empty());
+    assert!(parked(&next_owner).is_empty());
 }
 
 proptest! {
@@ -219,18 +228,18 @@ proptest! {
     ) {
         let lamps: Vec<(&str, i64)> = lamps.iter().map(|(key, until_ms)| (key.as_str(), *until_ms)).collect();
         let (mut states, mut fired) = (lit(&lamps), Vec::new());
-        while states.next_due().is_some_and(|due| due <= time(25)) {
+        while states.is_due(time(25)) {
             let decided = states.wake(time(25), most);
-            prop_assert_eq!(decided.facts.len(), decided.states.len());
-            fired.extend(decided.states.keys().cloned());
-            commit(&mut states, decided);
+            prop_assert!(decided.timers <= most);
+            prop_assert_eq!(decided.facts.len(), states.take_unwritten().len());
+            fired.extend(switched(&decided));
         }
         let fails = |key: &str| matches!(key, "broken" | "stuck" | "idle");
-        let due = || lamps.iter().filter(|(_, until_ms)| *until_ms <= 25).map(|(key, _)| *key);
-        let expected: HashSet<Place> = due().filter(|key| !fails(key)).map(place).collect();
+        let due = || lamps.iter().filter(|(_, until_ms)| *until_ms <= 25).map(|(key, _)| (*key).to_owned());
+        let expected: HashSet<String> = due().filter(|key| !fails(key)).collect();
         prop_assert_eq!(fired.len(), expected.len());
         prop_assert_eq!(fired.into_iter().collect::<HashSet<_>>(), expected);
-        let parked: HashSet<Place> = states.parked().keys().cloned().collect();
-        prop_assert_eq!(parked, due().filter(|key| fails(key)).map(place).collect::<HashSet<_>>());
+        let parked: HashSet<String> = parked(&states).into_iter().collect();
+        prop_assert_eq!(parked, due().filter(|key| fails(key)).collect::<HashSet<_>>());
     }
 }

@@ -1,12 +1,14 @@
-//! A session of a decider: from taking the transactional id over to the first thing it cannot settle itself.
+//! A session of a processor: from taking the transactional id over to the first thing it cannot settle itself.
 
 use super::{
-    Decider,
-    deciding::{Decided, States},
+    contract::Processor,
+    deciding::Decided,
     restoring::restore,
-    transaction::{Frame, Transactions},
+    states::States,
+    transaction::{Content, Transactions},
 };
 use crate::{
+    dead_letter::DeadLetter,
     decoding::decode_off_thread,
     fetching::{dead_letters, schemas},
     lag::{Gauges, Standing, measure, seconds_since},
@@ -26,74 +28,80 @@ use tracing::Instrument;
 
 /// A transaction takes at most this many inputs: they are all visible or none, and somebody waits for the first.
 const MAX_BATCH_RECORDS: usize = 2_000;
+/// About as many timers, too.
+const MAX_BATCH_TIMERS: usize = 2_000;
 const GAUGES: Gauges =
     Gauges { label: "processor", records: names::PROCESSOR_LAG_RECORDS, seconds: names::PROCESSOR_LAG_SECONDS };
 
-/// Decides until shutdown.
-pub async fn run_decider<D: Decider>(service: Service) {
+/// Takes inputs and fires timers until shutdown.
+pub(crate) async fn run<P: Processor>(service: Service) {
     let standing = Standing::default();
-    let lag = tokio::spawn(measure(&GAUGES, D::NAME.to_owned(), standing.clone(), service.clone()));
-    hold(D::NAME, &service, || session::<D>(&service, &standing)).await;
+    let lag = tokio::spawn(measure(&GAUGES, P::NAME.to_owned(), standing.clone(), service.clone()));
+    hold(P::NAME, &service, || session::<P>(&service, &standing)).await;
     lag.abort();
 }
 
-async fn session<D: Decider>(service: &Service, standing: &Standing) -> Result<(), SessionError> {
-    let transactions = Transactions::begin::<D>(service).await?;
+async fn session<P: Processor>(service: &Service, standing: &Standing) -> Result<(), SessionError> {
+    let transactions = Transactions::begin::<P>(service).await?;
     let options = ReaderOptions {
-        service: D::NAME.to_owned(),
-        topics: D::Input::topics().iter().map(|topic| topic.name).collect(),
+        service: P::NAME.to_owned(),
+        topics: P::Input::topics().iter().map(|topic| topic.name).collect(),
         max_batch_records: MAX_BATCH_RECORDS,
         assignment: Assignment::CoPartitioned,
     };
     let mut reader = Reader::start(&service.wire, &options)?;
-    let mut session = Session::<D> {
+    let mut session = Session::<P> {
         service,
         standing,
         transactions: Some(transactions),
         states: States::new(),
         restored: HashMap::new(),
-        unwritten: BTreeSet::new(),
         next: HashMap::new(),
         led_to: HashMap::new(),
         halted: HashMap::new(),
+        paused: BTreeSet::new(),
     };
     let ended = session.follow(&mut reader).await;
     reader.close().await;
     ended
 }
 
-struct Session<'a, D: Decider> {
+struct Session<'a, P: Processor> {
     service: &'a Service,
     standing: &'a Standing,
     /// None only while one is under way, and after one failed.
     transactions: Option<Transactions>,
-    states: States<D>,
+    states: States<P>,
     /// Up to where each partition of the changelog is in `states`.
     restored: HashMap<i32, i64>,
-    /// States that were made anew and wait for the next transaction.
-    unwritten: BTreeSet<(i32, String)>,
     /// The position of every partition that is ours and not halted.
     next: HashMap<TopicPartition, i64>,
     /// Where what was read of a partition has led to.
     led_to: HashMap<TopicPartition, LedTo>,
     halted: HashMap<TopicPartition, String>,
+    /// Partitions that wait, in event time, until others have caught up.
+    paused: BTreeSet<TopicPartition>,
 }
 
-impl<D: Decider> Session<'_, D> {
-    const NAME: &'static str = D::NAME;
+impl<P: Processor> Session<'_, P> {
+    const NAME: &'static str = P::NAME;
 
     async fn follow(&mut self, reader: &mut Reader) -> Result<(), SessionError> {
         loop {
             let until_due = self.until_due();
+            let waiting_since = Instant::now();
             let event = tokio::select! {
                 // A transaction that is under way is always finished first: shutdown is looked at in between.
                 biased;
                 () = self.service.shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(until_due.unwrap_or_default()), if until_due.is_some() => {
-                    self.wake(reader).await?;
-                    continue;
-                }
-                event = reader.next() => event.ok_or(SessionError::ReaderEnded)?,
+                () = tokio::time::sleep(until_due.unwrap_or_default()), if until_due.is_some() => None,
+                event = reader.next() => Some(event.ok_or(SessionError::ReaderEnded)?),
+            };
+            self.note_wait(waiting_since.elapsed());
+            let Some(event) = event else {
+                self.wake(reader).await?;
+                self.hold_together(reader)?;
+                continue;
             };
             match event {
                 ReaderEvent::Assigned { partitions, start } => {
@@ -106,6 +114,8 @@ impl<D: Decider> Session<'_, D> {
                     for partition in &partitions {
                         self.next.remove(partition);
                         self.halted.remove(partition);
+                        self.paused.remove(partition);
+                        self.states.watermarks.forget(*partition);
                         self.standing.forget(*partition);
                     }
                     let _ = settled.send(());
@@ -116,9 +126,8 @@ impl<D: Decider> Session<'_, D> {
                         foldstream_telemetry::info_span!("decide", processor = Self::NAME, records = batch.len());
                     let traces = batch.records().take(32).filter_map(|record| record.header);
                     traces.for_each(|trace| add_link(&span, trace));
-                    // A time that has come goes first: after a restart a key is parked again before its next input.
-                    self.wake(reader).await?;
                     self.take(batch, reader).instrument(span).await?;
+                    self.hold_together(reader)?;
                 }
                 ReaderEvent::Failed(error) => return Err(error.into()),
             }
@@ -135,14 +144,15 @@ impl<D: Decider> Session<'_, D> {
         let numbers: BTreeSet<i32> = partitions.iter().map(|partition| partition.partition).collect();
         self.states.retain(|partition| numbers.contains(&partition));
         self.restored.retain(|partition, _| numbers.contains(partition));
-        self.unwritten.retain(|(partition, _)| numbers.contains(partition));
         let started = Instant::now();
         for partition in numbers {
             let from = self.restored.get(&partition).copied().unwrap_or(0);
-            let restore = restore(self.service, &mut self.states, partition, from);
-            let restored = self.service.shutdown.run_until_cancelled(restore).await.ok_or(SessionError::Stopping)??;
-            self.restored.insert(partition, restored.next_offset);
-            self.unwritten.extend(restored.unwritten.into_iter().map(|key| (partition, key)));
+            let of_task = committed.iter().filter(|(input, _)| input.partition == partition);
+            let taken: Vec<_> =
+                of_task.filter_map(|(input, left)| Some((*input, left.as_ref()?.next_offset))).collect();
+            let restore = restore(self.service, &mut self.states, partition, from, &taken);
+            let reached = self.service.shutdown.run_until_cancelled(restore).await.ok_or(SessionError::Stopping)??;
+            self.restored.insert(partition, reached);
         }
         let keys = self.states.len();
         let seconds = started.elapsed().as_secs_f64();
@@ -161,7 +171,9 @@ impl<D: Decider> Session<'_, D> {
                 Some(committed) => committed.next_offset,
                 None => self.oldest(partition).await?,
             };
-            self.led_to.insert(partition, committed.unwrap_or_default().led_to);
+            let Committed { led_to, event_times, .. } = committed.unwrap_or_default();
+            self.led_to.insert(partition, led_to);
+            self.states.watermarks.resume(partition, event_times);
             self.next.insert(partition, start);
             self.halted.remove(&partition);
             self.standing.set(partition, start, None);
@@ -177,52 +189,44 @@ impl<D: Decider> Session<'_, D> {
 
     async fn take(&mut self, batch: Batch, reader: &Reader) -> Result<(), SessionError> {
         let schemas = schemas(&self.service.registry, &batch, &mut self.waiting()).await?;
-        let (batch, entries) = decode_off_thread::<D::Input>(batch, schemas).await?;
-        let decided = self.states.decide(&entries, &self.next, &batch.ends);
-        for (partition, reason) in &decided.halted {
-            foldstream_telemetry::error!(
-                processor = Self::NAME,
-                error.message = reason,
-                "partition halted; nothing is skipped"
-            );
-            reader.pause(*partition)?;
-            self.halted.insert(*partition, reason.clone());
+        let (batch, entries) = decode_off_thread::<P::Input>(batch, schemas).await?;
+        let mut rest = entries.as_slice();
+        loop {
+            // A time that has come goes first: after a restart a key is parked again before its next input.
+            self.wake(reader).await?;
+            let decided = self.states.decide(rest, &self.next, &batch.ends, MAX_BATCH_TIMERS);
+            rest = &rest[decided.settled..];
+            for (partition, reason) in &decided.halted {
+                foldstream_telemetry::error!(
+                    processor = Self::NAME,
+                    error.message = reason,
+                    "partition halted; nothing is skipped"
+                );
+                reader.pause(*partition)?;
+                self.states.watermarks.halt(*partition);
+                self.halted.insert(*partition, reason.clone());
+            }
+            let letters = dead_letters(&self.service.brokers, &decided.dead, &batch, &mut self.waiting()).await?;
+            self.commit(decided, letters, reader).await?;
+            let halted = &self.halted;
+            self.next.retain(|partition, _| !halted.contains_key(partition));
+            self.report_health();
+            if rest.is_empty() {
+                break;
+            }
         }
-        let letters = dead_letters(&self.service.brokers, &decided.dead, &batch, &mut self.waiting()).await?;
-        for letter in &letters {
-            let topic = letter.partition.topic;
-            metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => Self::NAME, "topic" => topic).increment(1);
-            foldstream_telemetry::warn!(
-                processor = Self::NAME,
-                kafka.topic = topic,
-                kafka.partition = letter.partition.partition,
-                kafka.offset = letter.offset,
-                reason = letter.reason,
-                "dead letter"
-            );
+        // A reader that was kept waiting for long resumes everything afterwards.
+        for end in batch.ends.iter().filter(|end| self.paused.contains(&end.partition)) {
+            reader.pause(end.partition)?;
         }
-        self.commit(decided, letters, reader).await?;
-        let halted = &self.halted;
-        self.next.retain(|partition, _| !halted.contains_key(partition));
-        self.report_health();
         Ok(())
     }
 
     /// Fires every timer whose time has come.
     async fn wake(&mut self, reader: &Reader) -> Result<(), SessionError> {
         let now = Utc::now();
-        while !self.next.is_empty() && self.states.next_due().is_some_and(|due| due <= now) {
-            let mut decided = self.states.wake(now, MAX_BATCH_RECORDS);
-            for (place, reason) in std::mem::take(&mut decided.parked) {
-                foldstream_telemetry::error!(
-                    processor = Self::NAME,
-                    kafka.partition = place.0,
-                    key = place.1,
-                    error.message = reason,
-                    "key parked; the others go on"
-                );
-                self.states.park(place, reason);
-            }
+        while !self.next.is_empty() && self.states.is_due(now) {
+            let decided = self.states.wake(now, MAX_BATCH_TIMERS);
             self.commit(decided, Vec::new(), reader).await?;
             self.report_health();
         }
@@ -231,43 +235,39 @@ impl<D: Decider> Session<'_, D> {
 
     async fn commit(
         &mut self,
-        mut decided: Decided<D>,
-        dead_letters: Vec<crate::DeadLetter>,
+        decided: Decided<P>,
+        dead_letters: Vec<DeadLetter>,
         reader: &Reader,
     ) -> Result<(), SessionError> {
+        report(&decided, &dead_letters);
         if decided.is_empty() {
             return Ok(());
         }
-        // States that were made anew are written with whatever comes first, once.
-        for place in std::mem::take(&mut self.unwritten) {
-            let state = self.states.get(&place);
-            decided.states.entry(place).or_insert(state);
-        }
+        let Decided { facts, next, appended_at_ms, inputs, .. } = decided;
         // Where nothing moves, as when a timer fires, the offsets are sent as they are: they are the fence.
         let moving = |(partition, next): (&TopicPartition, &i64)| {
             let led_to = self.led_to.get(partition).cloned().unwrap_or_default();
-            (*partition, Committed { next_offset: *next, led_to })
+            let event_times = self.states.watermarks.times(*partition);
+            (*partition, Committed { next_offset: *next, led_to, event_times })
         };
-        let offsets = match decided.next.is_empty() {
+        let offsets = match next.is_empty() {
             true => self.next.iter().map(moving).collect(),
-            false => decided.next.iter().map(moving).collect(),
+            false => next.iter().map(moving).collect(),
         };
         let membership = reader.membership().ok_or(SessionError::ReaderEnded)?;
-        let frame = Frame { dead_letters, offsets, membership };
+        let states = self.states.take_unwritten();
+        let content = Content::<P> { facts, states, dead_letters, offsets, membership };
         let started = Instant::now();
         let transactions = self.transactions.take().ok_or(SessionError::TransactionStuck)?;
-        let (transactions, decided, committed) = transactions.commit(decided, frame).await?;
+        let (transactions, committed) = transactions.commit(content).await?;
         self.transactions = Some(transactions);
         self.led_to.extend(committed.into_iter().map(|(partition, committed)| (partition, committed.led_to)));
         metrics::histogram!(names::PROCESSOR_TRANSACTION_SECONDS, "processor" => Self::NAME)
             .record(started.elapsed().as_secs_f64());
-        metrics::histogram!(names::PROCESSOR_BATCH_RECORDS, "processor" => Self::NAME).record(count(decided.inputs));
-        metrics::counter!(names::PROCESSOR_RECORDS_TOTAL, "processor" => Self::NAME).increment(decided.inputs as u64);
-        for (place, state) in decided.states {
-            self.states.set(place, Some(state));
-        }
-        for (partition, next) in decided.next {
-            let appended_at_ms = decided.appended_at_ms.get(&partition).copied();
+        metrics::histogram!(names::PROCESSOR_BATCH_RECORDS, "processor" => Self::NAME).record(count(inputs));
+        metrics::counter!(names::PROCESSOR_RECORDS_TOTAL, "processor" => Self::NAME).increment(inputs as u64);
+        for (partition, next) in next {
+            let appended_at_ms = appended_at_ms.get(&partition).copied();
             self.next.insert(partition, next);
             self.standing.set(partition, next, appended_at_ms);
             if let Some(appended_at_ms) = appended_at_ms {
@@ -278,10 +278,33 @@ impl<D: Decider> Session<'_, D> {
         Ok(())
     }
 
-    /// How long until the next timer; none where there is none, or nothing to fence it with.
+    /// The loop had nothing to do for so long: partitions that were waited for may be idle.
+    fn note_wait(&mut self, waited: Duration) {
+        self.states.watermarks.wait(waited, &self.paused);
+    }
+
+    /// Pauses the partitions whose events are far ahead of the others', until those have caught up.
+    fn hold_together(&mut self, reader: &Reader) -> Result<(), SessionError> {
+        let ahead = self.states.watermarks.ahead();
+        for partition in ahead.difference(&self.paused) {
+            reader.pause(*partition)?;
+        }
+        for partition in self.paused.difference(&ahead).filter(|partition| !self.halted.contains_key(partition)) {
+            reader.resume(*partition)?;
+        }
+        self.paused = ahead;
+        metrics::gauge!(names::PROCESSOR_PAUSED_PARTITIONS, "processor" => Self::NAME).set(count(self.paused.len()));
+        Ok(())
+    }
+
+    /// How long until the next timer, or until a partition counts as idle; none where there is nothing to wait for, or
+    /// nothing to fence it with.
     fn until_due(&self) -> Option<Duration> {
-        let due = self.states.next_due().filter(|_| !self.next.is_empty())?;
-        Some((due - Utc::now()).to_std().unwrap_or(Duration::ZERO))
+        if self.next.is_empty() {
+            return None;
+        }
+        let due = self.states.next_due().map(|due| (due - Utc::now()).to_std().unwrap_or(Duration::ZERO));
+        due.into_iter().chain(self.states.watermarks.until_idle(&self.paused)).min()
     }
 
     fn waiting(&self) -> Waiting<'_> {
@@ -289,13 +312,38 @@ impl<D: Decider> Session<'_, D> {
     }
 
     fn report_health(&self) {
-        let parked = self.states.parked();
-        metrics::gauge!(names::PROCESSOR_PARKED_KEYS, "processor" => Self::NAME).set(count(parked.len()));
-        let parked = parked.iter().next().map(|((partition, key), reason)| {
-            format!("{} keys are parked; one is {key} in partition {partition}: {reason}", parked.len())
+        let keys = self.states.parked().count();
+        metrics::gauge!(names::PROCESSOR_PARKED_KEYS, "processor" => Self::NAME).set(count(keys));
+        let parked = self.states.parked().next().map(|(partition, key, reason)| {
+            format!("{keys} keys are parked; one is {key} in partition {partition}: {reason}")
         });
         let reason = self.halted.values().min().cloned().or(parked);
         self.service.component.set(reason.map_or(Status::Ready, |reason| Status::Degraded { reason }));
+    }
+}
+
+/// Says what is put aside.
+fn report<P: Processor>(decided: &Decided<P>, dead_letters: &[DeadLetter]) {
+    for letter in dead_letters {
+        let topic = letter.partition.topic;
+        metrics::counter!(names::DEAD_LETTERS_TOTAL, "service" => P::NAME, "topic" => topic).increment(1);
+        foldstream_telemetry::warn!(
+            processor = P::NAME,
+            kafka.topic = topic,
+            kafka.partition = letter.partition.partition,
+            kafka.offset = letter.offset,
+            reason = letter.reason,
+            "dead letter"
+        );
+    }
+    for (partition, key, reason) in &decided.parked {
+        foldstream_telemetry::error!(
+            processor = P::NAME,
+            kafka.partition = *partition,
+            key,
+            error.message = reason,
+            "key parked; the others go on"
+        );
     }
 }
 
