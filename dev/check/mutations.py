@@ -95,6 +95,13 @@ FAULTS = [
         [*WHOLE, "timers"],
     ),
     (
+        "consumer groups bear no prefix",
+        "engine/log/src/prefix.rs",
+        'format!("{}foldstream-{service}", self.0)',
+        'format!("foldstream-{service}")',
+        [*WHOLE, "environments::two_environments"],
+    ),
+    (
         "a read does not wait for processors",
         "api/src/freshness/arrival.rs",
         "if committed.next_offset > position.offset {",

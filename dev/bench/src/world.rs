@@ -44,10 +44,10 @@ impl World {
         }
         tell("starting three brokers, the registry and the database");
         let stack = Stack::start(Options::temporary("bench")?)?;
+        let registry_url = stack.registry_url().parse().context("the registry's address is no URL")?;
         let wire = foldstream_log::Config {
-            brokers: stack.bootstrap(),
-            registry_url: stack.registry_url().parse().context("the registry's address is no URL")?,
             instance: "bench".to_owned(),
+            ..foldstream_log::Config::at(&stack.bootstrap(), registry_url)
         };
         let database = Database::connect(&foldstream_store::Config {
             database_url: stack.database_url().parse().map_err(anyhow::Error::msg)?,

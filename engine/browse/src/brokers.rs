@@ -4,7 +4,7 @@
 //! joined and no topic created: the requests made here cannot do either.
 
 use crate::connection::{Connection, ConnectionError};
-use foldstream_log::Config;
+use foldstream_log::{Config, Prefix};
 use kafka_protocol::{
     ResponseError,
     messages::{
@@ -54,6 +54,8 @@ pub enum BrowseError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub topic: String,
+    /// What it is called on the cluster.
+    pub(crate) name: TopicName,
     /// Another one after the topic was deleted and made again.
     pub id: Uuid,
     /// Leader of each partition.
@@ -89,6 +91,7 @@ pub struct Brokers {
 #[derive(Debug)]
 struct Inner {
     bootstrap: Vec<String>,
+    prefix: Prefix,
     /// Where each broker said it can be reached.
     addresses: Mutex<HashMap<i32, String>>,
     /// Who answered last when anybody would do.
@@ -111,6 +114,7 @@ impl Brokers {
         Self {
             inner: Arc::new(Inner {
                 bootstrap,
+                prefix: config.prefix.clone(),
                 addresses: Mutex::default(),
                 answering: Mutex::default(),
                 coordinators: Mutex::default(),
@@ -130,7 +134,10 @@ impl Brokers {
         let metadata = self.metadata(topics).await?;
         let mut layouts = Vec::new();
         for topic in metadata.topics {
-            let name = topic.name.map(|name| name.as_str().to_owned()).unwrap_or_default();
+            let Some((topic_name, logical)) = topic.name.and_then(|name| self.logical(&name).map(|own| (name, own)))
+            else {
+                continue;
+            };
             match ResponseError::try_from_code(topic.error_code) {
                 None => {}
                 Some(ResponseError::UnknownTopicOrPartition | ResponseError::InvalidTopicException) => continue,
@@ -139,7 +146,7 @@ impl Brokers {
             // A leader of -1 is none: whoever asks that partition is told so.
             let leaders =
                 topic.partitions.iter().map(|partition| (partition.partition_index, partition.leader_id.0)).collect();
-            layouts.push(Layout { topic: name, id: topic.topic_id, leaders });
+            layouts.push(Layout { topic: logical, name: topic_name, id: topic.topic_id, leaders });
         }
         layouts.sort_by(|a, b| a.topic.cmp(&b.topic));
         Ok(layouts)
@@ -148,8 +155,8 @@ impl Brokers {
     /// Everything the brokers say of topics, or of all there are.
     pub(crate) async fn metadata(&self, topics: Option<&[&str]>) -> Result<MetadataResponse, BrowseError> {
         let topics = topics.map(|topics| {
-            let name = |topic: &&str| Some(TopicName(StrBytes::from_string((*topic).to_owned())));
-            topics.iter().map(|topic| MetadataRequestTopic::default().with_name(name(topic))).collect()
+            let asked = |topic: &&str| MetadataRequestTopic::default().with_name(Some(self.physical(topic)));
+            topics.iter().map(asked).collect()
         });
         let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
         let metadata = self.ask_any(&request).await?;
@@ -161,6 +168,20 @@ impl Brokers {
             .collect();
         drop(addresses);
         Ok(metadata)
+    }
+
+    pub(crate) fn prefix(&self) -> &Prefix {
+        &self.inner.prefix
+    }
+
+    /// What a topic is called on the cluster.
+    pub(crate) fn physical(&self, topic: &str) -> TopicName {
+        TopicName(StrBytes::from_string(self.inner.prefix.physical(topic).into_owned()))
+    }
+
+    /// What is called so on the cluster; none where it is of another environment.
+    pub(crate) fn logical(&self, name: &str) -> Option<String> {
+        self.inner.prefix.logical(name).map(str::to_owned)
     }
 
     /// Asks whichever broker answers.

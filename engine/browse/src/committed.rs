@@ -7,11 +7,11 @@ use crate::{
     brokers::{Brokers, BrowseError, PATIENCE},
     settled::{SETTLING, until_settled},
 };
-use foldstream_log::{Committed, Noted, Topic, group_of};
+use foldstream_log::{Committed, Noted, Topic};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        GroupId, OffsetFetchRequest, TopicName,
+        GroupId, OffsetFetchRequest,
         offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
     protocol::StrBytes,
@@ -22,7 +22,7 @@ impl Brokers {
     /// Where the group of a processor stands in each partition of a topic: past everything whose consequences are
     /// committed.
     pub async fn committed(&self, service: &str, topic: &Topic) -> Result<Vec<Committed>, BrowseError> {
-        let group = group_of(service);
+        let group = self.prefix().group_of(service);
         let asked = async || {
             let found = self.committed_of_group(&group, topic).await;
             if found.is_err() {
@@ -37,7 +37,7 @@ impl Brokers {
         let coordinator = self.coordinator(group).await?;
         let partitions = 0..topic.partitions;
         let of_topic = OffsetFetchRequestTopics::default()
-            .with_name(TopicName(StrBytes::from_static_str(topic.name)))
+            .with_name(self.physical(topic.name))
             .with_partition_indexes(partitions.clone().collect());
         let of_group = OffsetFetchRequestGroup::default()
             .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))

@@ -94,7 +94,12 @@ async fn follow(
                     }
                 }
                 News::Gap(gaps) => {
-                    foldstream_telemetry::warn!(kafka.topic = topic.name, "too slow, records went by unseen: {gaps:?}");
+                    let partitions = gaps.len();
+                    foldstream_telemetry::warn!(
+                        kafka.topic = topic.name,
+                        partitions,
+                        "records went by unseen: too slow"
+                    );
                 }
             }
         }

@@ -93,10 +93,15 @@ pub(crate) async fn until_settled<T, F: Future<Output = Result<T, BrowseError>>>
         .notify(|error, pause| {
             foldstream_telemetry::debug!(
                 error = error as &dyn std::error::Error,
-                "asking the brokers again in {pause:?}"
+                pause_ms = milliseconds(pause),
+                "asking the brokers again"
             );
         })
         .await
+}
+
+fn milliseconds(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Between one try and the next.

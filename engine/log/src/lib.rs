@@ -34,6 +34,7 @@ mod ids;
 mod message;
 mod murmur2;
 mod position;
+mod prefix;
 mod reader;
 mod registry;
 mod restore;
@@ -59,9 +60,10 @@ pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
 pub use position::{Position, PositionError, Positions};
+pub use prefix::{Prefix, PrefixError};
 pub use reader::{
     Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,
-    ReaderEvent, ReaderOptions, TopicPartition, group_of,
+    ReaderEvent, ReaderOptions, TopicPartition,
 };
 pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
 pub use restore::restore;

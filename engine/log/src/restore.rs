@@ -34,12 +34,13 @@ pub fn restore(
 ) -> mpsc::Receiver<Result<Batch, ReaderError>> {
     let (sender, batches) = mpsc::channel(4);
     // Nobody ever joins: the client wants a group before it assigns partitions.
-    let mut client = config.consumer("foldstream-restore", "foldstream-restore-never-joined");
+    let mut client = config.consumer("foldstream-restore", &config.prefix.group_of("restore-never-joined"));
     // Only an empty fetch tells that nothing but markers is left.
     client.set("fetch.wait.max.ms", "20");
+    let topic = config.prefix.physical(partition.topic).into_owned();
     tokio::task::spawn_blocking(move || {
         let connected = client.create_with_context(Plain).map_err(|source| ReaderError::Connect { source });
-        let read = connected.and_then(|consumer| read(&consumer, partition, offsets, &sender));
+        let read = connected.and_then(|consumer| read(&consumer, (partition, &topic), offsets, &sender));
         if let Err(error) = read {
             // Nobody listens any more when this fails.
             let _ = sender.blocking_send(Err(error));
@@ -50,7 +51,7 @@ pub fn restore(
 
 fn read(
     consumer: &BaseConsumer<Plain>,
-    partition: TopicPartition,
+    (partition, topic): (TopicPartition, &str),
     offsets: Range<i64>,
     batches: &mpsc::Sender<Result<Batch, ReaderError>>,
 ) -> Result<(), ReaderError> {
@@ -60,9 +61,7 @@ fn read(
     batch.stand(partition, start);
     if start < end {
         let mut assignment = TopicPartitionList::new();
-        assignment
-            .add_partition_offset(partition.topic, partition.partition, Offset::Offset(start))
-            .map_err(unavailable)?;
+        assignment.add_partition_offset(topic, partition.partition, Offset::Offset(start)).map_err(unavailable)?;
         consumer.assign(&assignment).map_err(unavailable)?;
     }
     let keep = Keep { header: FOLD_VERSION, records: usize::MAX };
@@ -79,7 +78,7 @@ fn read(
                 // Only here the client may stand past records it does not show.
                 let position = consumer.position().map_err(unavailable)?;
                 if let Some(Offset::Offset(offset)) =
-                    position.find_partition(partition.topic, partition.partition).map(|element| element.offset())
+                    position.find_partition(topic, partition.partition).map(|element| element.offset())
                     && offset > stands
                 {
                     heard = Instant::now();

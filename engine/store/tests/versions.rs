@@ -187,12 +187,8 @@ async fn database(name: &str) -> (Stack, Database) {
 
 /// What the service of the projection says of this version when it has looked: why it does not fold it.
 async fn folded<M: ReadModel>(database: &Database, component: &str) -> (Service, Option<String>) {
-    let log = foldstream_log::Config {
-        // Nobody is there: whoever reads waits.
-        brokers: "127.0.0.1:1".to_owned(),
-        registry_url: "http://127.0.0.1:1".parse().unwrap(),
-        instance: "0".to_owned(),
-    };
+    // Nobody is there: whoever reads waits.
+    let log = foldstream_log::Config::at("127.0.0.1:1", "http://127.0.0.1:1".parse().unwrap());
     let (health, shutdown) = (Health::new(), CancellationToken::new());
     let service = Service {
         registry: Registry::new(&log).unwrap(),

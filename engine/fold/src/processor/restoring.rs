@@ -132,10 +132,9 @@ async fn replay<P: Processor>(
 ) -> Result<(), SessionError> {
     let until: HashMap<TopicPartition, i64> = inputs.iter().copied().collect();
     let from: HashMap<TopicPartition, i64> = inputs.iter().map(|(partition, _)| (*partition, 0)).collect();
-    let mut sources = Vec::new();
+    let mut sources: Vec<Source<P::Input>> = Vec::with_capacity(inputs.len());
     for (partition, _) in inputs {
-        let batches = read_to_end(service, *partition, 0).await?;
-        sources.push(Source::<P::Input> { batches, entries: VecDeque::new() });
+        sources.push(Source { batches: read_to_end(service, *partition, 0).await?, entries: VecDeque::new() });
     }
     loop {
         let mut oldest: Option<(i64, usize)> = None;

@@ -73,7 +73,7 @@ pub(crate) fn world() -> &'static World {
 }
 
 fn config(brokers: &str, registry: &str, instance: &str) -> Config {
-    Config { brokers: brokers.to_owned(), registry_url: registry.parse().unwrap(), instance: instance.to_owned() }
+    Config { instance: instance.to_owned(), ..Config::at(brokers, registry.parse().unwrap()) }
 }
 
 fn event(parcel: &str, text: &str) -> Parcel {
