@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test and says how many ran. The tests start and stop their own stacks on free ports; the artefacts of a
-# failed run stay under .local/tests.
+# Runs every test and says how many ran, and which took longest. The tests start and stop their own stacks on free ports;
+# the artefacts of a failed run stay under .local/tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,8 +8,7 @@ log=.local/tests/test.log
 mkdir -p "$(dirname "$log")"
 status=0
 # One test at a time: those of the whole need the machine for themselves.
-RUST_TEST_THREADS=1 cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 | tee "$log" || status=$?
-ran=$(awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log")
-echo "tests: $ran"
+RUST_TEST_THREADS=1 cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 |
+    python3 dev/check/summary.py "$log" || status=$?
 [ "$status" -ne 0 ] || python3 dev/check/proofs.py "$log" || status=$?
 exit "$status"

@@ -4,8 +4,9 @@
 
 use crate::{patience::patiently, settings::Settings};
 use anyhow::Result;
+use foldstream_browse::Brokers;
 use foldstream_fold::Service as LoopService;
-use foldstream_log::{Browser, Registry};
+use foldstream_log::Registry;
 use foldstream_store::{Database, DatabaseError};
 use foldstream_telemetry::health::{Component, Health};
 use tokio::sync::OnceCell;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Process {
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
-    pub(crate) browser: Browser,
+    pub(crate) brokers: Brokers,
     pub(crate) health: Health,
     pub(crate) shutdown: CancellationToken,
     database: OnceCell<Database>,
@@ -27,7 +28,7 @@ impl Process {
         Ok(Self {
             settings: settings.clone(),
             registry: Registry::new(&settings.wire)?,
-            browser: Browser::new(&settings.wire),
+            brokers: Brokers::new(&settings.wire),
             health: Health::new(),
             shutdown: CancellationToken::new(),
             database: OnceCell::new(),
@@ -49,7 +50,7 @@ impl Process {
         LoopService {
             wire: self.settings.wire.clone(),
             registry: self.registry.clone(),
-            browser: self.browser.clone(),
+            brokers: self.brokers.clone(),
             component,
             shutdown: self.shutdown.clone(),
         }

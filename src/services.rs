@@ -11,7 +11,7 @@ use crate::{
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use foldstream_api::Outcomes;
-use foldstream_browse::{Brokers, Browse};
+use foldstream_browse::Browse;
 use foldstream_fold::{Decider, Service as LoopService, decider_flow, run_decider};
 use foldstream_log::Flow;
 use foldstream_log::Writer;
@@ -150,16 +150,15 @@ impl Service {
 }
 
 async fn serve(process: Arc<Process>, database: Database, applied: Applied) -> Result<()> {
-    let Process { settings, registry, browser, health, shutdown, .. } = &*process;
+    let Process { settings, registry, brokers, health, shutdown, .. } = &*process;
     let parts = foldstream_api::Parts {
-        outcomes: Outcomes::follow(&settings.wire, registry),
+        outcomes: Outcomes::follow(brokers, registry),
         writer: Writer::connect(&settings.wire, registry, foldstream_api::NAME)?,
         flows: flows(),
         provenances: projections().map(|(_, tables)| tables.provenance).collect(),
         database,
         applied,
-        browser: browser.clone(),
-        browse: Browse::new(Brokers::new(&settings.wire.brokers)),
+        browse: Browse::new(brokers.clone()),
         looking: settings.api.looking.clone(),
         registry: registry.clone(),
         health: health.clone(),

@@ -21,8 +21,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri},
     response::Response,
 };
+use foldstream_browse::BrowseError;
 use foldstream_events::{PERSON_COMMANDS, PersonCommandDecided, PersonCommandsEvent};
-use foldstream_log::{BrowserError, CAUSE, WriteError};
+use foldstream_log::{CAUSE, WriteError};
 use foldstream_log::{Position, Violation, derived_event_id, new_event_id};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -144,7 +145,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Violation> {
 pub(crate) async fn ask(api: &Api, command: PersonCommandsEvent, asked: &Asked) -> Result<Answer, Problem> {
     // Before it is appended: the outcome must not slip by.
     if !asked.respond_async && !api.parts.outcomes.ready(asked.deadline.max(Instant::now() + READY)).await {
-        return Err(unavailable(BrowserError::Unavailable { doing: "following outcomes", source: None }));
+        return Err(unavailable(BrowseError::Late { doing: "following outcomes" }));
     }
     let command = api.parts.writer.append(&command).await.map_err(|error| not_written(error, 1))?;
     let outcome = match asked.respond_async {
@@ -229,9 +230,9 @@ pub(crate) async fn outcome(State(api): State<Api>, PathId(id): PathId, uri: Uri
         return Err(unknown());
     }
     let deadline = Instant::now() + wait;
-    let browser = &api.parts.browser;
+    let brokers = api.parts.browse.brokers();
     let found =
-        browser.records(&position.topic, position.partition, vec![position.offset]).await.map_err(unavailable)?;
+        brokers.records(&position.topic, position.partition, vec![position.offset]).await.map_err(unavailable)?;
     let command = found.get(&position.offset).ok_or_else(unknown)?;
     let answer = Answer { outcome: decided(&api, &position, command.timestamp_ms, deadline).await?, command: position };
     match &answer.outcome {
@@ -271,7 +272,7 @@ async fn decided(
             let cause = cause.clone();
             move |record: &foldstream_log::FetchedRecord| record.text_header(CAUSE) == Some(&cause)
         };
-        let found = api.parts.browser.find_since(topic, command.partition, appended_at_ms, is_it).await;
+        let found = api.parts.browse.brokers().find_since(topic, command.partition, appended_at_ms, is_it).await;
         match found.map_err(unavailable)? {
             Some(record) => read(api, &record).await.map(Some),
             None => Ok(None),
@@ -294,7 +295,7 @@ async fn read(api: &Api, record: &foldstream_log::FetchedRecord) -> Result<Perso
     Ok(outcome)
 }
 
-fn unavailable(cause: BrowserError) -> Problem {
+fn unavailable(cause: BrowseError) -> Problem {
     Problem::Unavailable { what: "the log".into(), cause: Arc::new(cause) }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::extract::FromRef;
 use foldstream_browse::Browse;
-use foldstream_log::{Browser, Flow, Registry, Writer};
+use foldstream_log::{Flow, Registry, Writer};
 use foldstream_store::{Applied, Database, Provenance};
 use foldstream_telemetry::health::Health;
 use std::sync::Arc;
@@ -26,7 +26,6 @@ pub const NAME: &str = "api";
 pub struct Parts {
     pub database: Database,
     pub applied: Applied,
-    pub browser: Browser,
     pub browse: Browse,
     pub looking: LookingConfig,
     pub registry: Registry,
@@ -60,12 +59,12 @@ impl Api {
     pub(crate) fn new(parts: Parts, openapi: Arc<str>) -> Self {
         let arrival = Arrival {
             flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
-            lookups: Lookups::new(&parts.browser),
+            lookups: Lookups::new(parts.browse.brokers()),
             applied: parts.applied.clone(),
             database: parts.database.clone(),
         };
         Self {
-            log_ends: LogEnds::new(&parts.browser),
+            log_ends: LogEnds::new(parts.browse.brokers()),
             arrival,
             clients: Arc::new(Clients::new(parts.looking.clone())),
             topics: Coalesced::default(),

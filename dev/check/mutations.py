@@ -130,6 +130,13 @@ FAULTS = [
         [*BROKERS, "rekey::every_input"],
     ),
     (
+        "consumer groups bear no prefix",
+        "engine/log/src/prefix.rs",
+        'format!("{}foldstream-{service}", self.0)',
+        'format!("foldstream-{service}")',
+        [*WHOLE, "environments::two_environments"],
+    ),
+    (
         "a read does not wait for processors",
         "api/src/freshness/arrival.rs",
         "if committed.next_offset > position.offset {",

@@ -2,8 +2,8 @@
 
 use crate::{output::Output, services::flows, settings::Settings};
 use anyhow::{Context, Result};
+use foldstream_browse::Brokers;
 use foldstream_events::CATALOGUE;
-use foldstream_log::Browser;
 use foldstream_log::ServiceKind;
 use serde::Serialize;
 
@@ -26,21 +26,21 @@ struct Status {
 
 pub(crate) async fn run(action: &Action, settings: &Settings) -> Result<()> {
     let Action::Status(output) = action;
-    let browser = Browser::new(&settings.wire);
+    let brokers = Brokers::new(&settings.wire);
     let mut all = Vec::new();
     for flow in flows().iter().filter(|flow| matches!(flow.kind, ServiceKind::Processor | ServiceKind::Effect)) {
         for name in &flow.reads {
             let topic = CATALOGUE.topic(name).with_context(|| format!("{name} is no declared topic"))?;
-            let committed = browser.committed(flow.service, topic).await?;
-            let ranges = browser.ranges(name).await?;
-            all.extend(ranges.into_iter().zip(committed).map(|(range, committed)| Status {
+            let committed = brokers.committed(flow.service, topic).await?;
+            let ranges = brokers.ranges_of(name).await?;
+            all.extend(ranges.into_iter().zip(committed).map(|((partition, range), committed)| Status {
                 processor: flow.service,
                 topic: topic.name,
-                partition: range.partition,
+                partition,
                 // A group that never committed starts with the oldest record there is.
                 next_offset: committed.next_offset.max(range.low),
-                end_offset: range.end,
-                lag_records: (range.end - committed.next_offset.max(range.low)).max(0),
+                end_offset: range.stable_end,
+                lag_records: (range.stable_end - committed.next_offset.max(range.low)).max(0),
             }));
         }
     }

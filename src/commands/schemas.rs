@@ -25,9 +25,12 @@ pub(crate) async fn run(action: &Action, config: &Config) -> Result<()> {
         Action::Register(output) => {
             let register = async || register_schemas(&registry, &CATALOGUE).await;
             let registered = patiently(REGISTRY, RegistryError::is_retriable, register).await?;
-            let values: Vec<_> =
-                registered.iter().map(|(record, id)| json!({"subject": record.subject(), "id": id})).collect();
-            let rows = registered.iter().map(|(record, id)| vec![record.subject(), id.to_string()]).collect();
+            let values: Vec<_> = registered
+                .iter()
+                .map(|(record, id)| json!({"subject": registry.subject_of(record), "id": id}))
+                .collect();
+            let rows =
+                registered.iter().map(|(record, id)| vec![registry.subject_of(record), id.to_string()]).collect();
             output.print(&values, &["subject", "id"], rows)
         }
         Action::Check(output) => {

@@ -79,7 +79,7 @@ async fn check(output: Output, config: &Config) -> Result<()> {
 
 fn sources(settings: &Settings) -> Result<TopicSources> {
     Ok(TopicSources {
-        brokers: Brokers::new(&settings.wire.brokers),
+        brokers: Brokers::new(&settings.wire),
         registry: Registry::new(&settings.wire)?,
         database: Database::connect(&settings.database)?,
         edges: flows(),

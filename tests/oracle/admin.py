@@ -19,6 +19,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from names import physical
+
 brokers, action = sys.argv[1], sys.argv[4]
 admin = AdminClient({"bootstrap.servers": brokers})
 if action == "out-of-sync":
@@ -26,7 +28,7 @@ if action == "out-of-sync":
     partitions = [partition for topic in topics for partition in topic.partitions.values()]
     print(sum(len(partition.isrs) < len(partition.replicas) for partition in partitions))
     sys.exit()
-topic = sys.argv[5]
+topic = physical(sys.argv[5])
 if action == "create":
     done = admin.create_topics([NewTopic(topic, num_partitions=int(sys.argv[6]), replication_factor=3)])
 elif action == "delete":

@@ -7,6 +7,7 @@ import sys
 
 from confluent_kafka import Producer
 
+from names import physical
 from topics import read
 
 topic, key = sys.argv[4:6]
@@ -14,7 +15,7 @@ newest = [message for message in read(topic) if message.key() == key.encode()][-
 producer = Producer({"bootstrap.servers": sys.argv[1], "partitioner": "murmur2_random", "acks": "all"})
 failed = []
 producer.produce(
-    topic,
+    physical(topic),
     key=newest.key(),
     value=newest.value(),
     headers=newest.headers(),

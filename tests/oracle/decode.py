@@ -16,6 +16,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_s
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from names import physical
+
 brokers, registry_url, _, topic, messages_file = sys.argv[1:6]
 registry = SchemaRegistryClient({"url": registry_url})
 decode = AvroDeserializer(registry, conf={"subject.name.strategy": topic_record_subject_name_strategy})
@@ -33,8 +35,9 @@ consumer = Consumer(
 
 def records():
     """Every committed record of the topic by partition and offset."""
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    name = physical(topic)
+    partitions = consumer.list_topics(name, timeout=30).topics[name].partitions
+    consumer.assign([TopicPartition(name, partition, 0) for partition in partitions])
     found, open_partitions = {}, set(partitions)
     while open_partitions:
         for message in consumer.consume(10_000, timeout=1):
@@ -90,9 +93,9 @@ for ours in messages:
         continue
     schema_id = int.from_bytes(theirs.value()[1:5], "big")
     assert ours["schema"]["id"] == schema_id, ours["position"]
-    latest = registry.get_latest_version(ours["schema"]["subject"])
+    latest = registry.get_latest_version(physical(ours["schema"]["subject"]))
     assert latest.schema_id == schema_id and latest.version == ours["schema"]["version"], ours["schema"]
-    value = written(decode(theirs.value(), SerializationContext(topic, MessageField.VALUE)))
+    value = written(decode(theirs.value(), SerializationContext(physical(topic), MessageField.VALUE)))
     assert {name: read(ours["value"].get(name), field) for name, field in value.items()} == value, ours
     assert ours["value"].keys() == value.keys(), ours
     compared += 1

@@ -7,6 +7,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_s
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from names import physical
+
 brokers, registry_url = sys.argv[1:3]
 # The default strategy asks the registry about associations, for every record, and this registry has none.
 strategy = {"subject.name.strategy": topic_record_subject_name_strategy}
@@ -15,6 +17,7 @@ decode_value = AvroDeserializer(SchemaRegistryClient({"url": registry_url}), con
 
 def read(topic):
     """Every committed record of a topic, per partition in the order of offsets."""
+    topic = physical(topic)
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,

@@ -84,7 +84,7 @@ fn whatever_fails_nothing_is_lost_and_nothing_happens_twice() {
     let seed: u64 = std::env::var("FOLDSTREAM_TEST_SEED").map_or(18_151_127, |seed| seed.parse().unwrap());
     let seconds = std::env::var("FOLDSTREAM_CHAOS_SECONDS").map_or(60, |seconds| seconds.parse().unwrap());
     println!("FOLDSTREAM_TEST_SEED={seed} FOLDSTREAM_CHAOS_SECONDS={seconds}");
-    let world = World::start("chaos");
+    let world = World::start_alone("chaos");
     let mut stage = Stage::set(&world);
     let load = Load::default();
     let mut faults: BTreeMap<&str, usize> = BTreeMap::new();
@@ -116,7 +116,7 @@ fn whatever_fails_nothing_is_lost_and_nothing_happens_twice() {
     println!("{} faults: {faults:?}", faults.values().sum::<usize>());
     println!("{}", world.oracle("decide.py", &[]));
     println!("{}", world.recount(&[]));
-    let acknowledged = world.stack.directory().join("acknowledged.txt");
+    let acknowledged = world.directory().join("acknowledged.txt");
     fs::write(&acknowledged, load.acknowledged.lock().unwrap().join("\n")).unwrap();
     println!("{}", world.oracle("acknowledged.py", &[acknowledged.to_str().unwrap()]));
     stage.strike();

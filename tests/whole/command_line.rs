@@ -1,6 +1,6 @@
 //! What an operator meets: topics that are not as declared, settings that are none, other clients' views.
 
-use crate::harness::{World, text, until};
+use crate::harness::{World, text, until, without_settings};
 use std::{
     fs,
     process::{Command, Stdio},
@@ -9,7 +9,7 @@ use std::{
 
 #[test]
 fn topics_that_are_not_as_declared_are_named() {
-    let world = World::bare("topics");
+    let world = World::on_the_shared_stack("topics");
     world.oracle("admin.py", &["create", "locations", "3"]);
 
     // Nothing starts on a topic with the wrong partitions, and a second `apply` does not touch it.
@@ -30,7 +30,7 @@ fn topics_that_are_not_as_declared_are_named() {
     let listed = Command::new("kcat").args(["-b", &world.stack.bootstrap(), "-L"]).output().unwrap();
     let listed = text(&listed.stdout);
     for topic in ["locations", "person-profiles", "source-progress"] {
-        assert!(listed.contains(&format!("topic \"{topic}\" with 6 partitions")), "{listed}");
+        assert!(listed.contains(&format!("topic \"{}\" with 6 partitions", world.topic(topic))), "{listed}");
     }
     let replicas: Vec<_> = listed.lines().filter(|line| line.contains("replicas: ")).collect();
     let of_three =
@@ -75,7 +75,7 @@ fn another_client_decodes_every_topic_and_agrees_with_messages() {
         "dead-letters",
     ] {
         let messages = world.succeeds(&["messages", "--topic", topic, "--limit", "200", "--output", "json"]);
-        let file = world.stack.directory().join(format!("{topic}.ndjson"));
+        let file = world.directory().join(format!("{topic}.ndjson"));
         fs::write(&file, messages).unwrap();
         println!("{}", world.oracle("decode.py", &[topic, file.to_str().unwrap()]));
     }
@@ -100,8 +100,9 @@ fn wrong_settings_stop_the_start_with_one_line() {
         ("FOLDSTREAM_HTTP_LISTEN", "nowhere", "nowhere"),
         ("FOLDSTREAM_LOG", "inof", "inof"),
     ] {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_foldstream")).args(["run", "all"]).env(name, value).output().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foldstream"));
+        without_settings(&mut command);
+        let output = command.args(["run", "all"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
         let said = text(&output.stderr);
         assert!(said.contains(expected), "{name}: {said}");

@@ -1,14 +1,13 @@
 //! The connection query against an oracle: the same numbers as a plain join with `ST_DWithin` over every pair, on
 //! 1,000,000 generated points, and where coordinates wrap.
 
-use crate::harness::sql;
+use crate::harness::{shared_stack, sql};
 use chrono::{DateTime, Duration, Utc};
 use foldstream_locations_projection::{
     Locations,
     read::{Paging, Proximity, connection},
 };
 use foldstream_people_projection::People;
-use foldstream_stack::{Options, Parts, Stack};
 use foldstream_store::{Config, Database, versions::ensure_tables};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
@@ -38,12 +37,7 @@ const EDGES: &str = "
 
 #[tokio::test]
 async fn the_connection_query_gives_the_numbers_of_the_oracle() {
-    let options = Options::temporary("connection").unwrap().with_parts(Parts::POSTGRES);
-    let stack =
-        tokio::task::spawn_blocking(|| Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}")))
-            .await
-            .unwrap();
-    let url = stack.database_url();
+    let url = tokio::task::spawn_blocking(|| shared_stack().create_database("connection").unwrap()).await.unwrap();
     let database = Database::connect(&Config { database_url: url.parse().unwrap(), database_connections: 4 }).unwrap();
     database.migrate().await.unwrap();
     ensure_tables::<Locations>(&database).await.unwrap();

@@ -15,7 +15,7 @@ const ADA: &str = r#"{"first_name": "Ada", "last_name": "Lovelace", "company_nam
 
 #[test]
 fn two_versions_of_an_event_are_read_and_folded_side_by_side() {
-    let world = World::bare("evolution");
+    let world = World::on_the_shared_stack("evolution");
     world.succeeds(&["topics", "apply"]);
     let golden = golden(1);
     guard_compatibility(&world);
@@ -68,7 +68,7 @@ fn two_versions_of_an_event_are_read_and_folded_side_by_side() {
 
 #[test]
 fn a_schema_that_must_not_be_registered_is_named_and_refused() {
-    let world = World::bare("incompatible");
+    let world = World::on_the_shared_stack("incompatible");
     guard_compatibility(&world);
     let mut other = golden(2)["schema"].clone();
     other["fields"][5]["default"] = json!(7.5);
@@ -108,12 +108,12 @@ fn guard_compatibility(world: &World) {
 /// Registers a schema as another team's tool would; gives its id.
 fn register(world: &World, schema: &Value) -> Result<u32, String> {
     let body = json!({"schema": schema.to_string(), "schemaType": "AVRO"});
-    let answer = ask(world, Method::POST, &format!("/subjects/{SUBJECT}/versions"), &body)?;
+    let answer = ask(world, Method::POST, &format!("/subjects/{}/versions", world.topic(SUBJECT)), &body)?;
     Ok(u32::try_from(answer["id"].as_u64().unwrap()).unwrap())
 }
 
 fn versions(world: &World) -> Value {
-    ask(world, Method::GET, &format!("/subjects/{SUBJECT}/versions"), &Value::Null).unwrap()
+    ask(world, Method::GET, &format!("/subjects/{}/versions", world.topic(SUBJECT)), &Value::Null).unwrap()
 }
 
 fn ask(world: &World, method: Method, path: &str, body: &Value) -> Result<Value, String> {
@@ -137,10 +137,10 @@ fn post(world: &World, path: &str, body: String) -> Value {
 fn append(world: &World, key: &str, schema_id: u32, datum_hex: &str) {
     let datum = (0..datum_hex.len() / 2).map(|at| u8::from_str_radix(&datum_hex[2 * at..2 * at + 2], 16).unwrap());
     let value: Vec<u8> = [0].into_iter().chain(schema_id.to_be_bytes()).chain(datum).collect();
-    let file: &Path = &world.stack.directory().join("first-version.bin");
+    let file: &Path = &world.directory().join("first-version.bin");
     fs::write(file, value).unwrap();
     let appended = Command::new("kcat")
-        .args(["-b", &world.stack.bootstrap(), "-t", "locations", "-P", "-k", key])
+        .args(["-b", &world.stack.bootstrap(), "-t", &world.topic("locations"), "-P", "-k", key])
         .args(["-X", "partitioner=murmur2_random"])
         .arg(file)
         .status()

@@ -53,7 +53,7 @@ fn killed_ten_times_during_a_replay_every_row_is_there_once() {
 
 #[test]
 fn one_broker_of_three_is_killed_during_a_replay_and_it_completes() {
-    let world = World::start("kill-broker");
+    let world = World::start_alone("kill-broker");
     let services = world.run_all();
     let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max"]);
     until("the replay is under way", Duration::from_secs(60), || {

@@ -8,7 +8,7 @@ use std::{fs, process::Command, time::Duration};
 
 #[test]
 fn a_registry_that_is_away_is_waited_for() {
-    let world = World::start("registry-away");
+    let world = World::start_alone("registry-away");
     world.succeeds(&["replay", "aircraft", "--limit", "3000"]);
     world.stack.stop_registry().unwrap();
     // None of these has a schema yet.
@@ -38,7 +38,7 @@ fn a_registry_that_is_away_is_waited_for() {
 
 #[test]
 fn one_broker_alone_takes_no_writes_and_says_so() {
-    let world = World::start("brokers-away");
+    let world = World::start_alone("brokers-away");
     let services = world.run_all();
     world.succeeds(&["replay", "aircraft", "--limit", "3000"]);
     world.until_caught_up();
@@ -68,7 +68,7 @@ fn one_broker_alone_takes_no_writes_and_says_so() {
 /// The disk of one broker is full: it stops, the other two go on, and with room it comes back.
 #[test]
 fn a_full_disk_of_the_log_loses_nothing() {
-    let world = World::start("disk-full");
+    let world = World::start_alone("disk-full");
     let services = world.run_all();
     world.succeeds(&["replay", "aircraft", "--limit", "20000"]);
     let pid = world.stack.broker_pid(2).unwrap().unwrap().to_string();

@@ -1,12 +1,19 @@
-//! A world to test in: a stack with topics and schemas, and the executable to run in it.
+//! A world to test in: an environment with topics and schemas, and the executable to run in it.
+//!
+//! Most worlds share one stack: each has a prefix and a database of its own there, as environments on a cluster have. Tests
+//! that break parts, or look at a cluster as a whole, have a stack to themselves.
 
-use foldstream_stack::{Options, Stack};
+use foldstream_stack::{Options, Ports, Stack, workspace_root};
 use serde_json::Value;
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    ops::Deref,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,43 +23,99 @@ pub(crate) const WITHOUT_ACTIVITY: [&str; 4] = ["people-processor", "people-proj
 /// How many partitions those fold that are projections.
 const WITHOUT_ACTIVITY_FOLDED: usize = 18;
 
-/// A stack, and how to reach it.
+/// An environment, and how to reach it.
 pub(crate) struct World {
-    pub(crate) stack: Stack,
+    pub(crate) stack: Lease,
     pub(crate) http: String,
+    prefix: String,
+    database_url: String,
+    /// Logs and whatever a test writes; kept where it fails.
+    directory: PathBuf,
     /// How many partitions of topics the projections that run have, all together.
     folded: AtomicUsize,
 }
 
 impl World {
-    /// Brokers, registry and database, still without topics.
+    /// An environment on the stack that is shared, with topics and schemas.
+    pub(crate) fn start(name: &str) -> Self {
+        let world = Self::on_the_shared_stack(name);
+        world.set_up();
+        world
+    }
+
+    /// The same on a stack of its own, for tests that break parts of it.
+    pub(crate) fn start_alone(name: &str) -> Self {
+        let world = Self::bare(name);
+        world.set_up();
+        world
+    }
+
+    /// A stack of its own, still without topics.
     pub(crate) fn bare(name: &str) -> Self {
         let options = Options::temporary(name).unwrap();
         let http = format!("127.0.0.1:{}", options.ports.application);
-        let stack = Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}"));
-        Self { stack, http, folded: AtomicUsize::new(24) }
+        let stack = started(options);
+        Self {
+            http,
+            prefix: String::new(),
+            database_url: stack.database_url(),
+            directory: stack.directory().to_owned(),
+            stack: Lease::Own(Box::new(stack)),
+            folded: AtomicUsize::new(24),
+        }
     }
 
-    /// The same with topics and schemas.
-    pub(crate) fn start(name: &str) -> Self {
-        let world = Self::bare(name);
-        world.succeeds(&["topics", "apply"]);
-        world.succeeds(&["schemas", "register"]);
-        world
+    /// An environment on the stack that is shared, still without topics.
+    pub(crate) fn on_the_shared_stack(name: &str) -> Self {
+        let stack = shared_stack();
+        let directory = workspace_root().join(".local/tests").join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        Self {
+            http: format!("127.0.0.1:{}", Ports::free().unwrap().application),
+            prefix: format!("{name}."),
+            database_url: stack.create_database(&name.replace('-', "_")).unwrap(),
+            directory,
+            stack: Lease::Shared(stack),
+            folded: AtomicUsize::new(24),
+        }
+    }
+
+    fn set_up(&self) {
+        self.succeeds(&["topics", "apply"]);
+        self.succeeds(&["schemas", "register"]);
+    }
+
+    /// The name of a topic of ours on the cluster.
+    pub(crate) fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// What clients of the engine need to know of this world.
+    pub(crate) fn log(&self) -> foldstream_log::Config {
+        foldstream_log::Config {
+            prefix: self.prefix.parse().unwrap(),
+            ..foldstream_log::Config::at(&self.stack.bootstrap(), self.stack.registry_url().parse().unwrap())
+        }
+    }
+
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The executable, set to this world.
     pub(crate) fn foldstream(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_foldstream"));
-        // What is set for the tests, or by the caller for another stack, is no setting of this one.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FOLDSTREAM_")) {
-            command.env_remove(name);
-        }
+        without_settings(&mut command);
         command
             .args(arguments)
             .env("FOLDSTREAM_KAFKA_BROKERS", self.stack.bootstrap())
             .env("FOLDSTREAM_REGISTRY_URL", self.stack.registry_url())
-            .env("FOLDSTREAM_DATABASE_URL", self.stack.database_url())
+            .env("FOLDSTREAM_PREFIX", &self.prefix)
+            .env("FOLDSTREAM_DATABASE_URL", &self.database_url)
             .env("FOLDSTREAM_HTTP_LISTEN", &self.http)
             .env("FOLDSTREAM_DATA_DIR", foldstream_stack::cache().unwrap())
             .env("FOLDSTREAM_LOG_FORMAT", "human")
@@ -81,7 +144,7 @@ impl World {
 
     /// Starts a command that goes on, its log in the world's directory.
     pub(crate) fn spawn(&self, name: &str, arguments: &[&str]) -> Running {
-        let path = self.stack.directory().join(format!("{name}.log"));
+        let path = self.directory.join(format!("{name}.log"));
         let log = File::options().create(true).append(true).open(&path).unwrap();
         let child = self.foldstream(arguments).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         Running { child, log: path }
@@ -126,7 +189,7 @@ impl World {
 
     /// What a query answers, a line a row.
     pub(crate) fn sql(&self, query: &str) -> String {
-        sql(&self.stack.database_url(), query)
+        sql(&self.database_url, query)
     }
 
     /// Runs one of the independent checks in `tests/oracle`; it must succeed.
@@ -134,8 +197,9 @@ impl World {
         let python = foldstream_stack::cache().unwrap().join("python/bin/python");
         let output = Command::new(python)
             .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script))
-            .args([self.stack.bootstrap(), self.stack.registry_url(), self.stack.database_url()])
+            .args([&self.stack.bootstrap(), &self.stack.registry_url(), &self.database_url])
             .args(arguments)
+            .env("FOLDSTREAM_PREFIX", &self.prefix)
             .output()
             .unwrap();
         assert!(output.status.success(), "{script}: {}{}", text(&output.stdout), text(&output.stderr));
@@ -153,10 +217,11 @@ impl World {
 
     /// Appends bytes to a topic with a client that is not ours.
     pub(crate) fn append(&self, topic: &str, key: &str, value: &[u8]) {
-        let file = self.stack.directory().join("value.bin");
+        let file = self.directory.join("value.bin");
         fs::write(&file, value).unwrap();
         let appended = Command::new("kcat")
-            .args(["-b", &self.stack.bootstrap(), "-t", topic, "-P", "-k", key, "-X", "partitioner=murmur2_random"])
+            .args(["-b", &self.stack.bootstrap(), "-t", &self.topic(topic), "-P", "-k", key])
+            .args(["-X", "partitioner=murmur2_random"])
             .arg(&file)
             .status()
             .unwrap();
@@ -182,6 +247,45 @@ impl World {
             });
         }
     }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let kept = std::thread::panicking() || std::env::var_os("FOLDSTREAM_KEEP").is_some_and(|value| value == "1");
+        match self.stack {
+            Lease::Shared(_) if !kept => drop(fs::remove_dir_all(&self.directory)),
+            // A test's output is the only place this can go; of a stack of its own, the stack says it.
+            Lease::Shared(_) => eprintln!("the logs of this world are in {}", self.directory.display()),
+            Lease::Own(_) => {}
+        }
+    }
+}
+
+/// A stack that is there for a world alone, or for others too.
+pub(crate) enum Lease {
+    Own(Box<Stack>),
+    Shared(&'static Stack),
+}
+
+impl Deref for Lease {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        match self {
+            Self::Own(stack) => stack,
+            Self::Shared(stack) => stack,
+        }
+    }
+}
+
+/// The stack that tests share which do it no harm; started by the first of them. Its processes end with this one.
+pub(crate) fn shared_stack() -> &'static Stack {
+    static SHARED: OnceLock<Stack> = OnceLock::new();
+    SHARED.get_or_init(|| started(Options::temporary("shared").unwrap()))
+}
+
+fn started(options: Options) -> Stack {
+    Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}"))
 }
 
 /// A process that goes on until it is stopped; killed when dropped.
@@ -264,15 +368,25 @@ impl Drop for Running {
     }
 }
 
+/// What is set for the tests, or by the caller for another stack, is no setting of what is tested.
+pub(crate) fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FOLDSTREAM_")) {
+        command.env_remove(name);
+    }
+}
+
 /// Looks until there is an answer; at the deadline says what was seen last.
 pub(crate) fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_millis(10);
     loop {
         match look() {
             Ok(answer) => return answer,
             Err(seen) if Instant::now() > deadline => panic!("not within {patience:?}: {what}; seen last: {seen}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            // Whoever looks often takes the time from what is looked for.
+            Err(_) => std::thread::sleep(pause),
         }
+        pause = (pause * 3 / 2).min(Duration::from_millis(250));
     }
 }
 

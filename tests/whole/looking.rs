@@ -16,7 +16,7 @@ use std::{
 
 #[test]
 fn looking_agrees_with_brute_force() {
-    let world = World::start("looking");
+    let world = World::start_alone("looking");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = env::var("FOLDSTREAM_LOOKING_SEED").unwrap_or_else(|_| now.as_secs().to_string());
     let rounds = env::var("FOLDSTREAM_LOOKING_ROUNDS").unwrap_or_else(|_| "1".to_owned());

@@ -1,7 +1,8 @@
 //! The whole, as its users meet it: the real executable on real brokers, a real registry and a real database.
 //!
-//! One binary, so that the Kafka client is linked once. Every test has a stack of its own and stops it. Nothing waits
-//! by sleeping: `harness::until` waits on a condition with a deadline.
+//! One binary, so that the Kafka client is linked once. Most tests share one stack and have an environment of their own
+//! on it; those that break parts have a stack to themselves. Nothing waits by sleeping: `harness::until` waits on a
+//! condition with a deadline.
 //!
 //! That they notice is checked too: `make mutations` (dev/check/mutations.py) breaks the loops on purpose.
 //!
@@ -17,6 +18,7 @@
 //! | the state of a decider is not written | `deciding` (outcomes are not those of the rules) |
 //! | answered commands are forgotten | `people-processor`'s own tests |
 //! | a timer that fired is still due | `timers` (the decider halts) |
+//! | consumer groups bear no prefix | `environments` (one environment's partitions go to another's) |
 //! | a read does not wait for processors | `deciding` (reads are older than asked) |
 //! | the offset of an effect moves past records that wait | `foldstream-fold`'s `brokers` (they never reach the outside) |
 //! | a record goes out before the one before it of its key is committed | `effect::lane`'s own tests |
@@ -29,6 +31,7 @@ mod chaos;
 mod command_line;
 mod connection;
 mod deciding;
+mod environments;
 mod evolution;
 mod exactly_once;
 mod failing;

@@ -1,11 +1,10 @@
 //! A database of the release before, whose six migrations (`migrating/`, as they were) made the tables of the engine and of
 //! all models together: it goes on under this one with everything it holds, and a new database comes to the same tables.
 
-use crate::harness::sql;
+use crate::harness::{shared_stack, sql};
 use foldstream_activity_projection::Activity;
 use foldstream_locations_projection::Locations;
 use foldstream_people_projection::{People, read};
-use foldstream_stack::{Options, Parts, Stack};
 use foldstream_store::{
     Config, Database, checkpoints,
     versions::{Version, VersionState, ensure_tables},
@@ -52,12 +51,9 @@ const SHAPE: &str = "
 
 #[tokio::test]
 async fn a_database_of_the_release_before_goes_on_and_a_new_one_comes_to_the_same_tables() {
-    let options = Options::temporary("migrating").unwrap().with_parts(Parts::POSTGRES);
-    let stack =
-        tokio::task::spawn_blocking(|| Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}")))
-            .await
-            .unwrap();
-    let (fresh, old) = (stack.database_url(), stack.create_database("old").unwrap());
+    let database =
+        async |name| tokio::task::spawn_blocking(move || shared_stack().create_database(name).unwrap()).await.unwrap();
+    let (fresh, old) = (database("fresh").await, database("old").await);
     for statements in MIGRATIONS.iter().chain([&LEFT]) {
         sql(&old, statements);
     }

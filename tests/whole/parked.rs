@@ -304,10 +304,10 @@ fn header(answer: &Response, name: &str) -> String {
 
 /// A record as another client writes it, with a header.
 fn produce(world: &World, topic: &str, key: &str, value: &[u8]) {
-    let file = world.stack.directory().join("bad.bin");
+    let file = world.directory().join("bad.bin");
     fs::write(&file, value).unwrap();
     let produced = Command::new("kcat")
-        .args(["-b", &world.stack.bootstrap(), "-t", topic, "-P", "-k", key, "-H", "case=bad"])
+        .args(["-b", &world.stack.bootstrap(), "-t", &world.topic(topic), "-P", "-k", key, "-H", "case=bad"])
         .args(["-X", "partitioner=murmur2_random"])
         .arg(file)
         .status()

@@ -11,7 +11,7 @@ fn a_bad_record_is_put_aside_and_the_next_one_is_visible() {
     world.until_caught_up();
 
     // A good record to spoil: any one of the topic, as another client sees it.
-    let good = world.stack.directory().join("good.bin");
+    let good = world.directory().join("good.bin");
     copy_of_newest(&world, &good);
     let good = fs::read(&good).unwrap();
     let mut unknown_schema = good.clone();
@@ -28,12 +28,12 @@ fn a_bad_record_is_put_aside_and_the_next_one_is_visible() {
         ("wrong key", &good, "is not the event's"),
     ];
     for (name, bytes, _) in &bad {
-        let file = world.stack.directory().join("bad.bin");
+        let file = world.directory().join("bad.bin");
         fs::write(&file, bytes).unwrap();
         // Each with a key of its own: behind the first of a key the others would only wait.
         produce(&world, &format!("key of {name}"), &file, name);
     }
-    let file = world.stack.directory().join("bad.bin");
+    let file = world.directory().join("bad.bin");
     produce(&world, "key of truncated", &file, "waits");
     // `/messages` shows all of them in their places; those that are not what their schema says with the reason.
     let page = world.json("/messages?topic=locations&limit=7");
@@ -88,7 +88,7 @@ fn one_value_the_database_refuses_does_not_hold_up_the_others() {
 /// The database is away for a while: nothing is lost, readiness says why, and it heals alone.
 #[test]
 fn a_database_that_is_away_is_waited_for() {
-    let world = World::start("database-away");
+    let world = World::start_alone("database-away");
     let services = world.run_without_activity();
     // The registry of this stack lives in the same database, so what needs a schema must have it by then.
     let mut replay = world.spawn("replay", &["replay", "aircraft", "--limit", "200000"]);
@@ -132,7 +132,7 @@ fn copy_of_newest(world: &World, file: &std::path::Path) {
                 "-b",
                 &world.stack.bootstrap(),
                 "-t",
-                "locations",
+                &world.topic("locations"),
                 "-C",
                 "-p",
                 "0",
@@ -154,7 +154,17 @@ fn copy_of_newest(world: &World, file: &std::path::Path) {
 
 fn produce(world: &World, key: &str, file: &std::path::Path, case: &str) {
     let produced = Command::new("kcat")
-        .args(["-b", &world.stack.bootstrap(), "-t", "locations", "-P", "-k", key, "-H", &format!("case={case}")])
+        .args([
+            "-b",
+            &world.stack.bootstrap(),
+            "-t",
+            &world.topic("locations"),
+            "-P",
+            "-k",
+            key,
+            "-H",
+            &format!("case={case}"),
+        ])
         .args(["-X", "partitioner=murmur2_random"])
         .arg(file)
         .status()

@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn rows_lead_to_their_messages_and_messages_to_their_rows() {
-    let world = World::start("provenance");
+    let world = World::start_alone("provenance");
     let services = world.run_all();
     let (id, command) = registers(&world);
     let reported = reports(&world, &id);

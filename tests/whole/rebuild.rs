@@ -274,7 +274,7 @@ fn people_were_where_the_history_says(world: &World) {
 
 /// The rows of the history by a plain COPY into a table without indexes, as a measure.
 fn bare_copy(world: &World) -> String {
-    let file = world.stack.directory().join("history.bin");
+    let file = world.directory().join("history.bin");
     let columns = "event_id, person_id, occurred_at, position, source_partition, source_offset";
     world.sql("create table locations_v2.bare (like locations_v2.location_history including generated)");
     world.sql(&format!("\\copy locations_v2.location_history ({columns}) to '{}' (format binary)", file.display()));

@@ -5,13 +5,14 @@
 
 use crate::harness::{World, until};
 use chrono::{DateTime, TimeDelta};
+use foldstream_browse::Brokers;
 use foldstream_events::{
     PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered, PersonState,
     RegisterPerson,
 };
 use foldstream_fold::{Decider, Decision, Due, Service, TimerFired, run_decider};
-use foldstream_log::{Browser, Config, Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use foldstream_log::{Fact, Topic, derived_event_id, events_of};
+use foldstream_log::{Recorded, Registry, TransactionalOptions, TransactionalWriter};
 use foldstream_telemetry::health::Health;
 use serde_json::Value;
 use std::{
@@ -167,7 +168,7 @@ fn a_timer_fires_once_even_if_nobody_ran_when_it_was_due() {
 
 /// Puts a wrong state of another fold version behind the right one.
 fn append_stale_state(world: &World, key: &str) {
-    let wire = config(world);
+    let wire = world.log();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let options = TransactionalOptions {
         source: "mortals",
@@ -183,14 +184,6 @@ fn append_stale_state(world: &World, key: &str) {
     writer.commit().unwrap();
 }
 
-fn config(world: &World) -> Config {
-    Config {
-        brokers: world.stack.bootstrap(),
-        registry_url: world.stack.registry_url().parse().unwrap(),
-        instance: "0".to_owned(),
-    }
-}
-
 /// The decider in a runtime of its own.
 struct Running {
     runtime: tokio::runtime::Runtime,
@@ -201,11 +194,11 @@ struct Running {
 impl Running {
     fn start(world: &World) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let wire = config(world);
+        let wire = world.log();
         let shutdown = CancellationToken::new();
         let service = Service {
             registry: Registry::new(&wire).unwrap(),
-            browser: Browser::new(&wire),
+            brokers: Brokers::new(&wire),
             component: Health::new().component("mortals"),
             shutdown: shutdown.clone(),
             wire,

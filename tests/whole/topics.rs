@@ -25,7 +25,7 @@ const PROCESSOR: &str = "foldstream-people-processor";
 
 #[test]
 fn topics_are_as_the_brokers_and_their_tools_say() {
-    let world = World::start("looking");
+    let world = World::start_alone("looking");
     let services = world.run_all();
     posts(&world);
     world.until_caught_up();
@@ -74,7 +74,7 @@ fn a_busy_topic_is_counted_as_far_back_as_an_answer_goes() {
     };
     let (since, until) = (milliseconds("since"), milliseconds("until"));
     let times = Command::new("kcat")
-        .args(["-b", &world.stack.bootstrap(), "-t", "locations", "-C", "-e", "-q", "-f", "%T\n"])
+        .args(["-b", &world.stack.bootstrap(), "-t", &world.topic("locations"), "-C", "-e", "-q", "-f", "%T\n"])
         .output()
         .unwrap();
     let times: Vec<i64> = text(&times.stdout).lines().map(|time| time.parse().unwrap()).collect();
@@ -317,7 +317,7 @@ fn shows_groups_of_the_new_protocol(world: &World) {
     let mut consumer = tool(world, CONSUMER);
     consumer.args(["--topic", "locations", "--group", "newcomers", "--from-beginning"]);
     consumer.args(["--command-property", "group.protocol=consumer"]);
-    let log = world.stack.directory().join("consumer.log");
+    let log = world.directory().join("consumer.log");
     consumer.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
     let mut consumer = Running::of(consumer.spawn().unwrap(), log);
     until("the group is shown with its member", PATIENCE, || {
@@ -371,7 +371,7 @@ fn tool(world: &World, class: &str) -> Command {
     let mut arguments = arguments.split(|byte| *byte == 0).skip_while(|argument| *argument != b"-cp").skip(1);
     let classes = OsString::from_vec(arguments.next().unwrap().to_vec());
     let mut command = Command::new(java);
-    let temporary = format!("-Djava.io.tmpdir={}", world.stack.directory().join("tmp").display());
+    let temporary = format!("-Djava.io.tmpdir={}", world.directory().join("tmp").display());
     command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", &temporary, "-cp"]);
     command.arg(classes);
     command.arg(class).args(["--bootstrap-server", &world.stack.bootstrap()]).stdin(Stdio::null());

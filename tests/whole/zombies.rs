@@ -100,7 +100,7 @@ struct Locked {
 impl Locked {
     fn hold(world: &World, table: &str) -> Self {
         let mut session = Command::new("psql")
-            .args([&world.stack.database_url(), "--no-psqlrc", "-v", "ON_ERROR_STOP=1"])
+            .args([world.database_url(), "--no-psqlrc", "-v", "ON_ERROR_STOP=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

@@ -4,15 +4,16 @@
 //! command in the header `cause`; that is what is waited for. It may come before the sender knows the position, so the
 //! last few are kept.
 
+use foldstream_browse::{Brokers, Follower, Ready, Record};
 use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent};
-use foldstream_log::{Batch, CAUSE, Config, Registry, Tail, decode, decode_key};
+use foldstream_log::{CAUSE, RecordError, Registry};
 use foldstream_log::{Position, Topic};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -25,7 +26,7 @@ static TOPICS: &[&Topic] = &[&PERSON_OUTCOMES];
 #[derive(Debug, Clone)]
 pub struct Outcomes {
     known: Arc<Known>,
-    ready: watch::Receiver<bool>,
+    ready: Ready,
     _stop: Arc<DropGuard>,
 }
 
@@ -42,14 +43,14 @@ struct State {
 impl Outcomes {
     /// Starts to follow.
     #[must_use]
-    pub fn follow(config: &Config, registry: &Registry) -> Self {
-        let mut tail = Tail::start(config, TOPICS, CAUSE);
-        let (known, ready) = (Arc::new(Known::default()), tail.ready());
+    pub fn follow(brokers: &Brokers, registry: &Registry) -> Self {
+        let mut follower = Follower::start(brokers, TOPICS);
+        let (known, ready) = (Arc::new(Known::default()), follower.ready());
         let stop = CancellationToken::new();
         let (stopped, registry, learns) = (stop.clone(), registry.clone(), known.clone());
         tokio::spawn(stopped.run_until_cancelled_owned(async move {
-            while let Some(batch) = tail.next().await {
-                for (position, outcome) in decoded(&batch, &registry).await {
+            while let Some(chunk) = follower.next().await {
+                for (position, outcome) in decoded(&chunk.records, &registry).await {
                     learns.learn(position, outcome);
                 }
             }
@@ -60,7 +61,7 @@ impl Outcomes {
     /// Waits until every outcome decided from now on will be seen; false when it takes too long.
     pub(crate) async fn ready(&self, deadline: Instant) -> bool {
         let mut ready = self.ready.clone();
-        matches!(timeout_at(deadline, ready.wait_for(|ready| *ready)).await, Ok(Ok(_)))
+        timeout_at(deadline, ready.wait()).await.unwrap_or(false)
     }
 
     /// The outcome of the command at this position, if it comes in time.
@@ -107,23 +108,17 @@ impl Known {
 }
 
 /// What cannot be read is nobody's answer; it shows in `/messages`.
-async fn decoded(batch: &Batch, registry: &Registry) -> Vec<(Position, PersonCommandDecided)> {
+async fn decoded(records: &[Record], registry: &Registry) -> Vec<(Position, PersonCommandDecided)> {
     let mut outcomes = Vec::new();
-    for record in batch.records() {
-        let (Some(value), Some(Ok(id)), Ok(key)) = (record.value, record.schema_id(), decode_key(record.key)) else {
-            continue;
-        };
-        let Some(cause) = record.header.and_then(|cause| cause.parse().ok()) else { continue };
-        let schema = match registry.schema(id).await {
-            Ok(schema) => schema,
-            Err(error) => {
-                foldstream_telemetry::warn!(error.message = %error, "an outcome cannot be read");
-                continue;
-            }
-        };
-        match decode(record.partition.topic, key, value, &schema) {
+    for record in records.iter().map(|record| &record.fetched) {
+        let Some(cause) = record.text_header(CAUSE).and_then(|cause| cause.parse().ok()) else { continue };
+        match record.event(registry).await {
             Ok(PersonOutcomesEvent::PersonCommandDecided(outcome)) => outcomes.push((cause, outcome)),
-            Err(error) => foldstream_telemetry::warn!(error.message = %error, "an outcome cannot be read"),
+            Err(RecordError::NoValue) => {}
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                foldstream_telemetry::warn!(error, "an outcome cannot be read");
+            }
         }
     }
     outcomes

@@ -8,8 +8,9 @@ use crate::effects::rows::{RowResource, rows_of};
 use crate::http::place::message_link;
 use crate::http::problem::Problem;
 use crate::state::Api;
+use foldstream_browse::Caused;
 use foldstream_events::CATALOGUE;
-use foldstream_log::{CAUSE, Caused, FetchedRecord, TopicPartition};
+use foldstream_log::{CAUSE, FetchedRecord, TopicPartition};
 use foldstream_log::{Flow, Position, ServiceKind, Topic};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
@@ -189,7 +190,7 @@ async fn search(
     budget: &Budget,
 ) -> Result<Caused, Problem> {
     let searches = places.iter().map(|place| async move {
-        let found = api.parts.browser.caused_by(flow.service, *place, record, budget.time_left()).await;
+        let found = api.parts.browse.brokers().caused_by(flow.service, *place, record, budget.time_left()).await;
         found.map_err(Problem::from)
     });
     let found = try_join_all(searches).await?;

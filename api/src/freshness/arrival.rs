@@ -12,8 +12,9 @@
 //! more than they had asked for, up to the next fetch of the projection.
 
 use crate::freshness::lookups::Lookups;
+use foldstream_browse::BrowseError;
 use foldstream_events::CATALOGUE;
-use foldstream_log::{BrowserError, Flow, LedTo, Position, Positions, Topic};
+use foldstream_log::{Flow, LedTo, Position, Positions, Topic};
 use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
     dead_letters::{BlockedRecord, blocked},
@@ -40,7 +41,7 @@ pub(crate) enum NotArrived {
     #[error("asked for {asked}, {service} stands at {stands}")]
     Behind { asked: String, service: &'static str, stands: String },
     #[error("the brokers did not say how far {service} is")]
-    Unknown { service: &'static str, source: Option<BrowserError> },
+    Unknown { service: &'static str, source: Option<BrowseError> },
     #[error("{} is parked behind dead letter {}", .0.record(), .0.id)]
     Parked(Box<BlockedRecord>),
     #[error(transparent)]
@@ -147,7 +148,7 @@ impl Arrival {
 
     /// The ends of topics, committed or not: where a processor's offsets are committed, the markers of what it wrote may
     /// still be on their way.
-    async fn ends(&self, topics: &[&'static Topic], deadline: Instant) -> Result<Vec<Position>, Option<BrowserError>> {
+    async fn ends(&self, topics: &[&'static Topic], deadline: Instant) -> Result<Vec<Position>, Option<BrowseError>> {
         let mut ends = Vec::new();
         for topic in topics {
             let last = timeout_at(deadline, self.lookups.last_appended(topic)).await.map_err(|_| None)?;

@@ -8,12 +8,12 @@
 //! seen at its end, whichever is later.
 
 use chrono::{DateTime, Utc};
+use foldstream_browse::{Brokers, Range};
 use foldstream_events::CATALOGUE;
 use foldstream_log::Topic;
-use foldstream_log::{Browser, PartitionRange};
 use foldstream_store::Checkpoint;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The ends of the topics; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct LogEnds {
-    browser: Browser,
+    brokers: Brokers,
     tails: Arc<HashMap<&'static str, Tail>>,
 }
 
@@ -56,17 +56,17 @@ struct Look {
 
 #[derive(Debug, Clone)]
 struct Ends {
-    ranges: Arc<Vec<PartitionRange>>,
+    ranges: Arc<BTreeMap<i32, Range>>,
     /// When the brokers were asked, so that everything appended before is counted.
     asked_at: Instant,
     asked_at_utc: DateTime<Utc>,
 }
 
 impl LogEnds {
-    pub(crate) fn new(browser: &Browser) -> Self {
+    pub(crate) fn new(brokers: &Brokers) -> Self {
         let tail = || Tail { look: watch::Sender::new(Look::default()), level_at: Mutex::default() };
         Self {
-            browser: browser.clone(),
+            brokers: brokers.clone(),
             tails: Arc::new(CATALOGUE.topics.iter().map(|topic| (topic.name, tail())).collect()),
         }
     }
@@ -88,7 +88,7 @@ impl LogEnds {
         let all = self.clone();
         tokio::spawn(async move {
             let asked_at_utc = Utc::now();
-            let found = all.browser.ranges(topic.name).await;
+            let found = all.brokers.ranges_of(topic.name).await;
             let Some(tail) = all.tails.get(topic.name) else { return };
             tail.look.send_modify(|look| {
                 look.looking_since = None;
@@ -131,14 +131,16 @@ fn lag(
     level_at: &mut HashMap<i32, DateTime<Utc>>,
 ) -> Option<Option<DateTime<Utc>>> {
     let mut oldest: Option<DateTime<Utc>> = None;
-    for range in ends.ranges.iter() {
-        let checkpoint = checkpoints.iter().find(|found| found.topic == topic && found.partition == range.partition);
-        if range.low == range.end || checkpoint.is_some_and(|checkpoint| checkpoint.next_offset >= range.end) {
-            level_at.insert(range.partition, ends.asked_at_utc);
+    for (partition, range) in ends.ranges.iter() {
+        let checkpoint = checkpoints.iter().find(|found| found.topic == topic && found.partition == *partition);
+        if range.low == range.stable_end
+            || checkpoint.is_some_and(|checkpoint| checkpoint.next_offset >= range.stable_end)
+        {
+            level_at.insert(*partition, ends.asked_at_utc);
             continue;
         }
         let applied = checkpoint.and_then(|checkpoint| checkpoint.appended_at);
-        let since = applied.max(level_at.get(&range.partition).copied())?;
+        let since = applied.max(level_at.get(partition).copied())?;
         oldest = Some(oldest.map_or(since, |oldest| oldest.min(since)));
     }
     Some(oldest)
@@ -153,7 +155,8 @@ mod tests {
     }
 
     fn ends(asked_at: i64, ends: &[i64]) -> Ends {
-        let ranges = (0..).zip(ends).map(|(partition, end)| PartitionRange { partition, low: 0, end: *end }).collect();
+        let range = |end: i64| Range { low: 0, stable_end: end, high_watermark: end };
+        let ranges = (0..).zip(ends).map(|(partition, end)| (partition, range(*end))).collect();
         Ends { ranges: Arc::new(ranges), asked_at: Instant::now(), asked_at_utc: second(asked_at) }
     }
 

@@ -3,7 +3,8 @@
 //! An answer may be a few milliseconds old: a group only ever moves forward. All that wait for one share the next, and
 //! however many they are, there is one question under way.
 
-use foldstream_log::{Browser, BrowserError, Committed, PartitionRange, Position, Topic};
+use foldstream_browse::{Brokers, BrowseError, Range};
+use foldstream_log::{Committed, Position, Topic};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -17,7 +18,7 @@ const FRESH: Duration = Duration::from_millis(5);
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookups {
-    browser: Browser,
+    brokers: Brokers,
     /// By service and topic.
     looks: Arc<Mutex<HashMap<(&'static str, &'static str), Look>>>,
 }
@@ -26,8 +27,8 @@ pub(crate) struct Lookups {
 type Look = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Vec<Committed>>)>>>;
 
 impl Lookups {
-    pub(crate) fn new(browser: &Browser) -> Self {
-        Self { browser: browser.clone(), looks: Arc::default() }
+    pub(crate) fn new(brokers: &Brokers) -> Self {
+        Self { brokers: brokers.clone(), looks: Arc::default() }
     }
 
     /// How far a processor is in each partition of a topic it reads.
@@ -35,7 +36,7 @@ impl Lookups {
         &self,
         service: &'static str,
         topic: &'static Topic,
-    ) -> Result<Arc<Vec<Committed>>, BrowserError> {
+    ) -> Result<Arc<Vec<Committed>>, BrowseError> {
         let since = Instant::now() - FRESH;
         let look = self.look(service, topic);
         let mut last = look.lock().await;
@@ -43,20 +44,19 @@ impl Lookups {
             return Ok(answer.clone());
         }
         let asked_at = Instant::now();
-        let answer = Arc::new(self.browser.committed(service, topic).await?);
+        let answer = Arc::new(self.brokers.committed(service, topic).await?);
         *last = Some((asked_at, answer.clone()));
         Ok(answer)
     }
 
     /// The last record of each partition of a topic, committed or not.
-    pub(crate) async fn last_appended(&self, topic: &'static Topic) -> Result<Vec<Position>, BrowserError> {
-        let ranges = self.browser.appended(topic.name).await?;
-        let last = |range: PartitionRange| Position {
-            topic: topic.name.to_owned(),
-            partition: range.partition,
-            offset: range.end - 1,
+    pub(crate) async fn last_appended(&self, topic: &'static Topic) -> Result<Vec<Position>, BrowseError> {
+        let ranges = self.brokers.ranges_of(topic.name).await?;
+        let last = |(partition, range): (i32, Range)| {
+            let is_empty = range.high_watermark <= range.low;
+            (!is_empty).then(|| Position { topic: topic.name.to_owned(), partition, offset: range.high_watermark - 1 })
         };
-        Ok(ranges.into_iter().filter(|range| range.end > range.low).map(last).collect())
+        Ok(ranges.into_iter().filter_map(last).collect())
     }
 
     fn look(&self, service: &'static str, topic: &'static Topic) -> Look {

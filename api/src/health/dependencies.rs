@@ -19,7 +19,7 @@ pub(crate) async fn watch(parts: Parts) {
     loop {
         tokio::join!(
             look(&database, parts.database.ping()),
-            look(&kafka, parts.browser.ranges(PERSON_PROFILES.name)),
+            look(&kafka, parts.browse.brokers().ranges_of(PERSON_PROFILES.name)),
             look(&registry, parts.registry.id_of(&PersonCommandsEvent::RECORD_TYPES[0])),
         );
         sleep(INTERVAL).await;

@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use foldstream_browse::{BrowseError, asking};
-use foldstream_log::BrowserError;
 use foldstream_log::Violation;
 use foldstream_store::{DatabaseError, Late};
 use serde::Serialize;
@@ -263,18 +262,6 @@ impl From<BrowseError> for Problem {
                 };
                 Self::Unavailable { what, cause: Arc::new(cause) }
             }
-        }
-    }
-}
-
-impl From<BrowserError> for Problem {
-    fn from(error: BrowserError) -> Self {
-        match error {
-            BrowserError::UnknownTopic { topic } => unknown_topic(&topic),
-            cause @ BrowserError::Unavailable { .. } => {
-                Self::Unavailable { what: "Kafka".into(), cause: Arc::new(cause) }
-            }
-            cause @ BrowserError::Stopped => Self::Internal { cause: Arc::new(cause) },
         }
     }
 }

@@ -11,8 +11,8 @@ use axum::{
 use clap::{Args, Command};
 use foldstream_browse::{Brokers, Browse};
 use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent, PersonOutcomesEvent, PersonProfilesEvent};
-use foldstream_log::{Browser, Registry, Writer};
 use foldstream_log::{Flow, ServiceKind};
+use foldstream_log::{Registry, Writer};
 use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
 use serde_json::{Value, json};
@@ -35,11 +35,10 @@ fn parts() -> Parts {
     Parts {
         applied: Applied::start(&database, CancellationToken::new()),
         database,
-        browser: Browser::new(&wire),
-        browse: Browse::new(Brokers::new(&wire.brokers)),
+        browse: Browse::new(Brokers::new(&wire)),
         looking: LookingConfig::default(),
         writer: Writer::connect(&wire, &registry, "api").unwrap(),
-        outcomes: Outcomes::follow(&wire, &registry),
+        outcomes: Outcomes::follow(&Brokers::new(&wire), &registry),
         flows: Arc::new([
             Flow::of("people-processor", ServiceKind::Processor)
                 .reading::<PersonCommandsEvent>()

@@ -5,7 +5,6 @@
 //! stable offset, as readers of committed records do.
 
 use foldstream_browse::{Groups, TopicState};
-use foldstream_log::group_of;
 use foldstream_log::{Flow, ServiceKind};
 use foldstream_store::versions::VersionPosition;
 use serde::Serialize;
@@ -70,8 +69,7 @@ pub(super) fn readers(
 
 /// Where the service's group stands; where it never committed, it starts with the oldest record there is.
 fn committed(flow: &Flow, topic: &TopicState, groups: &Groups) -> Option<Standing> {
-    let name = group_of(flow.service);
-    let group = groups.groups.iter().find(|group| group.group == name)?;
+    let group = groups.of_service(flow.service)?;
     let committed: HashMap<i32, i64> = group
         .partitions
         .iter()

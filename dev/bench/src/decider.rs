@@ -11,12 +11,13 @@ use crate::{
     world::{World, tell},
 };
 use anyhow::{Context, Result, bail};
+use foldstream_browse::{Brokers, Follower};
 use foldstream_events::{
     PERSON_COMMANDS, PERSON_OUTCOMES, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonRegistered,
     RegisterPerson,
 };
 use foldstream_fold::{Decider, decider_flow};
-use foldstream_log::{Browser, CAUSE, Cause, Registry, Tail, TransactionalOptions, TransactionalWriter, Writer};
+use foldstream_log::{CAUSE, Cause, Registry, TransactionalOptions, TransactionalWriter, Writer};
 use foldstream_log::{Position, Topic, new_event_id};
 use foldstream_people_processor::People;
 use foldstream_telemetry::names;
@@ -78,11 +79,11 @@ async fn run_to_the_end(world: &World, what: &str) -> Result<(f64, f64)> {
     })
     .await?;
     let started = Instant::now();
-    let browser = Browser::new(&world.wire);
+    let brokers = Brokers::new(&world.wire);
     loop {
-        let committed = browser.committed(People::NAME, &PERSON_COMMANDS).await?;
-        let ranges = browser.ranges(PERSON_COMMANDS.name).await?;
-        if ranges.iter().zip(&committed).all(|(range, committed)| committed.next_offset >= range.end) {
+        let committed = brokers.committed(People::NAME, &PERSON_COMMANDS).await?;
+        let ranges = brokers.ranges_of(PERSON_COMMANDS.name).await?;
+        if ranges.values().zip(&committed).all(|(range, committed)| committed.next_offset >= range.stable_end) {
             break;
         }
         service.check()?;
@@ -157,17 +158,16 @@ async fn answers(world: &World, registry: &Registry, arguments: &Arguments) -> R
 
 /// Sends commands at an even pace; gives the milliseconds from handing each over to holding its outcome.
 async fn run(world: &World, writer: &Writer, name: &str, seconds: u32) -> Result<Vec<f64>> {
-    let mut tail = Tail::start(&world.wire, OUTCOMES, CAUSE);
-    let mut ready = tail.ready();
-    timeout(DEADLINE, ready.wait_for(|ready| *ready)).await.context("the outcomes cannot be followed")??;
+    let mut outcomes = Follower::start(&Brokers::new(&world.wire), OUTCOMES);
+    timeout(DEADLINE, outcomes.ready().wait()).await.context("the outcomes cannot be followed")?;
     let count = u64::from(COMMANDS_A_SECOND) * u64::from(seconds);
     let watching = tokio::spawn(async move {
         let mut arrived: HashMap<Position, Instant> = HashMap::new();
         while (arrived.len() as u64) < count {
-            let batch =
-                timeout(DEADLINE, tail.next()).await.context("outcomes are missing")?.context("the tail ended")?;
+            let next = timeout(DEADLINE, outcomes.next()).await.context("outcomes are missing")?;
+            let chunk = next.context("the outcomes are no longer followed")?;
             let now = Instant::now();
-            let causes = batch.records().filter_map(|record| record.header?.parse().ok());
+            let causes = chunk.records.iter().filter_map(|record| record.fetched.text_header(CAUSE)?.parse().ok());
             arrived.extend(causes.map(|cause: Position| (cause, now)));
         }
         anyhow::Ok(arrived)

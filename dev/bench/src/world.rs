@@ -5,8 +5,9 @@ use crate::{
     service::Service,
 };
 use anyhow::{Context, Result, bail};
+use foldstream_browse::Brokers;
 use foldstream_locations_projection::Locations;
-use foldstream_log::{Browser, Flow};
+use foldstream_log::Flow;
 use foldstream_people_projection::People;
 use foldstream_stack::{Options, Stack};
 use foldstream_store::{Database, versions::ensure_tables};
@@ -43,10 +44,10 @@ impl World {
         }
         tell("starting three brokers, the registry and the database");
         let stack = Stack::start(Options::temporary("bench")?)?;
+        let registry_url = stack.registry_url().parse().context("the registry's address is no URL")?;
         let wire = foldstream_log::Config {
-            brokers: stack.bootstrap(),
-            registry_url: stack.registry_url().parse().context("the registry's address is no URL")?,
             instance: "bench".to_owned(),
+            ..foldstream_log::Config::at(&stack.bootstrap(), registry_url)
         };
         let database = Database::connect(&foldstream_store::Config {
             database_url: stack.database_url().parse().map_err(anyhow::Error::msg)?,
@@ -128,8 +129,8 @@ impl World {
 
     /// The end of each partition of a topic.
     pub(crate) async fn ends(&self, topic: &str) -> Result<Positions> {
-        let ranges = Browser::new(&self.wire).ranges(topic).await?;
-        Ok(ranges.into_iter().map(|range| (range.partition, range.end)).collect())
+        let ranges = Brokers::new(&self.wire).ranges_of(topic).await?;
+        Ok(ranges.into_iter().map(|(partition, range)| (partition, range.stable_end)).collect())
     }
 
     fn run(&self, arguments: &[&str]) -> Result<()> {

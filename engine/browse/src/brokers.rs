@@ -4,9 +4,12 @@
 //! joined and no topic created: the requests made here cannot do either.
 
 use crate::connection::{Connection, ConnectionError};
+use foldstream_log::{Config, Prefix};
 use kafka_protocol::{
     ResponseError,
-    messages::{MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic},
+    messages::{
+        FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic,
+    },
     protocol::{Request, StrBytes},
 };
 use std::{
@@ -41,6 +44,8 @@ pub enum BrowseError {
     Batch(#[from] crate::batches::BatchError),
     #[error("{topic} is led by other brokers than a moment ago, or is another topic by now")]
     Moved { topic: String },
+    #[error("the brokers did not answer in time: {doing}")]
+    Late { doing: &'static str },
     #[error("the task that read the log was stopped")]
     Stopped,
 }
@@ -49,6 +54,8 @@ pub enum BrowseError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub topic: String,
+    /// What it is called on the cluster.
+    pub(crate) name: TopicName,
     /// Another one after the topic was deleted and made again.
     pub id: Uuid,
     /// Leader of each partition.
@@ -84,10 +91,13 @@ pub struct Brokers {
 #[derive(Debug)]
 struct Inner {
     bootstrap: Vec<String>,
+    prefix: Prefix,
     /// Where each broker said it can be reached.
     addresses: Mutex<HashMap<i32, String>>,
     /// Who answered last when anybody would do.
     answering: Mutex<Option<String>>,
+    /// Which broker looks after which consumer group.
+    coordinators: Mutex<HashMap<String, i32>>,
     pools: Mutex<HashMap<String, Arc<Pool>>>,
 }
 
@@ -98,15 +108,16 @@ struct Pool {
 }
 
 impl Brokers {
-    /// Takes the addresses as Kafka clients take them: `host:port`, joined by commas.
     #[must_use]
-    pub fn new(bootstrap: &str) -> Self {
-        let bootstrap = bootstrap.split(',').map(|address| address.trim().to_owned()).collect();
+    pub fn new(config: &Config) -> Self {
+        let bootstrap = config.brokers.split(',').map(|address| address.trim().to_owned()).collect();
         Self {
             inner: Arc::new(Inner {
                 bootstrap,
+                prefix: config.prefix.clone(),
                 addresses: Mutex::default(),
                 answering: Mutex::default(),
+                coordinators: Mutex::default(),
                 pools: Mutex::default(),
             }),
         }
@@ -123,7 +134,10 @@ impl Brokers {
         let metadata = self.metadata(topics).await?;
         let mut layouts = Vec::new();
         for topic in metadata.topics {
-            let name = topic.name.map(|name| name.as_str().to_owned()).unwrap_or_default();
+            let Some((topic_name, logical)) = topic.name.and_then(|name| self.logical(&name).map(|own| (name, own)))
+            else {
+                continue;
+            };
             match ResponseError::try_from_code(topic.error_code) {
                 None => {}
                 Some(ResponseError::UnknownTopicOrPartition | ResponseError::InvalidTopicException) => continue,
@@ -132,7 +146,7 @@ impl Brokers {
             // A leader of -1 is none: whoever asks that partition is told so.
             let leaders =
                 topic.partitions.iter().map(|partition| (partition.partition_index, partition.leader_id.0)).collect();
-            layouts.push(Layout { topic: name, id: topic.topic_id, leaders });
+            layouts.push(Layout { topic: logical, name: topic_name, id: topic.topic_id, leaders });
         }
         layouts.sort_by(|a, b| a.topic.cmp(&b.topic));
         Ok(layouts)
@@ -141,8 +155,8 @@ impl Brokers {
     /// Everything the brokers say of topics, or of all there are.
     pub(crate) async fn metadata(&self, topics: Option<&[&str]>) -> Result<MetadataResponse, BrowseError> {
         let topics = topics.map(|topics| {
-            let name = |topic: &&str| Some(TopicName(StrBytes::from_string((*topic).to_owned())));
-            topics.iter().map(|topic| MetadataRequestTopic::default().with_name(name(topic))).collect()
+            let asked = |topic: &&str| MetadataRequestTopic::default().with_name(Some(self.physical(topic)));
+            topics.iter().map(asked).collect()
         });
         let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
         let metadata = self.ask_any(&request).await?;
@@ -154,6 +168,20 @@ impl Brokers {
             .collect();
         drop(addresses);
         Ok(metadata)
+    }
+
+    pub(crate) fn prefix(&self) -> &Prefix {
+        &self.inner.prefix
+    }
+
+    /// What a topic is called on the cluster.
+    pub(crate) fn physical(&self, topic: &str) -> TopicName {
+        TopicName(StrBytes::from_string(self.inner.prefix.physical(topic).into_owned()))
+    }
+
+    /// What is called so on the cluster; none where it is of another environment.
+    pub(crate) fn logical(&self, name: &str) -> Option<String> {
+        self.inner.prefix.logical(name).map(str::to_owned)
     }
 
     /// Asks whichever broker answers.
@@ -185,6 +213,30 @@ impl Brokers {
     ) -> Result<R::Response, ConnectionError> {
         let address = self.address(broker)?;
         self.ask_at(&address, request, patience).await
+    }
+
+    /// Which broker looks after a consumer group; asked for once, until that turns out to be no longer so.
+    pub(crate) async fn coordinator(&self, group: &str) -> Result<i32, BrowseError> {
+        let known = self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).get(group).copied();
+        if let Some(broker) = known {
+            return Ok(broker);
+        }
+        let key = StrBytes::from_string(group.to_owned());
+        let refused = |error| BrowseError::Refused { doing: "to say who looks after a group", error };
+        let answer = self.ask_any(&FindCoordinatorRequest::default().with_coordinator_keys(vec![key])).await?;
+        let found = answer.coordinators.into_iter().next();
+        let found = found.ok_or_else(|| refused(ResponseError::CoordinatorNotAvailable))?;
+        if let Some(error) = ResponseError::try_from_code(found.error_code) {
+            return Err(refused(error));
+        }
+        let (broker, address) = (found.node_id.0, format!("{}:{}", found.host.as_str(), found.port));
+        self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner).insert(broker, address);
+        self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).insert(group.to_owned(), broker);
+        Ok(broker)
+    }
+
+    pub(crate) fn forget_coordinator(&self, group: &str) {
+        self.inner.coordinators.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
     }
 
     /// The brokers that are known, by id.

@@ -3,7 +3,7 @@
 use crate::{
     brokers::{Brokers, BrowseError, Layout},
     fetch::{Gap, Keep, Read, Record, Stretch},
-    live::{Chunk, Listener, Live, News, Offsets, gaps},
+    live::{Chunk, Listener, Live, News, Offsets, UNHURRIED, gaps},
     page::{Budget, Page, PageError, Question, Reading},
     settled::SETTLING,
     tails::Tails,
@@ -33,7 +33,7 @@ struct Inner {
 impl Browse {
     #[must_use]
     pub fn new(brokers: Brokers) -> Self {
-        let (tails, live) = (Tails::new(brokers.clone()), Live::new(brokers.clone()));
+        let (tails, live) = (Tails::new(brokers.clone()), Live::new(brokers.clone(), UNHURRIED));
         Self { inner: Arc::new(Inner { brokers, tails, live }) }
     }
 

@@ -14,11 +14,10 @@ use futures::future::try_join_all;
 use kafka_protocol::{
     ResponseError,
     messages::{
-        FetchRequest, TopicName,
+        FetchRequest,
         fetch_request::{FetchPartition, FetchTopic},
         fetch_response::PartitionData,
     },
-    protocol::StrBytes,
 };
 use std::sync::{
     Arc,
@@ -277,7 +276,7 @@ pub(crate) fn fetch_request(
             .with_partition_max_bytes(wanted.max_bytes)
     });
     let topic = FetchTopic::default()
-        .with_topic(TopicName(StrBytes::from_string(layout.topic.clone())))
+        .with_topic(layout.name.clone())
         .with_topic_id(layout.id)
         .with_partitions(partitions.collect());
     FetchRequest::default()

@@ -5,7 +5,11 @@
 //! | the newest or oldest records that pass a filter, page by page | [`Browse::page`] |
 //! | what is appended from now on, for many readers at once | [`Browse::listen`] |
 //! | one record, or why there is none | [`Brokers::single`] |
-//! | which offsets there are | [`Brokers::ranges`] |
+//! | the records at some offsets, the first that is wanted, the last of a key | [`Brokers::records`], [`Brokers::find_since`], [`Brokers::last_of_key`] |
+//! | which offsets there are | [`Brokers::ranges_of`] |
+//! | how far a processor is | [`Brokers::committed`] |
+//! | what a record led to | [`Brokers::caused_by`] |
+//! | every record that is appended from now on, without delay | [`Follower`] |
 //!
 //! It speaks the Kafka protocol itself, read only: no consumer group is joined, no offset committed, no topic created,
 //! because the requests for it are not here. A client library could not do this: it answers with an approximation of
@@ -15,15 +19,19 @@ pub mod asking;
 mod batches;
 mod brokers;
 mod browse;
+mod caused;
+mod committed;
 mod connection;
 mod described;
 mod fetch;
 mod filter;
+mod follower;
 mod lane;
 mod live;
 mod offsets;
 mod page;
 mod place;
+mod scan;
 mod settings;
 mod settled;
 mod single;
@@ -33,10 +41,12 @@ mod topics;
 pub use batches::{BatchError, RecordView, Transaction};
 pub use brokers::{Brokers, BrowseError, Layout};
 pub use browse::{Browse, Tail};
+pub use caused::Caused;
 pub use connection::ConnectionError;
 pub use described::look_up;
 pub use fetch::{Gap, Record};
 pub use filter::{Condition, Filter, SchemaOf, instant};
+pub use follower::{Follower, Ready};
 pub use lane::{Covered, Order};
 pub use live::{Chunk, Listener, News, Offsets};
 pub use offsets::{Isolation, Range};

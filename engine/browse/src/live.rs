@@ -31,8 +31,8 @@ use uuid::Uuid;
 
 /// How long a broker holds a poll back when there is nothing new.
 const POLL: Duration = Duration::from_millis(500);
-/// Between two polls: what comes in quick succession is fetched together.
-const PACE: Duration = Duration::from_millis(20);
+/// Between two polls for people: what comes in quick succession is fetched together.
+pub(crate) const UNHURRIED: Duration = Duration::from_millis(20);
 const POLL_BYTES: i32 = 1024 * 1024;
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// How long a layout is believed while its leaders answer: no answer of theirs tells that a topic has grown.
@@ -96,6 +96,8 @@ impl Chunk {
 #[derive(Debug)]
 pub(crate) struct Live {
     brokers: Brokers,
+    /// Between two polls.
+    pace: Duration,
     feeds: tokio::sync::Mutex<HashMap<String, Weak<Feed>>>,
 }
 
@@ -131,8 +133,8 @@ pub struct Listener {
 }
 
 impl Live {
-    pub(crate) fn new(brokers: Brokers) -> Self {
-        Self { brokers, feeds: tokio::sync::Mutex::default() }
+    pub(crate) fn new(brokers: Brokers, pace: Duration) -> Self {
+        Self { brokers, pace, feeds: tokio::sync::Mutex::default() }
     }
 
     /// Listens from now on.
@@ -148,7 +150,8 @@ impl Live {
         let row = Row { chunks: VecDeque::new(), first: 0, bytes: 0, at, ended: false };
         let feed = Arc::new(Feed { topic_id: layout.id, row: Mutex::new(row), newest: watch::Sender::new(0) });
         feeds.insert(layout.topic.clone(), Arc::downgrade(&feed));
-        tokio::spawn(follow(self.brokers.clone(), layout.clone(), Arc::downgrade(&feed)));
+        let following = Following { brokers: self.brokers.clone(), pace: self.pace, feed: Arc::downgrade(&feed) };
+        tokio::spawn(following.follow(layout.clone()));
         Ok(feed.listener())
     }
 }
@@ -247,84 +250,89 @@ pub(crate) fn gaps(from: &Offsets, to: &Offsets) -> Vec<Gap> {
     to.iter().filter_map(gap).collect()
 }
 
-/// Follows a topic as long as anyone listens.
-async fn follow(brokers: Brokers, mut layout: Layout, feed: Weak<Feed>) {
-    while let Some(next) = follow_layout(&brokers, &layout, &feed).await {
-        layout = next;
-    }
-    // Nobody listens, or there is nothing to listen to.
-    if let Some(listened) = feed.upgrade() {
-        listened.end();
-    }
+/// Fills the row of a topic.
+struct Following {
+    brokers: Brokers,
+    pace: Duration,
+    feed: Weak<Feed>,
 }
 
-/// Until the topic is laid out otherwise: gives how. None when nobody listens, and when the topic is gone.
-///
-/// A leader that fails holds up its own partitions and no others.
-async fn follow_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>) -> Option<Layout> {
-    let failed = Notify::new();
-    let following = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
-        while let Err(failure) = follow_leader(brokers, layout, feed, (leader, &partitions)).await {
-            foldstream_telemetry::debug!(
-                kafka.topic = layout.topic,
-                leader,
-                error = &failure as &dyn std::error::Error,
-                "following a leader failed"
-            );
-            failed.notify_one();
-            sleep(AFTER_FAILURE).await;
+impl Following {
+    /// Follows a topic as long as anyone listens.
+    async fn follow(self, mut layout: Layout) {
+        while let Some(next) = self.follow_layout(&layout).await {
+            layout = next;
         }
-    });
-    let following = join_all(following);
-    tokio::select! {
-        _ = following => None,
-        next = next_layout(brokers, layout, feed, &failed) => next,
-    }
-}
-
-/// The layout that follows this one. Partitions that are new in it are read from their beginning.
-async fn next_layout(brokers: &Brokers, layout: &Layout, feed: &Weak<Feed>, failed: &Notify) -> Option<Layout> {
-    while feed.strong_count() > 0 {
-        let _ = timeout(LAYOUT_LASTS, failed.notified()).await;
-        match brokers.layout(&layout.topic).await {
-            Ok(found) if found.id != layout.id => return None,
-            Ok(found) if found != *layout => return Some(found),
-            Err(BrowseError::UnknownTopic { .. }) => return None,
-            // The same, or the brokers are away: they are asked again.
-            Ok(_) | Err(_) => {}
+        // Nobody listens, or there is nothing to listen to.
+        if let Some(listened) = self.feed.upgrade() {
+            listened.end();
         }
     }
-    None
-}
 
-/// Until nobody listens, or the leader fails.
-async fn follow_leader(
-    brokers: &Brokers,
-    layout: &Layout,
-    feed: &Weak<Feed>,
-    (leader, partitions): (i32, &[i32]),
-) -> Result<(), BrowseError> {
-    // A poll waits, so it has a connection to itself.
-    let mut connection: Connection = brokers.connect(leader).await?;
-    loop {
-        let Some(listened) = feed.upgrade() else { return Ok(()) };
-        let wanted = {
-            let row = listened.row();
-            let offset = |partition: &i32| row.at.get(partition).copied().unwrap_or(0);
-            let wanted = |partition| Wanted { partition, offset: offset(&partition), max_bytes: POLL_BYTES };
-            partitions.iter().copied().map(wanted).collect()
-        };
-        drop(listened);
-        let poll = i32::try_from(POLL.as_millis()).unwrap_or(i32::MAX);
-        let request = fetch_request(layout, wanted, Isolation::Committed, poll);
-        let answer = connection.call(&request, POLL + Duration::from_secs(5)).await?;
-        if let Some(error) = refusal(&layout.topic, "to give records", answer.error_code) {
-            return Err(error);
+    /// Until the topic is laid out otherwise: gives how. None when nobody listens, and when the topic is gone.
+    ///
+    /// A leader that fails holds up its own partitions and no others.
+    async fn follow_layout(&self, layout: &Layout) -> Option<Layout> {
+        let failed = Notify::new();
+        let following =
+            layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
+                while let Err(failure) = self.follow_leader(layout, leader, &partitions).await {
+                    foldstream_telemetry::debug!(
+                        kafka.topic = layout.topic,
+                        leader,
+                        error = &failure as &dyn std::error::Error,
+                        "following a leader failed"
+                    );
+                    failed.notify_one();
+                    sleep(AFTER_FAILURE).await;
+                }
+            });
+        let following = join_all(following);
+        tokio::select! {
+            _ = following => None,
+            next = self.next_layout(layout, &failed) => next,
         }
-        let Some(listened) = feed.upgrade() else { return Ok(()) };
-        take_in(&listened, &layout.topic, answer.responses.into_iter().flat_map(|topic| topic.partitions))?;
-        drop(listened);
-        sleep(PACE).await;
+    }
+
+    /// The layout that follows this one. Partitions that are new in it are read from their beginning.
+    async fn next_layout(&self, layout: &Layout, failed: &Notify) -> Option<Layout> {
+        while self.feed.strong_count() > 0 {
+            let _ = timeout(LAYOUT_LASTS, failed.notified()).await;
+            match self.brokers.layout(&layout.topic).await {
+                Ok(found) if found.id != layout.id => return None,
+                Ok(found) if found != *layout => return Some(found),
+                Err(BrowseError::UnknownTopic { .. }) => return None,
+                // The same, or the brokers are away: they are asked again.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Until nobody listens, or the leader fails.
+    async fn follow_leader(&self, layout: &Layout, leader: i32, partitions: &[i32]) -> Result<(), BrowseError> {
+        // A poll waits, so it has a connection to itself.
+        let mut connection: Connection = self.brokers.connect(leader).await?;
+        loop {
+            let Some(listened) = self.feed.upgrade() else { return Ok(()) };
+            let wanted = {
+                let row = listened.row();
+                let offset = |partition: &i32| row.at.get(partition).copied().unwrap_or(0);
+                let wanted = |partition| Wanted { partition, offset: offset(&partition), max_bytes: POLL_BYTES };
+                partitions.iter().copied().map(wanted).collect()
+            };
+            drop(listened);
+            let poll = i32::try_from(POLL.as_millis()).unwrap_or(i32::MAX);
+            let request = fetch_request(layout, wanted, Isolation::Committed, poll);
+            let answer = connection.call(&request, POLL + Duration::from_secs(5)).await?;
+            if let Some(error) = refusal(&layout.topic, "to give records", answer.error_code) {
+                return Err(error);
+            }
+            let Some(listened) = self.feed.upgrade() else { return Ok(()) };
+            take_in(&listened, &layout.topic, answer.responses.into_iter().flat_map(|topic| topic.partitions))?;
+            drop(listened);
+            sleep(self.pace).await;
+        }
     }
 }
 

@@ -5,12 +5,9 @@ use crate::{
     settled::{SETTLING, refusal},
 };
 use futures::future::try_join_all;
-use kafka_protocol::{
-    messages::{
-        BrokerId, ListOffsetsRequest, TopicName,
-        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
-    },
-    protocol::StrBytes,
+use kafka_protocol::messages::{
+    BrokerId, ListOffsetsRequest, TopicName,
+    list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
 };
 use std::collections::BTreeMap;
 
@@ -37,13 +34,13 @@ impl End {
 }
 
 /// Asks one broker for offsets of partitions, by topic.
-pub(crate) fn offsets_request(partitions: &BTreeMap<String, Vec<i32>>, end: End) -> ListOffsetsRequest {
+pub(crate) fn offsets_request(partitions: &BTreeMap<TopicName, Vec<i32>>, end: End) -> ListOffsetsRequest {
     let (time, isolation) = end.asked();
     let of_partition =
         |partition: &i32| ListOffsetsPartition::default().with_partition_index(*partition).with_timestamp(time);
     let topics = partitions.iter().map(|(topic, partitions)| {
         ListOffsetsTopic::default()
-            .with_name(TopicName(StrBytes::from_string(topic.clone())))
+            .with_name(topic.clone())
             .with_partitions(partitions.iter().map(of_partition).collect())
     });
     ListOffsetsRequest::default()
@@ -120,9 +117,9 @@ impl Brokers {
         Ok(offsets.into_iter().map(|(partition, offset)| (partition, (offset >= 0).then_some(offset))).collect())
     }
 
-    async fn offsets(&self, layout: &Layout, end: End) -> Result<BTreeMap<i32, i64>, BrowseError> {
+    pub(crate) async fn offsets(&self, layout: &Layout, end: End) -> Result<BTreeMap<i32, i64>, BrowseError> {
         let asked = layout.by_leader(layout.leaders.keys().copied()).into_iter().map(async |(leader, partitions)| {
-            let request = offsets_request(&[(layout.topic.clone(), partitions)].into(), end);
+            let request = offsets_request(&[(layout.name.clone(), partitions)].into(), end);
             let answer = self.ask_leader(layout, leader, &request, PATIENCE).await?;
             let partitions = answer.topics.into_iter().flat_map(|topic| topic.partitions);
             partitions

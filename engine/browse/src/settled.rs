@@ -7,12 +7,12 @@ use crate::{
     brokers::{Brokers, BrowseError, Layout},
     connection::ConnectionError,
 };
+use backon::{ExponentialBuilder, Retryable};
 use kafka_protocol::{ResponseError, protocol::Request};
 use std::{
     future::Future,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ impl BrowseError {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::NoLeader { .. } | Self::Moved { .. } => true,
+            Self::Unreachable(_) | Self::NoLeader { .. } | Self::Moved { .. } | Self::Late { .. } => true,
             Self::Refused { error, .. } => error.is_retriable(),
             Self::UnknownTopic { .. } | Self::UnknownPartition { .. } | Self::Batch(_) | Self::Stopped => false,
         }
@@ -76,27 +76,37 @@ impl Brokers {
         patience: Duration,
         question: impl Fn(Layout) -> F,
     ) -> Result<T, BrowseError> {
-        let deadline = Instant::now() + patience;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let answer = match self.layout(topic).await {
-                Ok(layout) => question(layout).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Err(error) if error.is_retriable() && Instant::now() + pause < deadline => {
-                    foldstream_telemetry::debug!(
-                        kafka.topic = topic,
-                        error = &error as &dyn std::error::Error,
-                        "asking the brokers again"
-                    );
-                }
-                answer => return answer,
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let asked = async || question(self.layout(topic).await?).await;
+        until_settled(patience, asked).await
     }
+}
+
+/// Asks again while that may help, longer apart each time.
+pub(crate) async fn until_settled<T, F: Future<Output = Result<T, BrowseError>>>(
+    patience: Duration,
+    question: impl FnMut() -> F,
+) -> Result<T, BrowseError> {
+    let deadline = Instant::now() + patience;
+    question
+        .retry(pauses())
+        .when(|error: &BrowseError| error.is_retriable() && Instant::now() < deadline)
+        .notify(|error, pause| {
+            foldstream_telemetry::debug!(
+                error = error as &dyn std::error::Error,
+                pause_ms = milliseconds(pause),
+                "asking the brokers again"
+            );
+        })
+        .await
+}
+
+fn milliseconds(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Between one try and the next.
+pub(crate) fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE).without_max_times()
 }
 
 impl From<ConnectionError> for BrowseError {

@@ -109,7 +109,7 @@ impl Brokers {
         let mut topics = Vec::new();
         for topic in metadata.topics {
             match ResponseError::try_from_code(topic.error_code) {
-                None => topics.push(described(topic, asked_at)),
+                None => topics.extend(self.described(topic, asked_at)),
                 Some(ResponseError::UnknownTopicOrPartition | ResponseError::InvalidTopicException) => {}
                 Some(error) => return Err(BrowseError::Refused { doing: "to describe a topic", error }),
             }
@@ -118,7 +118,7 @@ impl Brokers {
         if topics.is_empty() {
             return Ok(topics);
         }
-        let led = Led::of(&topics);
+        let led = Led::of(self, &topics);
         let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
         let (first, stable, high, sizes, settings) = tokio::join!(
             self.offsets_of_topics(&led, End::First),
@@ -156,21 +156,21 @@ impl Brokers {
         let found = self.topics(Some(&[name]), catalogue).await?.pop();
         found.ok_or_else(|| BrowseError::UnknownTopic { topic: name.to_owned() })
     }
-}
 
-/// What the layout alone says.
-fn described(topic: MetadataResponseTopic, asked_at: DateTime<Utc>) -> TopicState {
-    let mut partitions: Vec<PartitionState> = topic.partitions.iter().map(partition).collect();
-    partitions.sort_by_key(|partition| partition.partition);
-    TopicState {
-        name: topic.name.map(|name| name.to_string()).unwrap_or_default(),
-        id: topic.topic_id,
-        asked_at,
-        internal: topic.is_internal,
-        partitions,
-        bytes: Bytes::default(),
-        settings: Vec::new(),
-        differences: Vec::new(),
+    /// What the layout alone says; nothing of another environment's topic.
+    fn described(&self, topic: MetadataResponseTopic, asked_at: DateTime<Utc>) -> Option<TopicState> {
+        let mut partitions: Vec<PartitionState> = topic.partitions.iter().map(partition).collect();
+        partitions.sort_by_key(|partition| partition.partition);
+        Some(TopicState {
+            name: self.logical(&topic.name?)?,
+            id: topic.topic_id,
+            asked_at,
+            internal: topic.is_internal,
+            partitions,
+            bytes: Bytes::default(),
+            settings: Vec::new(),
+            differences: Vec::new(),
+        })
     }
 }
 

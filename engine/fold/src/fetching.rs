@@ -6,7 +6,8 @@ use crate::{
     decoding::{Schemas, schema_ids},
     waiting::Waiting,
 };
-use foldstream_log::{Batch, Browser, FetchedRecord, Registry, TopicPartition};
+use foldstream_browse::Brokers;
+use foldstream_log::{Batch, FetchedRecord, Registry, TopicPartition};
 use std::collections::{BTreeSet, HashMap};
 
 /// The schemas of a batch; a registry that is away is waited for, an id it does not know is the record's fault.
@@ -39,7 +40,7 @@ pub(crate) async fn schemas_of_ids(
 
 /// The originals of records that could not be used: bytes from the batch, headers read again from the topic.
 pub(crate) async fn dead_letters(
-    browser: &Browser,
+    brokers: &Brokers,
     dead: &[(usize, String)],
     batch: &Batch,
     waiting: &mut Waiting<'_>,
@@ -52,7 +53,7 @@ pub(crate) async fn dead_letters(
     let mut originals: HashMap<(TopicPartition, i64), FetchedRecord> = HashMap::new();
     for (partition, offsets) in offsets {
         let found = loop {
-            match browser.records(partition.topic, partition.partition, offsets.clone()).await {
+            match brokers.records(partition.topic, partition.partition, offsets.clone()).await {
                 Err(error) => waiting.wait_for("brokers", &error).await?,
                 Ok(found) => break found,
             }
@@ -77,13 +78,13 @@ pub(crate) async fn dead_letters(
 
 /// The headers of a record, read again from the topic; none when the log has lost it.
 pub(crate) async fn headers(
-    browser: &Browser,
+    brokers: &Brokers,
     partition: TopicPartition,
     offset: i64,
     waiting: &mut Waiting<'_>,
 ) -> Result<Vec<(String, Option<Vec<u8>>)>, Stopping> {
     loop {
-        match browser.records(partition.topic, partition.partition, vec![offset]).await {
+        match brokers.records(partition.topic, partition.partition, vec![offset]).await {
             Err(error) => waiting.wait_for("brokers", &error).await?,
             Ok(mut found) => return Ok(found.remove(&offset).map(|record| record.headers).unwrap_or_default()),
         }

@@ -53,16 +53,13 @@ pub(crate) async fn measure(gauges: &'static Gauges, name: String, standing: Sta
         let stands = standing.all();
         let topics: BTreeSet<&'static str> = stands.keys().map(|partition| partition.topic).collect();
         for topic in topics {
-            let Ok(ranges) = service.browser.ranges(topic).await else { continue };
-            for range in ranges {
-                let Some(stand) = stands.get(&TopicPartition { topic, partition: range.partition }) else { continue };
-                let records = (range.end - stand.next_offset).max(0);
+            let Ok(ranges) = service.brokers.ranges_of(topic).await else { continue };
+            for (partition, range) in ranges {
+                let Some(stand) = stands.get(&TopicPartition { topic, partition }) else { continue };
+                let records = (range.stable_end - stand.next_offset).max(0);
                 let seconds = if records == 0 { 0.0 } else { stand.appended_at_ms.map_or(0.0, seconds_since) };
-                let labels = [
-                    (gauges.label, name.clone()),
-                    ("topic", topic.to_owned()),
-                    ("partition", range.partition.to_string()),
-                ];
+                let labels =
+                    [(gauges.label, name.clone()), ("topic", topic.to_owned()), ("partition", partition.to_string())];
                 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
                 metrics::gauge!(gauges.records, &labels).set(records as f64);
                 metrics::gauge!(gauges.seconds, &labels).set(seconds);

@@ -5,7 +5,8 @@ use crate::{
     backoff::{Backoff, Stopping},
     projection::contract::StoreError,
 };
-use foldstream_log::{Browser, BrowserError, Config, ReaderError, Registry, RegistryError, TransactionError};
+use foldstream_browse::{Brokers, BrowseError};
+use foldstream_log::{Config, ReaderError, Registry, RegistryError, TransactionError};
 use foldstream_telemetry::health::{Component, Status};
 use std::{
     error::Error,
@@ -21,7 +22,7 @@ const HALT_PAUSE: Duration = Duration::from_secs(30);
 pub struct Service {
     pub wire: Config,
     pub registry: Registry,
-    pub browser: Browser,
+    pub brokers: Brokers,
     /// Its place in the readiness report.
     pub component: Component,
     pub shutdown: CancellationToken,
@@ -41,7 +42,7 @@ pub(crate) enum SessionError {
     #[error("the brokers do not end a transaction")]
     TransactionStuck,
     #[error(transparent)]
-    Restore(#[from] BrowserError),
+    Browse(#[from] BrowseError),
     #[error(transparent)]
     Schema(#[from] RegistryError),
     #[error("the state of {partition} cannot be restored: {reason}")]

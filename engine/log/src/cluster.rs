@@ -1,6 +1,6 @@
 //! Makes the cluster agree with the declared topics, and says where it does not.
 
-use crate::{Config, client_log::Plain};
+use crate::{Config, Prefix, client_log::Plain};
 use crate::{REPLICATION_FACTOR, Topic};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
@@ -56,6 +56,7 @@ impl fmt::Display for Difference {
 /// Administers topics.
 pub struct Cluster {
     brokers: String,
+    prefix: Prefix,
     admin: std::sync::Arc<AdminClient<Plain>>,
 }
 
@@ -129,7 +130,7 @@ impl Cluster {
         let admin = config.client("foldstream-admin").create_with_context(Plain).map_err(|source| {
             ClusterError::Unavailable { brokers: brokers.clone(), doing: "making a client", source }
         })?;
-        Ok(Self { brokers, admin: std::sync::Arc::new(admin) })
+        Ok(Self { brokers, prefix: config.prefix.clone(), admin: std::sync::Arc::new(admin) })
     }
 
     /// Creates those of these topics that are missing, and corrects settings; returns what it did. Partitions and replicas are left alone:
@@ -181,15 +182,19 @@ impl Cluster {
     }
 
     async fn find(&self, topic: &Topic) -> Result<Option<Spread>, ClusterError> {
-        let (admin, name) = (self.admin.clone(), topic.name);
-        let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(name), TIMEOUT))
+        let (admin, name) = (self.admin.clone(), self.prefix.physical(topic.name).into_owned());
+        let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(&name), TIMEOUT))
             .await
             .map_err(|_| ClusterError::Stopped)?
             .map_err(|source| self.unavailable("asking for metadata", source))?;
         Ok(metadata
             .topics()
             .iter()
-            .find(|found| found.name() == topic.name && found.error().is_none() && !found.partitions().is_empty())
+            .find(|found| {
+                self.prefix.logical(found.name()) == Some(topic.name)
+                    && found.error().is_none()
+                    && !found.partitions().is_empty()
+            })
             .map(|found| {
                 let replicas = || found.partitions().iter().map(|partition| partition.replicas().len());
                 let count = |number: Option<usize>| number.and_then(|number| i32::try_from(number).ok()).unwrap_or(0);
@@ -204,7 +209,7 @@ impl Cluster {
     async fn settings(&self, topic: &Topic) -> Result<HashMap<String, String>, ClusterError> {
         let found = self
             .admin
-            .describe_configs([&ResourceSpecifier::Topic(topic.name)], &options())
+            .describe_configs([&ResourceSpecifier::Topic(&self.prefix.physical(topic.name))], &options())
             .await
             .map_err(|source| self.unavailable("asking for topic settings", source))?;
         let found = found.into_iter().next().ok_or_else(|| refused("describe", topic, RDKafkaErrorCode::NoEnt))?;
@@ -214,7 +219,8 @@ impl Cluster {
 
     async fn create(&self, topic: &Topic) -> Result<(), ClusterError> {
         let settings = topic.settings();
-        let mut new = NewTopic::new(topic.name, topic.partitions, TopicReplication::Fixed(REPLICATION_FACTOR));
+        let name = self.prefix.physical(topic.name);
+        let mut new = NewTopic::new(&name, topic.partitions, TopicReplication::Fixed(REPLICATION_FACTOR));
         for (name, value) in &settings {
             new = new.set(name, value);
         }
@@ -233,7 +239,8 @@ impl Cluster {
     /// Sets all declared settings at once; any other override on the topic returns to its default.
     async fn alter(&self, topic: &Topic) -> Result<(), ClusterError> {
         let settings = topic.settings();
-        let mut alter = AlterConfig::new(ResourceSpecifier::Topic(topic.name));
+        let name = self.prefix.physical(topic.name);
+        let mut alter = AlterConfig::new(ResourceSpecifier::Topic(&name));
         for (name, value) in &settings {
             alter = alter.set(name, value);
         }

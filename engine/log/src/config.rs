@@ -1,5 +1,6 @@
 //! Where the brokers and the registry are, and the client settings every Kafka client here starts from.
 
+use crate::Prefix;
 use rdkafka::ClientConfig;
 use url::Url;
 
@@ -15,6 +16,11 @@ pub struct Config {
         global = true
     )]
     pub brokers: String,
+
+    /// Put before the names of topics, consumer groups, transactional ids and subjects: sets environments on one cluster
+    /// apart
+    #[arg(long, env = "FOLDSTREAM_PREFIX", default_value = "", value_name = "TEXT", global = true)]
+    pub prefix: Prefix,
 
     /// Schema registry, its Confluent-compatible API
     #[arg(
@@ -32,6 +38,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// These addresses, and all else as it is by default.
+    #[must_use]
+    pub fn at(brokers: &str, registry_url: Url) -> Self {
+        Self { brokers: brokers.to_owned(), prefix: Prefix::default(), registry_url, instance: "0".to_owned() }
+    }
+
     /// What every client has in common.
     pub(crate) fn client(&self, client_id: &str) -> ClientConfig {
         let mut client = ClientConfig::new();

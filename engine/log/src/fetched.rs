@@ -2,10 +2,6 @@
 
 use crate::{DecodeError, Registry, RegistryError, decode, decode_key, unframe};
 use crate::{Position, TopicEvent};
-use rdkafka::{
-    Message,
-    message::{BorrowedMessage, Headers},
-};
 use serde_json::{Map, Value};
 
 /// A record with everything that belongs to it.
@@ -29,22 +25,6 @@ pub enum RecordError {
     Decode(#[from] DecodeError),
     #[error("it has no value")]
     NoValue,
-}
-
-impl From<&BorrowedMessage<'_>> for FetchedRecord {
-    fn from(message: &BorrowedMessage<'_>) -> Self {
-        Self {
-            topic: message.topic().to_owned(),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            headers: message.headers().map_or_else(Vec::new, |headers| {
-                headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-            }),
-        }
-    }
 }
 
 impl FetchedRecord {

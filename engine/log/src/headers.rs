@@ -11,11 +11,11 @@ pub const CAUSE: &str = "cause";
 pub const REDRIVE_OF: &str = "redrive_of";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 /// Which service wrote it.
-pub(crate) const SOURCE: &str = "ce_source";
+pub const SOURCE: &str = "ce_source";
 const CONTENT_TYPE: &str = "application/avro";
 
 /// The version of the fold that a state was made by.
-pub(crate) const FOLD_VERSION: &str = "fold_version";
+pub const FOLD_VERSION: &str = "fold_version";
 
 /// What led to a record: goes into its headers.
 #[derive(Debug, Clone, Default)]

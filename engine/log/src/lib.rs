@@ -4,12 +4,12 @@
 //! |---|---|
 //! | fold the records of topics, as a member of a group or up to an end | [`Reader`] |
 //! | append events | [`Writer`]; in Kafka transactions [`TransactionalWriter`] |
-//! | read for a fold without joining a group | [`Browser`]; what is appended from now on [`Tail`] |
+//! | bring states to the end of their changelog | [`restore`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |
 //! | know which schema an id stands for | [`Registry`]; for the records of a page [`Schemas`] |
 //! | show any record as a person reads it | [`describe`]; one field of it [`WriterSchema::select`] |
 //!
-//! For people who want to look at a topic there is `foldstream-browse`.
+//! Questions about topics are not answered here: they are `foldstream-browse`'s.
 //!
 //! Decoding is strict: a record that is not exactly what its schema says is an error that says why.
 
@@ -17,9 +17,7 @@ mod avro_cursor;
 mod avro_json;
 mod avro_scalar;
 mod avro_select;
-mod browser;
 mod catalogue;
-mod caused;
 mod client_log;
 mod cluster;
 mod codec;
@@ -36,21 +34,19 @@ mod ids;
 mod message;
 mod murmur2;
 mod position;
+mod prefix;
 mod reader;
 mod registry;
+mod restore;
 mod rules;
 mod schemas;
-mod tail;
-mod to_end;
 mod topic;
 mod transactional_writer;
 mod writer;
 
 pub use avro_scalar::{Scalar, Span};
 pub use avro_select::{FieldPath, PathError, Selected};
-pub use browser::{Browser, BrowserError, PartitionRange};
 pub use catalogue::Catalogue;
-pub use caused::Caused;
 pub use cluster::{Cluster, ClusterError, Difference, FoundTopic, differences};
 pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, schema_id, unframe};
 pub use config::Config;
@@ -59,19 +55,20 @@ pub use events::{Fact, FieldRule, RecordType, TopicEvent};
 pub use fetched::{FetchedRecord, RecordError};
 pub use flow::{Flow, ServiceKind};
 pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
-pub use headers::{CAUSE, Cause, REDRIVE_OF};
+pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
 pub use position::{Position, PositionError, Positions};
+pub use prefix::{Prefix, PrefixError};
 pub use reader::{
     Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,
-    ReaderEvent, ReaderOptions, TopicPartition, group_of,
+    ReaderEvent, ReaderOptions, TopicPartition,
 };
 pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
+pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, Schemas};
-pub use tail::Tail;
 pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};

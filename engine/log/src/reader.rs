@@ -28,7 +28,7 @@ pub use batch::{Batch, PartitionEnd, RawRecord};
 pub use event_times::EventTimes;
 pub use led_to::LedTo;
 
-use crate::Config;
+use crate::{Config, Prefix};
 use bounded::{BoundedThread, GivenUp};
 use polling::{Hooks, PollThread};
 use rdkafka::{
@@ -49,12 +49,6 @@ use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc, oneshot},
 };
-
-/// The consumer group of a service.
-#[must_use]
-pub fn group_of(service: &str) -> String {
-    format!("foldstream-{service}")
-}
 
 /// How long open transactions may take to be settled: their time-out, and some more for the brokers.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
@@ -122,13 +116,6 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// What the brokers answered for a partition; none where the group never committed.
-    pub(crate) fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
-        Ok(Noted::of(list, topic, partition)?.map(Self::from))
-    }
-}
-
-impl Committed {
     pub(crate) fn noted(&self) -> Noted {
         let times = self.event_times.map(EventTimes::note).unwrap_or_default();
         Noted { next_offset: self.next_offset, note: self.led_to.note() + &times }
@@ -177,11 +164,14 @@ pub enum ReaderError {
     Fatal { source: KafkaError },
     #[error("the brokers did not say how far the group is")]
     Committed { source: KafkaError },
+    #[error("a partition could not be read to its end")]
+    Restore { source: Option<KafkaError> },
 }
 
 /// The receiving side.
 pub struct Reader {
     events: mpsc::Receiver<ReaderEvent>,
+    prefix: Prefix,
     /// A permit for each batch asked for, taken by the thread.
     asked: Arc<Semaphore>,
     /// Whether a batch is asked for and has not come.
@@ -213,7 +203,8 @@ impl Reader {
     pub fn start(config: &Config, options: &ReaderOptions) -> Result<Self, ReaderError> {
         let (sender, events) = mpsc::channel(1);
         let asked = Arc::new(Semaphore::new(0));
-        let group = group_of(&options.service);
+        let prefix = config.prefix.clone();
+        let group = prefix.group_of(&options.service);
         let mut client = config.consumer(&group, &group);
         client
             .set("group.instance.id", format!("{}-{}", options.service, config.instance))
@@ -222,10 +213,11 @@ impl Reader {
             // Only when a fetch comes back empty the client learns that markers end a partition: soon enough for the
             // lag to say so, seldom enough for idle brokers.
             .set("fetch.wait.max.ms", "100");
-        let hooks = Hooks::new(sender.clone(), options.topics.clone());
+        let hooks = Hooks::new(sender.clone(), prefix.clone(), options.topics.clone());
         let connect = |source| ReaderError::Connect { source };
         let consumer: BaseConsumer<Hooks> = client.create_with_context(hooks).map_err(connect)?;
-        consumer.subscribe(&options.topics).map_err(connect)?;
+        let names: Vec<_> = options.topics.iter().map(|topic| prefix.physical(topic)).collect();
+        consumer.subscribe(&names.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map_err(connect)?;
         let consumer = Arc::new(consumer);
         let stop = Arc::new(AtomicBool::new(false));
         let polling = PollThread::new(consumer.clone(), sender, asked.clone(), stop.clone(), options);
@@ -233,7 +225,7 @@ impl Reader {
             .name(format!("{}-reader", options.service))
             .spawn(move || polling.run())
             .map_err(|error| connect(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { events, asked, is_asked: false, consumer, stop, given_up: None, thread: Some(thread) })
+        Ok(Self { events, prefix, asked, is_asked: false, consumer, stop, given_up: None, thread: Some(thread) })
     }
 
     /// Reads these partitions up to their ends and then ends, as no member of any group: see `bounded.rs`. Pausing a
@@ -243,12 +235,14 @@ impl Reader {
         let (asked, stop, given_up) =
             (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)), GivenUp::default());
         let connect = |source| ReaderError::Connect { source };
-        let client = config.consumer("foldstream-replay", "foldstream-replay-never-joined");
+        let client = config.consumer("foldstream-replay", &config.prefix.group_of("replay-never-joined"));
         // Nobody ever joins, so there is nothing to hand to the receiver; a sender of its events that outlived the thread
         // would keep it waiting for more.
-        let hooks = Hooks::new(mpsc::channel(1).0, Vec::new());
+        let hooks = Hooks::new(mpsc::channel(1).0, config.prefix.clone(), Vec::new());
         let consumer: Arc<BaseConsumer<Hooks>> = Arc::new(client.create_with_context(hooks).map_err(connect)?);
+        let prefix = config.prefix.clone();
         let reading = BoundedThread {
+            prefix: prefix.clone(),
             consumer: consumer.clone(),
             events: sender,
             asked: asked.clone(),
@@ -262,7 +256,8 @@ impl Reader {
             .name("replay-reader".to_owned())
             .spawn(move || reading.run())
             .map_err(|error| connect(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { events, asked, is_asked: false, consumer, stop, given_up: Some(given_up), thread: Some(thread) })
+        let given_up = Some(given_up);
+        Ok(Self { events, prefix, asked, is_asked: false, consumer, stop, given_up, thread: Some(thread) })
     }
 
     /// The next event; none after a failure, and after the last batch of a bounded reader. May be given up and called again.
@@ -290,12 +285,13 @@ impl Reader {
     pub fn noted(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, Option<Noted>)>, ReaderError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(partition.topic, partition.partition);
+            list.add_partition(&self.prefix.physical(partition.topic), partition.partition);
         }
         let failed = |source| ReaderError::Committed { source };
         let found = self.consumer.committed_offsets(list, SETTLED_WITHIN).map_err(failed)?;
         let noted = |partition: &TopicPartition| {
-            Noted::of(&found, partition.topic, partition.partition).map(|noted| (*partition, noted))
+            let topic = self.prefix.physical(partition.topic);
+            Noted::of(&found, &topic, partition.partition).map(|noted| (*partition, noted))
         };
         partitions.iter().map(noted).collect::<Result<_, _>>().map_err(failed)
     }
@@ -312,14 +308,14 @@ impl Reader {
             given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
         }
         let mut list = TopicPartitionList::new();
-        list.add_partition(partition.topic, partition.partition);
+        list.add_partition(&self.prefix.physical(partition.topic), partition.partition);
         self.consumer.pause(&list).map_err(|source| ReaderError::Fatal { source })
     }
 
     /// Fetches a paused partition again, from where it stopped.
     pub fn resume(&self, partition: TopicPartition) -> Result<(), ReaderError> {
         let mut list = TopicPartitionList::new();
-        list.add_partition(partition.topic, partition.partition);
+        list.add_partition(&self.prefix.physical(partition.topic), partition.partition);
         self.consumer.resume(&list).map_err(|source| ReaderError::Fatal { source })
     }
 
@@ -329,7 +325,11 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         for (partition, offset) in ends {
             // Fails for duplicates only.
-            let _ = list.add_partition_offset(partition.topic, partition.partition, Offset::Offset(offset));
+            let _ = list.add_partition_offset(
+                &self.prefix.physical(partition.topic),
+                partition.partition,
+                Offset::Offset(offset),
+            );
         }
         // A bounded reader is in no group.
         if self.given_up.is_none()

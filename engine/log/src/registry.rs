@@ -11,7 +11,7 @@
 
 mod writer_schema;
 
-use crate::{Config, events::RecordType};
+use crate::{Config, Prefix, events::RecordType};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{
@@ -72,6 +72,7 @@ pub struct Registry {
 struct Inner {
     http: reqwest::Client,
     url: String,
+    prefix: Prefix,
     schemas: Mutex<HashMap<u32, Arc<WriterSchema>>>,
     registered: Mutex<HashMap<u32, Vec<Registered>>>,
 }
@@ -84,7 +85,10 @@ impl Registry {
             .timeout(Duration::from_secs(5))
             .build()
             .map_err(|source| RegistryError::Unreachable { url: url.clone(), source })?;
-        Ok(Self { inner: Arc::new(Inner { http, url, schemas: Mutex::default(), registered: Mutex::default() }) })
+        let prefix = config.prefix.clone();
+        Ok(Self {
+            inner: Arc::new(Inner { http, url, prefix, schemas: Mutex::default(), registered: Mutex::default() }),
+        })
     }
 
     /// The schema of this id if it was asked for before.
@@ -116,12 +120,17 @@ impl Registry {
         Ok(schema)
     }
 
-    /// Subjects and versions under which this id is registered.
+    /// Subjects of this environment, and their versions, under which this id is registered.
     pub async fn registered(&self, id: u32) -> Result<Vec<Registered>, RegistryError> {
         if let Some(known) = lock(&self.inner.registered).get(&id) {
             return Ok(known.clone());
         }
         let found: Vec<Registered> = self.get(&format!("/schemas/ids/{id}/versions")).await?;
+        let ours = |registered: Registered| {
+            let subject = self.inner.prefix.logical(&registered.subject)?.to_owned();
+            Some(Registered { subject, ..registered })
+        };
+        let found: Vec<Registered> = found.into_iter().filter_map(ours).collect();
         lock(&self.inner.registered).insert(id, found.clone());
         Ok(found)
     }
@@ -132,7 +141,7 @@ impl Registry {
         struct Answer {
             id: u32,
         }
-        let subject = record.subject();
+        let subject = self.subject_of(record);
         let body = json!({"schema": record.schema, "schemaType": "AVRO"});
         let answer: Result<Answer, _> = self.post(&format!("/subjects/{subject}"), &body).await;
         match answer {
@@ -161,7 +170,7 @@ impl Registry {
             id: u32,
         }
         let body = json!({"schema": record.schema, "schemaType": "AVRO"});
-        let answer: Answer = self.post(&format!("/subjects/{}/versions", record.subject()), &body).await?;
+        let answer: Answer = self.post(&format!("/subjects/{}/versions", self.subject_of(record)), &body).await?;
         Ok(answer.id)
     }
 
@@ -169,12 +178,18 @@ impl Registry {
     /// `/versions` without a number, not the last one only. None when it is.
     pub async fn incompatibility(&self, record: &RecordType) -> Result<Option<String>, RegistryError> {
         let body = json!({"schema": record.schema, "schemaType": "AVRO"});
-        let call = format!("/compatibility/subjects/{}/versions?verbose=true", record.subject());
+        let call = format!("/compatibility/subjects/{}/versions?verbose=true", self.subject_of(record));
         let answer: Value = self.post(&call, &body).await?;
         Ok(match answer.get("is_compatible") {
             Some(Value::Bool(true)) => None,
             _ => Some(answer.get("messages").map(ToString::to_string).unwrap_or_default()),
         })
+    }
+
+    /// The subject that the schemas of a record type on its topic are registered under.
+    #[must_use]
+    pub fn subject_of(&self, record: &RecordType) -> String {
+        self.inner.prefix.physical(&record.subject()).into_owned()
     }
 
     /// Every registered version of a subject, oldest first; none of a subject that is not known.

@@ -148,7 +148,7 @@ mod tests {
         fn start() -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let registry_url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-            let config = Config { brokers: String::new(), registry_url, instance: String::new() };
+            let config = Config::at("", registry_url);
             let asked = Arc::new(AtomicUsize::new(0));
             let count = asked.clone();
             thread::spawn(move || {

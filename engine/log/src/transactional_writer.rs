@@ -12,7 +12,7 @@
 //! transaction is ever seen.
 
 use crate::{
-    Config, EncodeError, Registry, RegistryError,
+    Config, EncodeError, Prefix, Registry, RegistryError,
     client_log::log_error,
     codec::encode,
     headers::{Cause, headers_of, headers_of_tombstone, with_fold_version},
@@ -63,6 +63,7 @@ pub struct TransactionalOptions {
 pub struct TransactionalWriter {
     transactional_id: String,
     source: &'static str,
+    prefix: Prefix,
     producer: ThreadedProducer<Deliveries>,
     deliveries: Arc<Progress>,
     schemas: HashMap<&'static str, Arc<WriterSchema>>,
@@ -99,7 +100,10 @@ impl Delivered {
     }
 }
 
-struct Deliveries(Arc<Progress>);
+struct Deliveries {
+    progress: Arc<Progress>,
+    prefix: Prefix,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -112,13 +116,15 @@ impl ProducerContext for Deliveries {
 
     /// A failed delivery needs no handling here: the commit of its transaction fails.
     fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
-        let mut progress = self.0.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         progress.count += 1;
-        if let Ok(message) = delivered {
-            progress.note(message.topic(), message.partition(), message.offset());
+        if let Ok(message) = delivered
+            && let Some(topic) = self.prefix.logical(message.topic())
+        {
+            progress.note(topic, message.partition(), message.offset());
         }
         drop(progress);
-        self.0.changed.notify_one();
+        self.progress.changed.notify_one();
     }
 }
 
@@ -135,6 +141,8 @@ impl TransactionalWriter {
         for record in record_types {
             schemas.insert(record.full_name, lookup.of(record).await?);
         }
+        let prefix = config.prefix.clone();
+        let transactional_id = prefix.physical(&transactional_id).into_owned();
         let deliveries = Arc::new(Progress::default());
         let producer = config
             .producer(&format!("foldstream-{source}"))
@@ -142,9 +150,9 @@ impl TransactionalWriter {
             .set("transaction.timeout.ms", "10000")
             .set("linger.ms", linger_ms.to_string())
             .set("batch.size", "262144")
-            .create_with_context(Deliveries(deliveries.clone()))
+            .create_with_context(Deliveries { progress: deliveries.clone(), prefix: prefix.clone() })
             .map_err(|source| TransactionError::Failed { doing: "making a client", source })?;
-        Ok(Self { transactional_id, source, producer, deliveries, schemas, appended: HashMap::new() })
+        Ok(Self { transactional_id, source, prefix, producer, deliveries, schemas, appended: HashMap::new() })
     }
 
     /// Fences every earlier writer of this transactional id and settles what it left open. Blocks.
@@ -206,14 +214,16 @@ impl TransactionalWriter {
 
     fn encoded<E: TopicEvent>(&self, event: &E) -> Result<Vec<u8>, TransactionError> {
         let record_type = event.record_type();
-        let schema = self
-            .schemas
-            .get(record_type.full_name)
-            .ok_or_else(|| RegistryError::NotRegistered { subject: record_type.subject() })?;
+        let schema = self.schemas.get(record_type.full_name).ok_or_else(|| {
+            let subject = self.prefix.physical(&record_type.subject()).into_owned();
+            RegistryError::NotRegistered { subject }
+        })?;
         Ok(encode(event, schema)?)
     }
 
-    fn send(&mut self, topic: &'static str, mut record: BaseRecord<'_, str, Vec<u8>>) -> Result<(), TransactionError> {
+    fn send(&mut self, topic: &'static str, record: BaseRecord<'_, str, Vec<u8>>) -> Result<(), TransactionError> {
+        let name = self.prefix.physical(topic);
+        let mut record = BaseRecord { topic: &name, ..record };
         while let Err((error, unsent)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(self.failed("appending", error));
@@ -254,7 +264,7 @@ impl TransactionalWriter {
     ) -> Result<(), TransactionError> {
         let mut list = TopicPartitionList::new();
         for (partition, Noted { next_offset, note }) in moves {
-            let mut element = list.add_partition(partition.topic, partition.partition);
+            let mut element = list.add_partition(&self.prefix.physical(partition.topic), partition.partition);
             element.set_metadata(note);
             element.set_offset(Offset::Offset(next_offset)).map_err(|error| self.failed("naming an offset", error))?;
         }

@@ -1,7 +1,7 @@
 //! Appends events, each acknowledged by a majority of replicas, each once and in the order of its key.
 
 use crate::{
-    Config, EncodeError, FetchedRecord, Registry, RegistryError,
+    Config, EncodeError, FetchedRecord, Prefix, Registry, RegistryError,
     client_log::Plain,
     codec::encode,
     headers::{Cause, REDRIVE_OF, headers_of},
@@ -40,6 +40,7 @@ pub enum WriteError {
 #[derive(Clone)]
 pub struct Writer {
     source: &'static str,
+    prefix: Prefix,
     producer: FutureProducer<Plain>,
     schemas: Schemas,
 }
@@ -60,7 +61,7 @@ impl Writer {
             .set("linger.ms", "1")
             .create_with_context(Plain)
             .map_err(|source| WriteError::Connect { source })?;
-        Ok(Self { source, producer, schemas: Schemas::new(registry) })
+        Ok(Self { source, prefix: config.prefix.clone(), producer, schemas: Schemas::new(registry) })
     }
 
     /// Appends an event and says where it lies.
@@ -69,7 +70,8 @@ impl Writer {
         let schema = self.schemas.of(event.record_type()).await?;
         let value = encode(event, &schema)?;
         let headers = headers_of(event, self.source, &Cause::here());
-        let record = FutureRecord::to(topic).key(event.key()).payload(&value).headers(headers);
+        let name = self.prefix.physical(topic);
+        let record = FutureRecord::to(&name).key(event.key()).payload(&value).headers(headers);
         let delivered = self
             .producer
             .send(record, Timeout::After(DELIVERY_TIMEOUT))
@@ -88,8 +90,9 @@ impl Writer {
             headers.insert(Header { key, value: value.as_ref() })
         });
         let headers = headers.insert(Header { key: REDRIVE_OF, value: Some(&origin.to_string()) });
+        let name = self.prefix.physical(topic.name);
         let mut again: FutureRecord<'_, [u8], [u8]> =
-            FutureRecord::to(topic.name).partition(record.partition).headers(headers);
+            FutureRecord::to(&name).partition(record.partition).headers(headers);
         again.key = record.key.as_deref();
         again.payload = record.value.as_deref();
         let delivered = self

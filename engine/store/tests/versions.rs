@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
 use chrono::{DateTime, Utc};
+use foldstream_browse::Brokers;
 use foldstream_fold::{Projection, Service, Step};
-use foldstream_log::{Browser, Recorded, Registry};
 use foldstream_log::{Cleanup, RecordType, Topic, TopicEvent, Violation};
+use foldstream_log::{Recorded, Registry};
 use foldstream_stack::{Options, Parts, Stack};
 use foldstream_store::{
     Config, Database, ReadModel, Table,
@@ -186,16 +187,12 @@ async fn database(name: &str) -> (Stack, Database) {
 
 /// What the service of the projection says of this version when it has looked: why it does not fold it.
 async fn folded<M: ReadModel>(database: &Database, component: &str) -> (Service, Option<String>) {
-    let log = foldstream_log::Config {
-        // Nobody is there: whoever reads waits.
-        brokers: "127.0.0.1:1".to_owned(),
-        registry_url: "http://127.0.0.1:1".parse().unwrap(),
-        instance: "0".to_owned(),
-    };
+    // Nobody is there: whoever reads waits.
+    let log = foldstream_log::Config::at("127.0.0.1:1", "http://127.0.0.1:1".parse().unwrap());
     let (health, shutdown) = (Health::new(), CancellationToken::new());
     let service = Service {
         registry: Registry::new(&log).unwrap(),
-        browser: Browser::new(&log),
+        brokers: Brokers::new(&log),
         wire: log,
         component: health.component(M::NAME),
         shutdown: shutdown.clone(),

@@ -1,6 +1,7 @@
 //! What can end a replay before its time, and which of it is worth another try.
 
-use foldstream_log::{BrowserError, RecordError, RegistryError, TransactionError};
+use foldstream_browse::BrowseError;
+use foldstream_log::{RecordError, RegistryError, TransactionError};
 use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum ReplayError {
     #[error("cannot ask the schema registry")]
     Registry(#[source] RegistryError),
     #[error("cannot read how far {source_id} has come")]
-    ReadProgress { source_id: String, source: BrowserError },
+    ReadProgress { source_id: String, source: BrowseError },
     #[error("the record of how far {source_id} has come cannot be used")]
     DecodeProgress { source_id: String, source: RecordError },
     #[error("another replay of {source_id} took over at sequence {sequence}")]
@@ -39,7 +40,7 @@ impl ReplayError {
             Self::Expired { .. } => true,
             Self::Registry(source) => source.is_retriable(),
             Self::DecodeProgress { source: RecordError::Schema(source), .. } => source.is_retriable(),
-            Self::ReadProgress { source, .. } => matches!(source, BrowserError::Unavailable { .. }),
+            Self::ReadProgress { source, .. } => source.is_retriable(),
             Self::Write { source, .. } => match source.as_ref() {
                 TransactionError::Failed { .. } => true,
                 TransactionError::Schema(source) => source.is_retriable(),

@@ -2,9 +2,10 @@
 
 use crate::error::ReplayError;
 use chrono::{DateTime, Utc};
+use foldstream_browse::Brokers;
 use foldstream_events::{SOURCE_PROGRESS, SourceProgressEvent, SourceProgressed};
+use foldstream_log::Registry;
 use foldstream_log::derived_event_id;
-use foldstream_log::{Browser, Registry};
 use std::time::Duration;
 
 /// Longer than a foreign transaction on the same partition can stay open.
@@ -13,13 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The newest committed progress; none when the source was never replayed. To be read after fencing: before that, an
 /// older writer may still be about to commit.
 pub(crate) async fn read(
-    browser: &Browser,
+    brokers: &Brokers,
     registry: &Registry,
     source_id: &str,
 ) -> Result<Option<SourceProgressed>, ReplayError> {
     let unreadable = |source| ReplayError::ReadProgress { source_id: source_id.to_owned(), source };
     let unusable = |source| ReplayError::DecodeProgress { source_id: source_id.to_owned(), source };
-    let record = browser.last_of_key(SOURCE_PROGRESS.name, source_id, PATIENCE).await.map_err(unreadable)?;
+    let record = brokers.last_of_key(SOURCE_PROGRESS.name, source_id, PATIENCE).await.map_err(unreadable)?;
     let Some(record) = record.filter(|record| record.value.is_some()) else { return Ok(None) };
     let SourceProgressEvent::SourceProgressed(progress) = record.event(registry).await.map_err(unusable)?;
     Ok(Some(progress))

@@ -21,8 +21,9 @@ use crate::{
     validate::Acquaintances,
 };
 use chrono::Utc;
+use foldstream_browse::Brokers;
 use foldstream_events::{LocationsEvent, PersonCommandsEvent, SourceProgressEvent};
-use foldstream_log::{Browser, Registry, TransactionError, TransactionalOptions, TransactionalWriter};
+use foldstream_log::{Registry, TransactionError, TransactionalOptions, TransactionalWriter};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -41,7 +42,7 @@ const TRANSACTION_EXPIRES: Duration = Duration::from_secs(9);
 pub(crate) struct Replay {
     wire: foldstream_log::Config,
     registry: Registry,
-    browser: Browser,
+    brokers: Brokers,
     source: Arc<dyn Source>,
     pace: Pace,
     stop: Stop,
@@ -73,7 +74,7 @@ impl Replay {
     ) -> Result<Self, ReplayError> {
         Ok(Self {
             registry: Registry::new(wire).map_err(ReplayError::Registry)?,
-            browser: Browser::new(wire),
+            brokers: Brokers::new(wire),
             wire: wire.clone(),
             display: Display::new(source.id()),
             source,
@@ -177,7 +178,7 @@ impl Replay {
     }
 
     fn find_standing(&mut self) -> Result<(), ReplayError> {
-        let read = progress::read(&self.browser, &self.registry, self.source.id());
+        let read = progress::read(&self.brokers, &self.registry, self.source.id());
         let found = self.runtime.block_on(read)?;
         let wanted_us = match self.pace.time {
             Time::Original => 0,

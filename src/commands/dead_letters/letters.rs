@@ -82,7 +82,7 @@ impl Letter {
             }
             Id::OnTopic(position) => {
                 let Position { partition, offset, .. } = *position;
-                let mut found = sources.browser.records(DEAD_LETTERS.name, partition, vec![offset]).await?;
+                let mut found = sources.browse.brokers().records(DEAD_LETTERS.name, partition, vec![offset]).await?;
                 let record = found.remove(&offset).with_context(|| format!("there is no record at {position}"))?;
                 Self::on_topic(&record, sources).await
             }

@@ -3,13 +3,12 @@
 use crate::settings::Settings;
 use anyhow::Result;
 use foldstream_browse::{Brokers, Browse};
-use foldstream_log::{Browser, Registry};
+use foldstream_log::Registry;
 use foldstream_store::Database;
 
 /// What the commands stand on.
 pub(super) struct Sources {
     pub(super) database: Database,
-    pub(super) browser: Browser,
     pub(super) browse: Browse,
     pub(super) registry: Registry,
 }
@@ -18,8 +17,7 @@ impl Sources {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         Ok(Self {
             database: Database::connect(&settings.database)?,
-            browser: Browser::new(&settings.wire),
-            browse: Browse::new(Brokers::new(&settings.wire.brokers)),
+            browse: Browse::new(Brokers::new(&settings.wire)),
             registry: Registry::new(&settings.wire)?,
         })
     }

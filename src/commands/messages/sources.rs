@@ -13,7 +13,7 @@ pub(super) struct Sources {
 
 impl Sources {
     pub(super) fn new(config: &Config) -> Result<Self> {
-        Ok(Self { browse: Browse::new(Brokers::new(&config.brokers)), registry: Registry::new(config)? })
+        Ok(Self { browse: Browse::new(Brokers::new(config)), registry: Registry::new(config)? })
     }
 
     /// New for every page: what could not be had for one may be had for the next.

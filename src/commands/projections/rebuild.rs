@@ -3,8 +3,9 @@
 use super::{named::Named, progress};
 use crate::{output::Output, services::Tools, settings::Settings, shutdown::asked_to_stop};
 use anyhow::{Result, bail};
+use foldstream_browse::Brokers;
 use foldstream_fold::Service;
-use foldstream_log::{Browser, Registry};
+use foldstream_log::Registry;
 use foldstream_store::{
     Database,
     versions::{Progress, Rebuilt},
@@ -64,7 +65,7 @@ async fn prepare(settings: &Settings, name: &'static str) -> Result<(Service, Da
     let service = Service {
         wire: settings.wire.clone(),
         registry: Registry::new(&settings.wire)?,
-        browser: Browser::new(&settings.wire),
+        brokers: Brokers::new(&settings.wire),
         // Nobody asks this process whether it is ready.
         component: Health::new().component(name),
         shutdown: shutdown.clone(),

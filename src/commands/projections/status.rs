@@ -5,7 +5,7 @@
 use crate::{output::Output, settings::Settings};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use foldstream_log::{Browser, BrowserError};
+use foldstream_browse::{Brokers, BrowseError};
 use foldstream_store::{
     Database,
     versions::{VersionPosition, VersionState, version_positions},
@@ -50,7 +50,7 @@ pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
     tokio::time::sleep(RATE_OVER).await;
     let positions = version_positions(&database).await.context(unreadable)?;
     let took = started.elapsed().as_secs_f64();
-    let ends = ends(&Browser::new(&settings.wire), &positions).await?;
+    let ends = ends(&Brokers::new(&settings.wire), &positions).await?;
     let now = Utc::now();
     let all: Vec<Status> = positions
         .into_iter()
@@ -96,14 +96,14 @@ fn standing(position: &VersionPosition) -> Option<(Key, i64)> {
     Some((key, position.next_offset?))
 }
 
-async fn ends(browser: &Browser, positions: &[VersionPosition]) -> Result<Ends, BrowserError> {
+async fn ends(brokers: &Brokers, positions: &[VersionPosition]) -> Result<Ends, BrowseError> {
     let mut ends = Ends::new();
     for (topic, partition) in
         positions.iter().filter_map(|position| Some((position.topic.clone()?, position.partition?)))
     {
         if !ends.contains_key(&(topic.clone(), partition)) {
-            let ranges = browser.ranges(&topic).await?;
-            ends.extend(ranges.into_iter().map(|range| ((topic.clone(), range.partition), range.end)));
+            let ranges = brokers.ranges_of(&topic).await?;
+            ends.extend(ranges.into_iter().map(|(partition, range)| ((topic.clone(), partition), range.stable_end)));
         }
     }
     Ok(ends)

@@ -4,6 +4,7 @@ use super::*;
 use chrono::DateTime;
 use foldstream_browse::{Bytes, Group, GroupPartition, PartitionState};
 use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent};
+use foldstream_log::Prefix;
 use foldstream_store::versions::{Version, VersionState};
 use uuid::Uuid;
 
@@ -50,14 +51,14 @@ fn groups() -> Groups {
     // Nothing was committed in partition 0; in another group something was, which is only a hint.
     let committed = GroupPartition { partition: 1, committed_offset: Some(4), lag_records: Some(1) };
     let group = |service: &str| Group {
-        group: group_of(service),
+        group: Prefix::default().group_of(service),
         kind: "classic".to_owned(),
         state: "Empty".to_owned(),
         members: Vec::new(),
         partitions: vec![committed.clone()],
         lag_records: Some(1),
     };
-    Groups { groups: vec![group("p"), group("t")], complete: true }
+    Groups { groups: vec![group("p"), group("t")], complete: true, prefix: Prefix::default() }
 }
 
 fn position(version: i32, topic: &str, partition: i32, next_offset: i64) -> VersionPosition {

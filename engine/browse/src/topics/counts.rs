@@ -99,8 +99,9 @@ impl Brokers {
 
     /// What was appended from then on, and whether that is all; none when it is too much.
     async fn seen_since(&self, topic: &TopicState, since: DateTime<Utc>) -> Option<Result<(Seen, bool), BrowseError>> {
-        let starts =
-            self.offsets_of_topics(&Led::of([topic]), End::Since(since.timestamp_millis(), Isolation::Committed)).await;
+        let starts = self
+            .offsets_of_topics(&Led::of(self, [topic]), End::Since(since.timestamp_millis(), Isolation::Committed))
+            .await;
         let stretches = stretches(topic, &starts)?;
         let all = stretches.len() == topic.partitions.len();
         Some(self.seen(topic, &stretches).await.map(|seen| (seen, all)))
@@ -108,7 +109,12 @@ impl Brokers {
 
     async fn seen(&self, topic: &TopicState, stretches: &[Stretch]) -> Result<Seen, BrowseError> {
         let leaders = topic.partitions.iter().filter_map(|partition| Some((partition.partition, partition.leader?)));
-        let layout = Layout { topic: topic.name.clone(), id: topic.id, leaders: leaders.collect() };
+        let layout = Layout {
+            topic: topic.name.clone(),
+            name: self.physical(&topic.name),
+            id: topic.id,
+            leaders: leaders.collect(),
+        };
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let counting = seen.clone();
         let count: Keep = Arc::new(move |record: &RecordView<'_>| {

@@ -8,15 +8,15 @@ mod members;
 
 use super::{PATIENCE, TopicState};
 use crate::{brokers::Brokers, connection::ConnectionError};
+use foldstream_log::Prefix;
 use futures::future::{join_all, try_join3};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetFetchRequest, TopicName,
+        ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetFetchRequest,
         list_groups_response::ListedGroup,
         offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
-    protocol::StrBytes,
 };
 use members::{Member, of_classic, of_consumer};
 use serde::Serialize;
@@ -33,6 +33,18 @@ pub struct Groups {
     pub groups: Vec<Group>,
     /// False when a broker did not tell, or not yet, of all the groups it coordinates.
     pub complete: bool,
+    /// What the groups of services are called by.
+    #[serde(skip)]
+    pub prefix: Prefix,
+}
+
+impl Groups {
+    /// That of a service; none where it has nothing to do with the topic.
+    #[must_use]
+    pub fn of_service(&self, service: &str) -> Option<&Group> {
+        let name = self.prefix.group_of(service);
+        self.groups.iter().find(|group| group.group == name)
+    }
 }
 
 /// A consumer group, as far as it concerns a topic.
@@ -96,9 +108,10 @@ impl Brokers {
         }));
         let told = told.await;
         let complete = !told.is_empty() && told.iter().all(|told| told.as_ref().is_some_and(|told| !told.refused));
-        let mut groups: Vec<Group> = told.into_iter().flatten().flat_map(|told| told.groups(topic)).collect();
+        let mut groups: Vec<Group> =
+            told.into_iter().flatten().flat_map(|told| told.groups(topic, &self.physical(&topic.name))).collect();
         groups.sort_by(|a, b| a.group.cmp(&b.group));
-        Groups { groups, complete }
+        Groups { groups, complete, prefix: self.prefix().clone() }
     }
 
     async fn coordinated(&self, broker: i32, topic: &TopicState) -> Result<Told, ConnectionError> {
@@ -111,7 +124,7 @@ impl Brokers {
         let (consumer, classic): (Vec<_>, Vec<_>) = listed.iter().partition(|group| &*group.group_type == CONSUMER);
         let ids = |groups: &[&ListedGroup]| groups.iter().map(|group| group.group_id.clone()).collect::<Vec<_>>();
         let ((committed, unread), (classic, undescribed), (consumer, unknown)) = try_join3(
-            self.committed(broker, ids(&listed.iter().collect::<Vec<_>>()), topic),
+            self.committed_by(broker, ids(&listed.iter().collect::<Vec<_>>()), topic),
             self.classic_members(broker, ids(&classic)),
             self.consumer_members(broker, ids(&consumer)),
         )
@@ -120,9 +133,9 @@ impl Brokers {
         Ok(Told { listed, committed, members: classic.into_iter().chain(consumer).collect(), refused })
     }
 
-    async fn committed(&self, broker: i32, groups: Vec<GroupId>, topic: &TopicState) -> Answer<BTreeMap<i32, i64>> {
+    async fn committed_by(&self, broker: i32, groups: Vec<GroupId>, topic: &TopicState) -> Answer<BTreeMap<i32, i64>> {
         let of_topic = OffsetFetchRequestTopics::default()
-            .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
+            .with_name(self.physical(&topic.name))
             .with_partition_indexes(topic.partitions.iter().map(|partition| partition.partition).collect());
         let of_group =
             |group| OffsetFetchRequestGroup::default().with_group_id(group).with_topics(Some(vec![of_topic.clone()]));
@@ -172,14 +185,14 @@ fn is_refused(codes: impl IntoIterator<Item = i16>) -> bool {
 
 impl Told {
     /// Of its groups, those that have to do with the topic.
-    fn groups(mut self, topic: &TopicState) -> Vec<Group> {
+    fn groups(mut self, topic: &TopicState, name_of_topic: &str) -> Vec<Group> {
         let mut groups = Vec::new();
         for listed in std::mem::take(&mut self.listed) {
             let name = listed.group_id.to_string();
             let committed = self.committed.remove(&name).unwrap_or_default();
             let members = self.members.remove(&name).unwrap_or_default();
             let members: Vec<GroupMember> =
-                members.into_iter().filter_map(|member| member.on_topic(&topic.name)).collect();
+                members.into_iter().filter_map(|member| member.on_topic(name_of_topic)).collect();
             if committed.is_empty() && members.is_empty() {
                 continue;
             }

@@ -8,7 +8,7 @@ use crate::{
     offsets::{End, offsets_request},
 };
 use futures::future::join_all;
-use kafka_protocol::messages::ListOffsetsResponse;
+use kafka_protocol::messages::{ListOffsetsResponse, TopicName};
 use std::collections::{BTreeMap, HashMap};
 
 /// By topic and partition.
@@ -16,16 +16,16 @@ pub(crate) type Offsets = HashMap<(String, i32), i64>;
 
 /// Who leads what: broker, topic, partitions.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Led(BTreeMap<i32, BTreeMap<String, Vec<i32>>>);
+pub(crate) struct Led(BTreeMap<i32, BTreeMap<TopicName, Vec<i32>>>);
 
 impl Led {
-    pub(crate) fn of<'a>(topics: impl IntoIterator<Item = &'a TopicState>) -> Self {
+    pub(crate) fn of<'a>(brokers: &Brokers, topics: impl IntoIterator<Item = &'a TopicState>) -> Self {
         let mut led = Self::default();
         for topic in topics {
             for partition in &topic.partitions {
                 let Some(leader) = partition.leader else { continue };
                 let of_leader = led.0.entry(leader).or_default();
-                of_leader.entry(topic.name.clone()).or_default().push(partition.partition);
+                of_leader.entry(brokers.physical(&topic.name)).or_default().push(partition.partition);
             }
         }
         led
@@ -42,14 +42,15 @@ impl Brokers {
                 )
                 .ok()
         });
-        join_all(asked).await.into_iter().flatten().flat_map(told).collect()
+        join_all(asked).await.into_iter().flatten().flat_map(|answer| self.told(answer)).collect()
     }
-}
 
-fn told(answer: ListOffsetsResponse) -> impl Iterator<Item = ((String, i32), i64)> {
-    answer.topics.into_iter().flat_map(|topic| {
-        let name = topic.name.to_string();
-        let known = topic.partitions.into_iter().filter(|partition| partition.error_code == 0);
-        known.map(move |partition| ((name.clone(), partition.partition_index), partition.offset))
-    })
+    fn told(&self, answer: ListOffsetsResponse) -> impl Iterator<Item = ((String, i32), i64)> {
+        answer.topics.into_iter().filter_map(|topic| Some((self.logical(&topic.name)?, topic.partitions))).flat_map(
+            |(topic, partitions)| {
+                let known = partitions.into_iter().filter(|partition| partition.error_code == 0);
+                known.map(move |partition| ((topic.clone(), partition.partition_index), partition.offset))
+            },
+        )
+    }
 }

@@ -8,7 +8,6 @@ use kafka_protocol::{
         describe_configs_request::DescribeConfigsResource,
         describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult},
     },
-    protocol::StrBytes,
 };
 use serde::Serialize;
 use std::collections::HashMap;
@@ -55,13 +54,14 @@ impl Brokers {
         let resources = topics.iter().map(|topic| {
             DescribeConfigsResource::default()
                 .with_resource_type(TOPIC)
-                .with_resource_name(StrBytes::from_string((*topic).to_owned()))
+                .with_resource_name(self.physical(topic).0)
                 .with_configuration_keys(None)
         });
         let request = DescribeConfigsRequest::default().with_resources(resources.collect());
         let answer = self.ask_any(&request).await?;
         let mut settings = HashMap::new();
         for DescribeConfigsResult { error_code, resource_name, configs, .. } in answer.results {
+            let Some(topic) = self.logical(&resource_name) else { continue };
             match ResponseError::try_from_code(error_code) {
                 None => {}
                 Some(ResponseError::UnknownTopicOrPartition) => continue,
@@ -69,7 +69,7 @@ impl Brokers {
             }
             let mut of_topic: Vec<Setting> = configs.iter().map(setting).collect();
             of_topic.sort_by(|a, b| a.name.cmp(&b.name));
-            settings.insert(resource_name.to_string(), of_topic);
+            settings.insert(topic, of_topic);
         }
         Ok(settings)
     }

@@ -5,10 +5,7 @@
 use super::{Bytes, PATIENCE, PartitionState, TopicState};
 use crate::brokers::Brokers;
 use futures::future::join_all;
-use kafka_protocol::{
-    messages::{DescribeLogDirsRequest, TopicName, describe_log_dirs_request::DescribableLogDirTopic},
-    protocol::StrBytes,
-};
+use kafka_protocol::messages::{DescribeLogDirsRequest, describe_log_dirs_request::DescribableLogDirTopic};
 use std::collections::HashMap;
 
 /// Bytes by topic and partition, for each broker that told them.
@@ -34,7 +31,7 @@ impl Brokers {
     pub(crate) async fn sizes_of_topics(&self, brokers: &[i32], topics: &[TopicState]) -> Sizes {
         let topics = topics.iter().map(|topic| {
             DescribableLogDirTopic::default()
-                .with_topic(TopicName(StrBytes::from_string(topic.name.clone())))
+                .with_topic(self.physical(&topic.name))
                 .with_partitions(topic.partitions.iter().map(|partition| partition.partition).collect())
         });
         let request = DescribeLogDirsRequest::default().with_topics(Some(topics.collect()));
@@ -47,8 +44,9 @@ impl Brokers {
         let mut sizes = Sizes::default();
         for (broker, answer) in answers.await.into_iter().flatten() {
             for topic in answer.results.iter().flat_map(|directory| &directory.topics) {
+                let Some(name) = self.logical(&topic.name) else { continue };
                 for partition in topic.partitions.iter().filter(|partition| !partition.is_future_key) {
-                    sizes.insert(&topic.name, partition.partition_index, (broker, partition.partition_size));
+                    sizes.insert(&name, partition.partition_index, (broker, partition.partition_size));
                 }
             }
         }

@@ -201,8 +201,8 @@ impl<F: Effect> Session<'_, F> {
     }
 
     async fn oldest(&self, partition: TopicPartition) -> Result<i64, SessionError> {
-        let ranges = self.service.browser.ranges(partition.topic).await?;
-        Ok(ranges.into_iter().find(|range| range.partition == partition.partition).map_or(0, |range| range.low))
+        let ranges = self.service.brokers.ranges_of(partition.topic).await?;
+        Ok(ranges.get(&partition.partition).map_or(0, |range| range.low))
     }
 
     async fn take(&mut self, batch: Batch, reader: &Reader) -> Result<(), SessionError> {
@@ -350,7 +350,7 @@ impl<F: Effect> Session<'_, F> {
                 appended_at_ms: item.appended_at_ms,
                 key: item.key.clone(),
                 value: item.value.clone(),
-                headers: headers(&self.service.browser, item.partition, item.offset, &mut self.waiting()).await?,
+                headers: headers(&self.service.brokers, item.partition, item.offset, &mut self.waiting()).await?,
                 reason: reason.clone(),
             };
             let origin = item.position();

@@ -12,7 +12,7 @@ use crate::{
     waiting::Waiting,
 };
 use chrono::DateTime;
-use foldstream_log::{Batch, BrowserError, Fact, Topic, TopicEvent, TopicPartition};
+use foldstream_log::{Batch, Fact, ReaderError, Topic, TopicEvent, TopicPartition};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ pub(crate) async fn restore<P: Processor>(
     // Keys whose newest record was made by another version of the fold. Older records of it do not matter: they stay on
     // the changelog until it is compacted.
     let mut stale: BTreeSet<String> = BTreeSet::new();
-    let mut batches = read_to_end(service, TopicPartition { topic: changelog.name, partition }, from);
+    let mut batches = read_to_end(service, TopicPartition { topic: changelog.name, partition }, from).await?;
     while let Some(batch) = batches.recv().await {
         let batch = batch?;
         reached = batch.ends.first().map_or(reached, |end| end.next_offset);
@@ -88,8 +88,20 @@ pub(crate) async fn restore<P: Processor>(
     Ok(reached)
 }
 
-fn read_to_end(service: &Service, partition: TopicPartition, from: i64) -> mpsc::Receiver<Result<Batch, BrowserError>> {
-    service.browser.read_to_end(partition, from)
+/// The records from here on, up to everything that was appended before: what of it is still being committed is waited
+/// for.
+async fn read_to_end(
+    service: &Service,
+    partition: TopicPartition,
+    from: i64,
+) -> Result<mpsc::Receiver<Result<Batch, ReaderError>>, SessionError> {
+    let ranges = service.brokers.ranges_of(partition.topic).await?;
+    let range = ranges.get(&partition.partition).ok_or_else(|| SessionError::State {
+        partition: partition.partition,
+        reason: format!("there is no {partition}"),
+    })?;
+    let end = range.high_watermark;
+    Ok(foldstream_log::restore(&service.wire, partition, from.max(range.low).min(end)..end))
 }
 
 async fn refold<P: Processor>(
@@ -98,7 +110,7 @@ async fn refold<P: Processor>(
     topic: &'static Topic,
     partition: i32,
 ) -> Result<(), SessionError> {
-    let mut batches = read_to_end(service, TopicPartition { topic: topic.name, partition }, 0);
+    let mut batches = read_to_end(service, TopicPartition { topic: topic.name, partition }, 0).await?;
     while let Some(batch) = batches.recv().await {
         for (key, event) in decoded::<P::Output>(service, batch?, P::NAME, None).await? {
             let mut cells = Cells::new(&key, task.cells(&key));
@@ -120,10 +132,10 @@ async fn replay<P: Processor>(
 ) -> Result<(), SessionError> {
     let until: HashMap<TopicPartition, i64> = inputs.iter().copied().collect();
     let from: HashMap<TopicPartition, i64> = inputs.iter().map(|(partition, _)| (*partition, 0)).collect();
-    let mut sources: Vec<Source<P::Input>> = inputs
-        .iter()
-        .map(|(partition, _)| Source { batches: read_to_end(service, *partition, 0), entries: VecDeque::new() })
-        .collect();
+    let mut sources: Vec<Source<P::Input>> = Vec::with_capacity(inputs.len());
+    for (partition, _) in inputs {
+        sources.push(Source { batches: read_to_end(service, *partition, 0).await?, entries: VecDeque::new() });
+    }
     loop {
         let mut oldest: Option<(i64, usize)> = None;
         for (index, source) in sources.iter_mut().enumerate() {
@@ -144,7 +156,7 @@ async fn replay<P: Processor>(
 
 /// The inputs of a partition that are folded again.
 struct Source<E> {
-    batches: mpsc::Receiver<Result<Batch, BrowserError>>,
+    batches: mpsc::Receiver<Result<Batch, ReaderError>>,
     entries: VecDeque<Entry<E>>,
 }
 

@@ -183,8 +183,8 @@ impl<P: Processor> Session<'_, P> {
     }
 
     async fn oldest(&self, partition: TopicPartition) -> Result<i64, SessionError> {
-        let ranges = self.service.browser.ranges(partition.topic).await?;
-        Ok(ranges.into_iter().find(|range| range.partition == partition.partition).map_or(0, |range| range.low))
+        let ranges = self.service.brokers.ranges_of(partition.topic).await?;
+        Ok(ranges.get(&partition.partition).map_or(0, |range| range.low))
     }
 
     async fn take(&mut self, batch: Batch, reader: &Reader) -> Result<(), SessionError> {
@@ -206,7 +206,7 @@ impl<P: Processor> Session<'_, P> {
                 self.states.watermarks.halt(*partition);
                 self.halted.insert(*partition, reason.clone());
             }
-            let letters = dead_letters(&self.service.browser, &decided.dead, &batch, &mut self.waiting()).await?;
+            let letters = dead_letters(&self.service.brokers, &decided.dead, &batch, &mut self.waiting()).await?;
             self.commit(decided, letters, reader).await?;
             let halted = &self.halted;
             self.next.retain(|partition, _| !halted.contains_key(partition));

@@ -164,7 +164,7 @@ where
         let offset = failed.map_or(asked.offset, |record| record.offset);
         let headers = match offset == asked.offset {
             true => Vec::new(),
-            false => headers(&self.service.browser, asked.partition, offset, &mut self.waiting()).await?,
+            false => headers(&self.service.brokers, asked.partition, offset, &mut self.waiting()).await?,
         };
         Ok(DeadLetter {
             partition: asked.partition,

@@ -222,7 +222,7 @@ where
             let dead: Vec<_> = folded.dead.into_iter().map(|dead| (dead.index, dead.reason)).collect();
             let commit = Commit {
                 changes: folded.changes,
-                dead_letters: dead_letters(&self.service.browser, &dead, batch, &mut self.waiting()).await?,
+                dead_letters: dead_letters(&self.service.brokers, &dead, batch, &mut self.waiting()).await?,
                 parked: folded.parked.iter().filter_map(|parked| parked_record(parked, batch)).collect(),
                 released: folded.released.iter().map(|(partition, key)| (*partition, key.to_vec())).collect(),
                 erased: folded.erased.into_iter().map(str::to_owned).collect(),

@@ -8,8 +8,9 @@ use crate::{
     stops::Stops,
     visits::Visits,
 };
+use foldstream_browse::Brokers;
 use foldstream_fold::{Service, run_decider, run_effect, run_keyed, run_rekey};
-use foldstream_log::{Browser, Cluster, Config, Registry, Writer};
+use foldstream_log::{Cluster, Config, Registry, Writer};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
 use foldstream_telemetry::health::Health;
@@ -67,7 +68,7 @@ pub(crate) fn world() -> &'static World {
 }
 
 fn config(brokers: &str, registry: &str, instance: &str) -> Config {
-    Config { brokers: brokers.to_owned(), registry_url: registry.parse().unwrap(), instance: instance.to_owned() }
+    Config { instance: instance.to_owned(), ..Config::at(brokers, registry.parse().unwrap()) }
 }
 
 fn event(parcel: &str, text: &str) -> Parcel {
@@ -303,7 +304,7 @@ fn in_a_role() {
     let wire = config(&set(BROKERS), &set(REGISTRY), &set(INSTANCE));
     let service = Service {
         registry: Registry::new(&wire).unwrap(),
-        browser: Browser::new(&wire),
+        brokers: Brokers::new(&wire),
         component: Health::new().component(&role),
         shutdown: CancellationToken::new(),
         wire,

@@ -8,7 +8,7 @@ use super::{
     batch::{Batch, Keep},
     polling::{Hooks, check},
 };
-use crate::headers::TRACEPARENT;
+use crate::{Prefix, headers::TRACEPARENT};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -35,6 +35,7 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub(super) type GivenUp = Arc<Mutex<HashSet<TopicPartition>>>;
 
 pub(super) struct BoundedThread {
+    pub(super) prefix: Prefix,
     pub(super) consumer: Arc<BaseConsumer<Hooks>>,
     pub(super) events: mpsc::Sender<ReaderEvent>,
     /// A permit for each batch the receiver has asked for.
@@ -81,7 +82,11 @@ impl BoundedThread {
             let end = self.ends.iter().find(|end| end.partition == partition).map(|end| end.next_offset);
             let Some(end) = end.filter(|end| offset < *end) else { continue };
             assignment
-                .add_partition_offset(partition.topic, partition.partition, Offset::Offset(offset))
+                .add_partition_offset(
+                    &self.prefix.physical(partition.topic),
+                    partition.partition,
+                    Offset::Offset(offset),
+                )
                 .map_err(|source| ReaderError::Fatal { source })?;
             open.insert(partition, end);
         }
@@ -98,7 +103,7 @@ impl BoundedThread {
 
     fn take(&self, open: &mut HashMap<TopicPartition, i64>, batch: &mut Batch) -> Result<(), ReaderError> {
         match self.consumer.poll(IDLE_POLL) {
-            Some(Ok(message)) => push(&message, open, batch),
+            Some(Ok(message)) => self.push(&message, open, batch),
             // Only here the client may stand past records it does not show.
             Some(Err(KafkaError::PartitionEOF(_))) | None => self.note_positions(open, batch)?,
             Some(Err(error)) => check(error)?,
@@ -109,7 +114,7 @@ impl BoundedThread {
     fn note_positions(&self, open: &mut HashMap<TopicPartition, i64>, batch: &mut Batch) -> Result<(), ReaderError> {
         let position = self.consumer.position().map_err(|source| ReaderError::Fatal { source })?;
         open.retain(|partition, end| {
-            let found = position.find_partition(partition.topic, partition.partition);
+            let found = position.find_partition(&self.prefix.physical(partition.topic), partition.partition);
             let Some(Offset::Offset(offset)) = found.map(|element| element.offset()) else { return true };
             batch.stand(*partition, offset.min(*end));
             offset < *end
@@ -125,22 +130,25 @@ impl BoundedThread {
             let _ = self.events.blocking_send(ReaderEvent::Batch(batch));
         }
     }
-}
 
-/// Takes a record that lies before its partition's end; one at or behind it says that everything before it was shown.
-fn push(message: &BorrowedMessage<'_>, open: &mut HashMap<TopicPartition, i64>, batch: &mut Batch) {
-    let found = open
-        .iter()
-        .find(|(partition, _)| partition.topic == message.topic() && partition.partition == message.partition())
-        .map(|(partition, end)| (*partition, *end));
-    // One that was given up, or is at its end.
-    let Some((partition, end)) = found else { return };
-    if message.offset() < end {
-        batch.push(partition.topic, message, Keep { header: TRACEPARENT, records: 0 });
-    } else {
-        batch.stand(partition, end);
-    }
-    if message.offset() + 1 >= end {
-        open.remove(&partition);
+    /// Takes a record that lies before its partition's end; one at or behind it says that everything before it was shown.
+    fn push(&self, message: &BorrowedMessage<'_>, open: &mut HashMap<TopicPartition, i64>, batch: &mut Batch) {
+        let found = open
+            .iter()
+            .find(|(partition, _)| {
+                partition.partition == message.partition()
+                    && self.prefix.logical(message.topic()) == Some(partition.topic)
+            })
+            .map(|(partition, end)| (*partition, *end));
+        // One that was given up, or is at its end.
+        let Some((partition, end)) = found else { return };
+        if message.offset() < end {
+            batch.push(partition.topic, message, Keep { header: TRACEPARENT, records: 0 });
+        } else {
+            batch.stand(partition, end);
+        }
+        if message.offset() + 1 >= end {
+            open.remove(&partition);
+        }
     }
 }

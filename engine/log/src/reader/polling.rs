@@ -1,7 +1,7 @@
 //! The poll thread and the rebalance hooks that run on it.
 
 use super::{Assignment, Batch, ReaderError, ReaderEvent, ReaderOptions, TopicPartition, batch::Keep};
-use crate::{client_log::log_error, headers::TRACEPARENT};
+use crate::{Prefix, client_log::log_error, headers::TRACEPARENT};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
@@ -35,19 +35,20 @@ const TRACED_RECORDS: usize = 32;
 /// Hands rebalances to the receiver and waits for its answers.
 pub(super) struct Hooks {
     events: mpsc::Sender<ReaderEvent>,
+    prefix: Prefix,
     topics: Vec<&'static str>,
 }
 
 impl Hooks {
-    pub(super) fn new(events: mpsc::Sender<ReaderEvent>, topics: Vec<&'static str>) -> Self {
-        Self { events, topics }
+    pub(super) fn new(events: mpsc::Sender<ReaderEvent>, prefix: Prefix, topics: Vec<&'static str>) -> Self {
+        Self { events, prefix, topics }
     }
 
     fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
         list.elements()
             .iter()
             .filter_map(|element| {
-                let topic = self.topics.iter().find(|topic| **topic == element.topic())?;
+                let topic = self.prefix.find(&self.topics, element.topic())?;
                 Some(TopicPartition { topic, partition: element.partition() })
             })
             .collect()
@@ -63,7 +64,8 @@ impl Hooks {
         let (start, answer) = oneshot::channel();
         self.events.blocking_send(ReaderEvent::Assigned { partitions, start }).ok()?;
         for (partition, offset) in answer.blocking_recv().ok()? {
-            starts.add_partition_offset(partition.topic, partition.partition, Offset::Offset(offset)).ok()?;
+            let topic = self.prefix.physical(partition.topic);
+            starts.add_partition_offset(&topic, partition.partition, Offset::Offset(offset)).ok()?;
         }
         Some(starts)
     }
@@ -112,6 +114,7 @@ pub(super) struct PollThread {
     asked: Arc<Semaphore>,
     stop: Arc<AtomicBool>,
     runtime: Handle,
+    prefix: Prefix,
     topics: Vec<&'static str>,
     max_records: usize,
     keep: Keep,
@@ -127,6 +130,7 @@ impl PollThread {
         options: &ReaderOptions,
     ) -> Self {
         // A processor hands the trace of each record on; of a projection's batch a few are enough.
+        let prefix = consumer.context().prefix.clone();
         let records = if options.assignment == Assignment::CoPartitioned { usize::MAX } else { TRACED_RECORDS };
         Self {
             consumer,
@@ -134,6 +138,7 @@ impl PollThread {
             asked,
             stop,
             runtime: Handle::current(),
+            prefix,
             topics: options.topics.clone(),
             max_records: options.max_batch_records,
             keep: Keep { header: TRACEPARENT, records },
@@ -178,7 +183,7 @@ impl PollThread {
     }
 
     fn push(&mut self, message: &BorrowedMessage<'_>) {
-        if let Some(topic) = self.topics.iter().find(|topic| **topic == message.topic()) {
+        if let Some(topic) = self.prefix.find(&self.topics, message.topic()) {
             self.pending.push(topic, message, self.keep);
         }
     }
@@ -189,7 +194,7 @@ impl PollThread {
     fn note_end(&mut self, partition: i32) -> Result<(), ReaderError> {
         let position = self.consumer.position().map_err(|source| ReaderError::Fatal { source })?;
         for element in position.elements().iter().filter(|element| element.partition() == partition) {
-            let topic = self.topics.iter().find(|topic| **topic == element.topic());
+            let topic = self.prefix.find(&self.topics, element.topic());
             if let (Some(topic), Offset::Offset(offset)) = (topic, element.offset()) {
                 self.pending.stand(TopicPartition { topic, partition }, offset);
             }

@@ -1,10 +1,12 @@
 //! Reading a partition from an offset to its end, in batches: how state is restored.
 //!
-//! The end is the *uncommitted* one. A reader of committed records is told the last stable offset, and the records of a
+//! The end that is handed in is the *uncommitted* one. A reader of committed records is told the last stable offset, and the records of a
 //! transaction that is committed but whose marker is still on its way lie behind it; so this reads until it stands
-//! where the log ended when it began, which waits for that marker.
+//! there, which waits for that marker. No group is joined.
 
-use crate::{Batch, BrowserError, TopicPartition, client_log::Plain, headers::FOLD_VERSION, reader::batch::Keep};
+use crate::{
+    Batch, Config, ReaderError, TopicPartition, client_log::Plain, headers::FOLD_VERSION, reader::batch::Keep,
+};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -22,23 +24,42 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long nothing at all may arrive: longer than a transaction can stay open.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads the committed records of these offsets; the last batch stands at their end. Blocks.
-pub(crate) fn read_to_end(
-    consumer: &BaseConsumer<Plain>,
+/// Reads the committed records of these offsets, on a thread of its own; the last batch stands at their end. The answer
+/// ends with the channel.
+#[must_use]
+pub fn restore(
+    config: &Config,
     partition: TopicPartition,
     offsets: Range<i64>,
-    batches: &mpsc::Sender<Result<Batch, BrowserError>>,
-) -> Result<(), BrowserError> {
-    let unavailable =
-        |source| BrowserError::Unavailable { doing: "reading a partition to its end", source: Some(source) };
+) -> mpsc::Receiver<Result<Batch, ReaderError>> {
+    let (sender, batches) = mpsc::channel(4);
+    // Nobody ever joins: the client wants a group before it assigns partitions.
+    let client = config.consumer("foldstream-restore", &config.prefix.group_of("restore-never-joined"));
+    let topic = config.prefix.physical(partition.topic).into_owned();
+    tokio::task::spawn_blocking(move || {
+        let connected = client.create_with_context(Plain).map_err(|source| ReaderError::Connect { source });
+        let read = connected.and_then(|consumer| read(&consumer, (partition, &topic), offsets, &sender));
+        if let Err(error) = read {
+            // Nobody listens any more when this fails.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    batches
+}
+
+fn read(
+    consumer: &BaseConsumer<Plain>,
+    (partition, topic): (TopicPartition, &str),
+    offsets: Range<i64>,
+    batches: &mpsc::Sender<Result<Batch, ReaderError>>,
+) -> Result<(), ReaderError> {
+    let unavailable = |source| ReaderError::Restore { source: Some(source) };
     let Range { start, end } = offsets;
     let mut batch = Batch::default();
     batch.stand(partition, start);
     if start < end {
         let mut assignment = TopicPartitionList::new();
-        assignment
-            .add_partition_offset(partition.topic, partition.partition, Offset::Offset(start))
-            .map_err(unavailable)?;
+        assignment.add_partition_offset(topic, partition.partition, Offset::Offset(start)).map_err(unavailable)?;
         consumer.assign(&assignment).map_err(unavailable)?;
     }
     let keep = Keep { header: FOLD_VERSION, records: usize::MAX };
@@ -55,7 +76,7 @@ pub(crate) fn read_to_end(
                 // Only here the client may stand past records it does not show.
                 let position = consumer.position().map_err(unavailable)?;
                 if let Some(Offset::Offset(offset)) =
-                    position.find_partition(partition.topic, partition.partition).map(|element| element.offset())
+                    position.find_partition(topic, partition.partition).map(|element| element.offset())
                     && offset > stands
                 {
                     heard = Instant::now();
@@ -72,7 +93,7 @@ pub(crate) fn read_to_end(
             }
         }
         if heard.elapsed() > PATIENCE {
-            return Err(BrowserError::Unavailable { doing: "reading a partition to its end", source: None });
+            return Err(ReaderError::Restore { source: None });
         }
         let full = batch.len() >= BATCH_RECORDS || batch.size() >= BATCH_BYTES;
         // Nobody listens any more when this fails.

@@ -4,18 +4,14 @@
 //! writes, the causes of one partition stand in rising order. A search begins at the time of the record and ends at the
 //! first later cause, so its length is what the processor was behind, and not what was written since.
 
-use crate::Position;
 use crate::{
-    Browser, BrowserError, CAUSE, FetchedRecord, TopicPartition,
-    browser::{REQUEST_TIMEOUT, SEARCH_RECORDS, View, Window, read_windows, watermarks},
-    client_log::Plain,
-    headers::{FOLD_VERSION, SOURCE},
+    brokers::{Brokers, BrowseError},
+    offsets::Isolation,
+    scan::{STEP, Scan},
 };
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-};
-use std::time::{Duration, Instant};
+use foldstream_log::{CAUSE, FOLD_VERSION, FetchedRecord, Position, SOURCE, TopicPartition};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How far the clocks of two brokers may lie apart: each stamps what is appended to it.
 const CLOCKS_APART_MS: i64 = 1000;
@@ -30,75 +26,27 @@ pub struct Caused {
     pub complete: bool,
 }
 
-impl Browser {
+impl Brokers {
     /// The records of a partition that this service wrote because of `cause`. What is in a transaction that is being
     /// finished is waited for.
     pub async fn caused_by(
         &self,
-        service: &'static str,
+        service: &str,
         place: TopicPartition,
         cause: &FetchedRecord,
         patience: Duration,
-    ) -> Result<Caused, BrowserError> {
-        let deadline = Instant::now() + patience;
-        let since = cause.timestamp_ms - CLOCKS_APART_MS;
+    ) -> Result<Caused, BrowseError> {
+        let TopicPartition { topic, partition } = place;
+        let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + patience };
         // Where a transaction is not finished yet, a reader of committed records is told less.
-        let range = self.ask(View::Uncommitted, move |consumer| range_since(consumer, place, since)).await?;
-        let Some((start, end)) = range else { return Ok(Caused { records: Vec::new(), complete: true }) };
+        let start = scan.since(cause.timestamp_ms - CLOCKS_APART_MS, Isolation::Uncommitted).await?;
+        let Some(start) = start else { return Ok(Caused { records: Vec::new(), complete: true }) };
         let wanted = Wanted {
             source: format!("/foldstream/{service}"),
             cause: Position { topic: cause.topic.clone(), partition: cause.partition, offset: cause.offset },
         };
-        self.ask(View::Committed, move |consumer| search(consumer, place, (start, end), &wanted, deadline)).await
+        wanted.search(scan, start).await
     }
-}
-
-/// From the first record that was appended at or after this time up to the end; none when nothing is that young.
-fn range_since(
-    consumer: &BaseConsumer<Plain>,
-    place: TopicPartition,
-    since_ms: i64,
-) -> Result<Option<(i64, i64)>, BrowserError> {
-    let unavailable = |source| BrowserError::Unavailable { doing: "asking for offsets", source: Some(source) };
-    let mut asked = TopicPartitionList::new();
-    asked.add_partition_offset(place.topic, place.partition, Offset::Offset(since_ms.max(0))).map_err(unavailable)?;
-    let found = consumer.offsets_for_times(asked, REQUEST_TIMEOUT).map_err(unavailable)?;
-    match found.find_partition(place.topic, place.partition).map(|element| element.offset()) {
-        Some(Offset::Offset(start)) => Ok(Some((start, watermarks(consumer, place)?.1))),
-        _ => Ok(None),
-    }
-}
-
-fn search(
-    consumer: &BaseConsumer<Plain>,
-    place: TopicPartition,
-    (mut start, end): (i64, i64),
-    wanted: &Wanted,
-    deadline: Instant,
-) -> Result<Caused, BrowserError> {
-    let TopicPartition { topic, partition } = place;
-    // Assigned a topic it does not know, the client takes its time to find the leader: half a second was measured.
-    consumer
-        .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
-        .map_err(|source| BrowserError::Unavailable { doing: "asking for metadata", source: Some(source) })?;
-    let last = end.min(start + MOST_RECORDS);
-    let mut records = Vec::new();
-    while start < last {
-        let window = Window { partition, start, end: last.min(start + SEARCH_RECORDS) };
-        let read = read_windows(consumer, topic, &[window], deadline)?;
-        for record in read.records {
-            match wanted.compare(&record) {
-                Told::Wanted => records.push(record),
-                Told::Other => {}
-                Told::Later => return Ok(Caused { records, complete: true }),
-            }
-        }
-        if !read.complete {
-            return Ok(Caused { records, complete: false });
-        }
-        start = window.end;
-    }
-    Ok(Caused { records, complete: last == end })
 }
 
 /// What is looked for.
@@ -118,6 +66,31 @@ enum Told {
 }
 
 impl Wanted {
+    async fn search(&self, scan: Scan<'_>, mut start: i64) -> Result<Caused, BrowseError> {
+        let mut range = scan.range().await?;
+        let end = range.high_watermark;
+        let last = end.min(start + MOST_RECORDS);
+        let mut records = Vec::new();
+        while start < last {
+            let next = last.min(start + STEP);
+            if range.stable_end < next {
+                range = scan.stable_up_to(next).await?;
+            }
+            for record in scan.read(start, next.min(range.stable_end)).await? {
+                match self.compare(&record) {
+                    Told::Wanted => records.push(record),
+                    Told::Other => {}
+                    Told::Later => return Ok(Caused { records, complete: true }),
+                }
+            }
+            if range.stable_end < next || Instant::now() >= scan.deadline {
+                return Ok(Caused { records, complete: false });
+            }
+            start = next;
+        }
+        Ok(Caused { records, complete: last == end })
+    }
+
     fn compare(&self, record: &FetchedRecord) -> Told {
         if record.text_header(SOURCE) != Some(&self.source) {
             return Told::Other;
