@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: generate help setup claim build demo up down status test chaos mutations check templates bench clean new-read-model upgrade
+.PHONY: generate help setup claim build demo up down status test soak chaos mutations check templates bench clean new-read-model upgrade
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,11 @@ test: setup claim ## every test, on a stack of their own
 
 chaos: setup claim ## faults at random under load for so long: make chaos MINUTES=15
 	@FOLDSTREAM_CHAOS_SECONDS=$$(( $(or $(MINUTES),15) * 60 )) cargo test --locked --workspace --test whole -- --nocapture chaos
+
+soak: setup claim ## every night: the tests in their long form, faults for 15 minutes, templates, mutations
+	@FOLDSTREAM_SOAK=1 FOLDSTREAM_CHAOS_SECONDS=900 dev/test.sh
+	@python3 dev/check/templates.py
+	@python3 dev/check/mutations.py
 
 mutations: setup claim ## break the loops on purpose, and see that a test notices
 	@python3 dev/check/mutations.py

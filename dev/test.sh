@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Runs every test and says how many ran, and which took longest. The tests start and stop their own stacks on free ports;
-# the artefacts of a failed run stay under .local/tests.
+# the artefacts of a failed run stay under .local/tests. FOLDSTREAM_SOAK=1: the long form.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 log=.local/tests/test.log
 mkdir -p "$(dirname "$log")"
 status=0
-# One test at a time: those of the whole need the machine for themselves.
-RUST_TEST_THREADS=1 cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 |
+# Two at a time: while one waits for a session to end, the other works.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-2} cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 |
     python3 dev/check/summary.py "$log" || status=$?
 [ "$status" -ne 0 ] || python3 dev/check/proofs.py "$log" || status=$?
 exit "$status"

@@ -2,8 +2,8 @@
 
     cargo test … 2>&1 | python3 dev/check/summary.py LOG
 
-Tests run one after the other, so what passes between the ends of two is what the second took. Durations of all are
-kept beside the log, slowest first.
+Several tests run at once, so their durations are what they noted themselves: each of `tests/whole` adds a line to
+`worlds.tsv` beside the log when its world ends.
 """
 
 import pathlib
@@ -11,33 +11,34 @@ import re
 import sys
 import time
 
-SHOWN = 12
-STARTED = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. ")
+SHOWN = 10
 
 log = pathlib.Path(sys.argv[1])
+worlds = log.with_name("worlds.tsv")
+worlds.unlink(missing_ok=True)
 passed = failed = 0
-durations = []
+begun, binaries, running = time.monotonic(), [], None
 with log.open("w") as kept:
-    begun, running = time.monotonic(), None
     for line in sys.stdin:
         sys.stdout.write(line)
         sys.stdout.flush()
         kept.write(line)
-        now = time.monotonic()
-        # Children of a test may write to the same line, and to more behind it.
-        if started := STARTED.match(line):
-            running = started[1]
-        if result := re.match(r"^test result: \w+\. (\d+) passed; (\d+) failed", line):
+        if result := re.match(r"^test result: \w+\. (\d+) passed; (\d+) failed;.* finished in ([\d.]+)s", line):
             passed, failed = passed + int(result[1]), failed + int(result[2])
-        elif line.startswith("running "):
-            begun = now
-        elif running and line.rstrip().endswith(("ok", "FAILED")):
-            durations.append((now - begun, running))
-            begun, running = now, None
+            binaries.append((float(result[3]), running))
+        elif started := re.match(r"^ +Running (?:unittests )?(\S+)", line):
+            running = started[1]
 
-durations.sort(reverse=True)
-log.with_suffix(".durations").write_text("".join(f"{seconds:8.2f} {name}\n" for seconds, name in durations))
-print(f"tests: the slowest of {sum(seconds for seconds, _ in durations):.0f} s")
-for seconds, name in durations[:SHOWN]:
-    print(f"tests: {seconds:5.0f} s {name}")
+
+def slowest(of, what):
+    print(f"tests: the slowest {what}")
+    for seconds, name in sorted(of, reverse=True)[:SHOWN]:
+        print(f"tests: {seconds:7.1f} s {name}")
+
+
+slowest([binary for binary in binaries if binary[0] >= 1], "binaries")
+if worlds.exists():
+    lines = [line.split("\t") for line in worlds.read_text().splitlines()]
+    slowest([(float(seconds), name) for seconds, name in lines], "worlds, several at once")
+print(f"tests: {time.monotonic() - begun:.0f} s with compiling")
 print(f"tests: {passed} passed, {failed} failed")

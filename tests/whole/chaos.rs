@@ -1,12 +1,12 @@
 //! Faults, one after the other, at random, under steady load; then independent programs count again.
 //!
 //! Every service runs in two instances behind one API. The schedule of the faults follows from a seed; how far it gets
-//! follows from the time: `FOLDSTREAM_CHAOS_SECONDS` (a minute in `make test`, `make chaos MINUTES=…` for more). What
+//! follows from the time: `FOLDSTREAM_CHAOS_SECONDS` (20 in `make test`, a minute in `make soak`, `make chaos MINUTES=…` for more). What
 //! must hold at the end: nothing that was acknowledged is lost, nothing is there twice, the events of a key are in
 //! order, every command has exactly one outcome.
 
 use crate::{
-    harness::{Running, World, until},
+    harness::{Running, World, so_much, until},
     proxy::Proxy,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -82,7 +82,7 @@ impl Fault {
 #[test]
 fn whatever_fails_nothing_is_lost_and_nothing_happens_twice() {
     let seed: u64 = std::env::var("FOLDSTREAM_TEST_SEED").map_or(18_151_127, |seed| seed.parse().unwrap());
-    let seconds = std::env::var("FOLDSTREAM_CHAOS_SECONDS").map_or(60, |seconds| seconds.parse().unwrap());
+    let seconds = std::env::var("FOLDSTREAM_CHAOS_SECONDS").map_or(so_much(60, 20), |seconds| seconds.parse().unwrap());
     println!("FOLDSTREAM_TEST_SEED={seed} FOLDSTREAM_CHAOS_SECONDS={seconds}");
     let world = World::start_alone("chaos");
     let mut stage = Stage::set(&world);

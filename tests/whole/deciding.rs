@@ -1,6 +1,6 @@
 //! Commands: each has one outcome whatever happens, and a person who was erased is gone everywhere.
 
-use crate::harness::{Running, World, until};
+use crate::harness::{Running, World, so_much, until};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use reqwest::{
     Method,
@@ -138,8 +138,8 @@ fn killed_while_deciding_every_command_has_one_outcome() {
             let (world, asked) = (&world, &asked);
             scope.spawn(move || wish(world, worker, seed, asked));
         }
-        for kill in 1..=KILLS {
-            let moment = WISHES * kill / (KILLS + 1) + random.random_range(0..WISHES / (KILLS + 1) / 2);
+        for kill in 1..=kills() {
+            let moment = wishes() * kill / (kills() + 1) + random.random_range(0..wishes() / (kills() + 1) / 2);
             until(&format!("{moment} wishes were answered"), Duration::from_secs(300), || {
                 let answered = asked.load(Ordering::Relaxed);
                 if answered >= moment { Ok(()) } else { Err(format!("{answered} answers")) }
@@ -156,15 +156,20 @@ fn killed_while_deciding_every_command_has_one_outcome() {
     front.terminate();
 }
 
-const KILLS: usize = 10;
-const WISHES: usize = 4_000;
+fn kills() -> usize {
+    so_much(10, 5)
+}
+
+fn wishes() -> usize {
+    so_much(4_000, 1_600)
+}
 
 /// Asks for one thing after the other about a few people; what is not answered is asked again with the same key.
 fn wish(world: &World, worker: usize, seed: u64, asked: &AtomicUsize) {
     let client = People::of(world);
     let mut random = StdRng::seed_from_u64(seed ^ worker as u64);
     let mut ids: Vec<String> = Vec::new();
-    for number in 0..WISHES / 8 {
+    for number in 0..wishes() / 8 {
         let mut key = format!("{worker}-{number}");
         if random.random_bool(0.1) {
             // A key from before, perhaps with the same content and perhaps not.

@@ -4,11 +4,15 @@
 //! The moments of the kills come from how much has been folded, spread over the whole replay, so that they fall into
 //! every phase of the loop: joining, folding, committing.
 
-use crate::harness::{World, until};
+use crate::harness::{World, so_much, until};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::time::Duration;
 
-const POSITIONS: i64 = 284_505;
+/// All there are: 284,505.
+fn positions() -> i64 {
+    so_much(284_505, 90_000)
+}
+
 const KILLS: i64 = 10;
 
 #[test]
@@ -17,12 +21,14 @@ fn killed_ten_times_during_a_replay_every_row_is_there_once() {
     let seed: u64 = std::env::var("FOLDSTREAM_TEST_SEED").map_or(20_211_007, |seed| seed.parse().unwrap());
     println!("FOLDSTREAM_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
+    let limit = positions().to_string();
+    let all = ["replay", "aircraft", "--speed", "max", "--limit", &limit];
 
     let mut services = world.run_all();
-    let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max"]);
+    let mut replay = world.spawn("replay", &all);
     for kill in 0..KILLS {
         // Somewhere in this tenth of the data set.
-        let moment = POSITIONS * kill / KILLS + random.random_range(0..POSITIONS / KILLS);
+        let moment = positions() * kill / KILLS + random.random_range(0..positions() / KILLS);
         until("the fold has come to the moment of the kill", Duration::from_secs(120), || {
             let folded: i64 = world.sql("select count(*) from location_history").parse().unwrap();
             if folded >= moment { Ok(()) } else { Err(format!("{folded} of {moment} rows")) }
@@ -32,7 +38,7 @@ fn killed_ten_times_during_a_replay_every_row_is_there_once() {
         // The replay is killed as well, every third time.
         if kill % 3 == 2 && !replay.has_ended() {
             replay.kill_9();
-            replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max"]);
+            replay = world.spawn("replay", &all);
         }
     }
     let ended = replay.wait(Duration::from_secs(120));
@@ -40,14 +46,14 @@ fn killed_ten_times_during_a_replay_every_row_is_there_once() {
     world.until_caught_up();
     assert_eq!(
         world.sql("select count(*), count(distinct event_id) from location_history"),
-        format!("{POSITIONS}|{POSITIONS}")
+        format!("{0}|{0}", positions())
     );
     println!("{}", world.recount(&[]));
 
     // A second run adds nothing.
-    world.succeeds(&["replay", "aircraft", "--speed", "max"]);
+    world.succeeds(&all);
     world.until_caught_up();
-    assert_eq!(world.sql("select count(*) from location_history"), POSITIONS.to_string());
+    assert_eq!(world.sql("select count(*) from location_history"), positions().to_string());
     services.terminate();
 }
 
@@ -55,7 +61,8 @@ fn killed_ten_times_during_a_replay_every_row_is_there_once() {
 fn one_broker_of_three_is_killed_during_a_replay_and_it_completes() {
     let world = World::start_alone("kill-broker");
     let services = world.run_all();
-    let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max"]);
+    let limit = positions().to_string();
+    let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max", "--limit", &limit]);
     until("the replay is under way", Duration::from_secs(60), || {
         let folded: i64 = world.sql("select count(*) from location_history").parse().unwrap();
         if folded > 20_000 { Ok(()) } else { Err(format!("{folded} rows")) }
@@ -66,7 +73,7 @@ fn one_broker_of_three_is_killed_during_a_replay_and_it_completes() {
     world.until_caught_up();
     world.stack.start_broker(2).unwrap();
     world.stack.wait_broker_ready(2).unwrap();
-    assert_eq!(world.sql("select count(*) from location_history"), POSITIONS.to_string());
+    assert_eq!(world.sql("select count(*) from location_history"), positions().to_string());
     println!("{}", world.recount(&[]));
     services.terminate();
 }

@@ -1,7 +1,7 @@
 //! What services stand on fails, one thing at a time: each failure shows with its reason, nothing is lost, and it heals
 //! alone.
 
-use crate::harness::{Running, World, until};
+use crate::harness::{Running, World, so_much, until};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::{fs, process::Command, time::Duration};
@@ -73,9 +73,10 @@ fn a_full_disk_of_the_log_loses_nothing() {
     world.succeeds(&["replay", "aircraft", "--limit", "20000"]);
     let pid = world.stack.broker_pid(2).unwrap().unwrap().to_string();
     // No file of this process may grow past what it is now: writing fails as on a full disk.
-    let limited = Command::new("prlimit").args(["--pid", &pid, "--fsize=2000000"]).status().unwrap();
+    let limited = Command::new("prlimit").args(["--pid", &pid, "--fsize=500000"]).status().unwrap();
     assert!(limited.success());
-    let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max"]);
+    let limit = so_much("284505", "100000");
+    let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max", "--limit", limit]);
     until("the broker has stopped", Duration::from_secs(120), || match world.stack.broker_pid(2).unwrap() {
         None => Ok(()),
         Some(_) => Err("it runs".to_owned()),

@@ -7,6 +7,7 @@ use foldstream_stack::{Options, Ports, Stack, workspace_root};
 use serde_json::Value;
 use std::{
     fs::{self, File},
+    io::Write,
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -33,6 +34,8 @@ pub(crate) struct World {
     directory: PathBuf,
     /// How many partitions of topics the projections that run have, all together.
     folded: AtomicUsize,
+    started: Instant,
+    name: String,
 }
 
 impl World {
@@ -52,9 +55,10 @@ impl World {
 
     /// A stack of its own, still without topics.
     pub(crate) fn bare(name: &str) -> Self {
+        let started = Instant::now();
         let options = Options::temporary(name).unwrap();
         let http = format!("127.0.0.1:{}", options.ports.application);
-        let stack = started(options);
+        let stack = start(options);
         Self {
             http,
             prefix: String::new(),
@@ -62,12 +66,15 @@ impl World {
             directory: stack.directory().to_owned(),
             stack: Lease::Own(Box::new(stack)),
             folded: AtomicUsize::new(24),
+            started,
+            name: name.to_owned(),
         }
     }
 
     /// An environment on the stack that is shared, still without topics.
     pub(crate) fn on_the_shared_stack(name: &str) -> Self {
         let stack = shared_stack();
+        let started = Instant::now();
         let directory = workspace_root().join(".local/tests").join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         Self {
@@ -77,6 +84,8 @@ impl World {
             directory,
             stack: Lease::Shared(stack),
             folded: AtomicUsize::new(24),
+            started,
+            name: name.to_owned(),
         }
     }
 
@@ -251,6 +260,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // What it costs: `dev/check/summary.py` tells, and `dev/README.md` says what a service may.
+        let worlds = workspace_root().join(".local/tests/worlds.tsv");
+        if let Ok(mut worlds) = File::options().create(true).append(true).open(worlds) {
+            let _ = writeln!(worlds, "{:.1}\t{}", self.started.elapsed().as_secs_f64(), self.name);
+        }
         let kept = std::thread::panicking() || std::env::var_os("FOLDSTREAM_KEEP").is_some_and(|value| value == "1");
         match self.stack {
             Lease::Shared(_) if !kept => drop(fs::remove_dir_all(&self.directory)),
@@ -281,10 +295,10 @@ impl Deref for Lease {
 /// The stack that tests share which do it no harm; started by the first of them. Its processes end with this one.
 pub(crate) fn shared_stack() -> &'static Stack {
     static SHARED: OnceLock<Stack> = OnceLock::new();
-    SHARED.get_or_init(|| started(Options::temporary("shared").unwrap()))
+    SHARED.get_or_init(|| start(Options::temporary("shared").unwrap()))
 }
 
-fn started(options: Options) -> Stack {
+fn start(options: Options) -> Stack {
     Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}"))
 }
 
@@ -373,6 +387,11 @@ pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FOLDSTREAM_")) {
         command.env_remove(name);
     }
+}
+
+/// How much of something a test does: in `make soak` so much, else the short form that every commit goes through.
+pub(crate) fn so_much<T>(soak: T, short: T) -> T {
+    if std::env::var_os("FOLDSTREAM_SOAK").is_some_and(|value| value == "1") { soak } else { short }
 }
 
 /// Looks until there is an answer; at the deadline says what was seen last.

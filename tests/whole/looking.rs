@@ -5,7 +5,7 @@
 //! a broker to be killed. The seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more
 //! topics made.
 
-use crate::harness::{Running, World, until};
+use crate::harness::{Running, World, so_much, until};
 use std::{
     env,
     io::{BufRead, BufReader, Write},
@@ -17,8 +17,9 @@ use std::{
 #[test]
 fn looking_agrees_with_brute_force() {
     let world = World::start_alone("looking");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = env::var("FOLDSTREAM_LOOKING_SEED").unwrap_or_else(|_| now.as_secs().to_string());
+    // What every commit goes through is the same each time; what is found in `make soak` is printed with its seed.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seed = env::var("FOLDSTREAM_LOOKING_SEED").unwrap_or_else(|_| so_much(now, 1_795_797_950).to_string());
     let rounds = env::var("FOLDSTREAM_LOOKING_ROUNDS").unwrap_or_else(|_| "1".to_owned());
     let mut oracle = oracle(&world, &[&world.http, &seed, &rounds]);
     let mut answers = oracle.stdin.take().unwrap();

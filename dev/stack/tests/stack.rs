@@ -57,7 +57,7 @@ fn a_stack_ends_with_the_process_that_started_it() {
         .spawn()
         .expect("the owner starts");
     let directory = foldstream_stack::workspace_root().join(format!(".local/tests/owner-{}", owner.id()));
-    let up = wait::until_true(Duration::from_secs(30), || directory.join("ready").exists());
+    let up = wait::until_true(Duration::from_secs(120), || directory.join("ready").exists());
     assert!(up, "the owner did not bring up its stack");
     let places = places_of(&directory);
     assert!(!processes_in(&places).is_empty());
