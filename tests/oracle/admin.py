@@ -3,9 +3,10 @@
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL create TOPIC PARTITIONS
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete TOPIC
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL set TOPIC NAME VALUE
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete-all
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL out-of-sync
 
-The last prints how many partitions lack a replica that is in sync.
+The last but one deletes the topics of an environment; the last prints how many partitions lack a replica that is in sync.
 """
 
 import sys
@@ -27,6 +28,11 @@ if action == "out-of-sync":
     topics = admin.list_topics(timeout=30).topics.values()
     partitions = [partition for topic in topics for partition in topic.partitions.values()]
     print(sum(len(partition.isrs) < len(partition.replicas) for partition in partitions))
+    sys.exit()
+if action == "delete-all":
+    names = [name for name in admin.list_topics(timeout=30).topics if physical("") and name.startswith(physical(""))]
+    for future in admin.delete_topics(names, operation_timeout=30).values() if names else ():
+        future.result(30)
     sys.exit()
 topic = physical(sys.argv[5])
 if action == "create":

@@ -267,7 +267,11 @@ impl Drop for World {
         }
         let kept = std::thread::panicking() || std::env::var_os("FOLDSTREAM_KEEP").is_some_and(|value| value == "1");
         match self.stack {
-            Lease::Shared(_) if !kept => drop(fs::remove_dir_all(&self.directory)),
+            Lease::Shared(_) if !kept => {
+                // What is left of a world would take the brokers' time from the next.
+                self.oracle("admin.py", &["delete-all"]);
+                let _ = fs::remove_dir_all(&self.directory);
+            }
             // A test's output is the only place this can go; of a stack of its own, the stack says it.
             Lease::Shared(_) => eprintln!("the logs of this world are in {}", self.directory.display()),
             Lease::Own(_) => {}
