@@ -5,27 +5,46 @@
 //! registration happens at deploy (`foldstream schemas register`), after the compatibility level is set, because the
 //! registry enforces nothing before that.
 //!
-//! Plain REST calls by reqwest: the client crate for this API neither looks a schema up without registering it, nor
-//! lists the versions of an id, nor sets the level, which is three of the five calls needed here; it also keeps a
-//! 404 for ever.
+//! `schema_registry_converter` fetches, with what a schema refers to, looks up and registers, behind the cache here. REST
+//! calls of ours are left for what it has no call for: the level, the subjects and versions of an id, and *why* a schema
+//! is not compatible (it gives yes or no). Its decoders and their cache are not used: they read generic values, and a
+//! schema that is not there stays so for them. Whether asking again may help is told here as well: to the client a
+//! registry that is overloaded or failing (429, 500) is an answer for good.
 
+mod references;
 mod writer_schema;
 
 use crate::{Config, Prefix, events::RecordType};
+use references::with_references;
+use schema_registry_converter::{
+    async_impl::schema_registry::{
+        SrSettings, get_all_versions, get_referenced_schema, get_schema_by_id, get_schema_by_subject_and_version,
+        perform_sr_call, post_schema,
+    },
+    error::SRCError,
+    schema_registry_common::{RawError, RegisteredSchema, SchemaType, SrCall, SuppliedSchema},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
+    error::Error,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 pub use writer_schema::WriterSchema;
 
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More schemas than this are not put together to one.
+const MOST_REFERENCES: usize = 100;
+
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     #[error("the schema registry at {url} does not answer")]
-    Unreachable { url: String, source: reqwest::Error },
+    Unreachable { url: String, source: Box<dyn Error + Send + Sync> },
     #[error("the schema registry answered {status} to {call}: {message}")]
     Refused { call: String, status: u16, message: String },
     #[error("schema id {id} is not in the registry")]
@@ -42,7 +61,8 @@ impl RegistryError {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } => *status >= 500 || *status == 429,
+            // Without a code it was not the registry that answered, but something in front of it.
+            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 0 | 429),
             Self::UnknownId { .. } | Self::Unusable { .. } | Self::NotRegistered { .. } => false,
         }
     }
@@ -56,7 +76,7 @@ pub struct Registered {
 }
 
 /// A version of a subject: its number, and its schema as text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectVersion {
     pub version: u32,
     pub schema: String,
@@ -71,6 +91,7 @@ pub struct Registry {
 #[derive(Debug)]
 struct Inner {
     http: reqwest::Client,
+    client: SrSettings,
     url: String,
     prefix: Prefix,
     schemas: Mutex<HashMap<u32, Arc<WriterSchema>>>,
@@ -80,14 +101,21 @@ struct Inner {
 impl Registry {
     pub fn new(config: &Config) -> Result<Self, RegistryError> {
         let url = config.registry_url.as_str().trim_end_matches('/').to_owned();
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|source| RegistryError::Unreachable { url: url.clone(), source })?;
+        let unusable = |source: Box<dyn Error + Send + Sync>| RegistryError::Unreachable { url: url.clone(), source };
+        let builder = || reqwest::Client::builder().connect_timeout(CONNECT_PATIENCE);
+        let http = builder().timeout(PATIENCE).build().map_err(|error| unusable(error.into()))?;
+        let client = SrSettings::new_builder(url.clone()).set_timeout(PATIENCE).build_with(builder());
+        let client = client.map_err(|error| unusable(Failure(error).into()))?;
         let prefix = config.prefix.clone();
         Ok(Self {
-            inner: Arc::new(Inner { http, url, prefix, schemas: Mutex::default(), registered: Mutex::default() }),
+            inner: Arc::new(Inner {
+                http,
+                client,
+                url,
+                prefix,
+                schemas: Mutex::default(),
+                registered: Mutex::default(),
+            }),
         })
     }
 
@@ -102,20 +130,14 @@ impl Registry {
         if let Some(known) = self.cached(id) {
             return Ok(known);
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Answer {
-            schema: String,
-            schema_type: Option<String>,
-        }
-        let answer: Answer = match self.get(&format!("/schemas/ids/{id}")).await {
+        let found = match self.answered(&format!("/schemas/ids/{id}"), get_schema_by_id(id, &self.inner.client).await) {
             Err(RegistryError::Refused { status: 404, .. }) => return Err(RegistryError::UnknownId { id }),
             other => other?,
         };
-        if let Some(other) = answer.schema_type.filter(|kind| kind != "AVRO") {
-            return Err(RegistryError::Unusable { id, reason: format!("it is {other}, not Avro") });
+        if found.schema_type != SchemaType::Avro {
+            return Err(RegistryError::Unusable { id, reason: format!("it is {:?}, not Avro", found.schema_type) });
         }
-        let schema = Arc::new(WriterSchema::parse(id, answer.schema)?);
+        let schema = Arc::new(WriterSchema::parse(id, self.whole(found).await?)?);
         lock(&self.inner.schemas).insert(id, schema.clone());
         Ok(schema)
     }
@@ -135,19 +157,39 @@ impl Registry {
         Ok(found)
     }
 
+    /// The text of a schema with every schema it refers to, and those these refer to.
+    async fn whole(&self, schema: RegisteredSchema) -> Result<String, RegistryError> {
+        let RegisteredSchema { id, schema, references: mut open, .. } = schema;
+        if open.is_empty() {
+            return Ok(schema);
+        }
+        let mut referenced = HashMap::new();
+        while let Some(reference) = open.pop() {
+            if referenced.len() == MOST_REFERENCES {
+                return Err(RegistryError::Unusable { id, reason: "it refers to too many others".to_owned() });
+            }
+            let Entry::Vacant(place) = referenced.entry(reference.name.clone()) else { continue };
+            let call = format!("/subjects/{}/versions/{}", reference.subject, reference.version);
+            let found = self.answered(&call, get_referenced_schema(&self.inner.client, &reference).await)?;
+            place.insert(found.schema);
+            open.extend(found.references);
+        }
+        with_references(&schema, &referenced)
+            .ok_or_else(|| RegistryError::Unusable { id, reason: "it, or one it refers to, is no JSON".to_owned() })
+    }
+
     /// The id of one of our own schemas, which must have been registered.
     pub async fn id_of(&self, record: &RecordType) -> Result<u32, RegistryError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            id: u32,
-        }
         let subject = self.subject_of(record);
-        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
-        let answer: Result<Answer, _> = self.post(&format!("/subjects/{subject}"), &body).await;
-        match answer {
-            Err(RegistryError::Refused { status: 404, .. }) => Err(RegistryError::NotRegistered { subject }),
-            other => Ok(other?.id),
-        }
+        let body = json!({"schema": record.schema, "schemaType": "AVRO"}).to_string();
+        let call = format!("/subjects/{subject}");
+        let found = perform_sr_call(&self.inner.client, SrCall::PostForVersion(&subject, &body)).await;
+        let id = match self.answered(&call, found) {
+            Err(RegistryError::Refused { status: 404, .. }) => return Err(RegistryError::NotRegistered { subject }),
+            other => other?.id,
+        };
+        let message = "the answer names no id".to_owned();
+        id.ok_or(RegistryError::Refused { call, status: 200, message })
     }
 
     /// How versions of a schema must agree.
@@ -165,13 +207,10 @@ impl Registry {
 
     /// Registers a schema, and gives its id. Registering again is harmless.
     pub async fn register(&self, record: &RecordType) -> Result<u32, RegistryError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            id: u32,
-        }
-        let body = json!({"schema": record.schema, "schemaType": "AVRO"});
-        let answer: Answer = self.post(&format!("/subjects/{}/versions", self.subject_of(record)), &body).await?;
-        Ok(answer.id)
+        let (subject, schema) = (self.subject_of(record), record.schema.to_owned());
+        let call = format!("/subjects/{subject}/versions");
+        let schema = SuppliedSchema::new(None, SchemaType::Avro, schema);
+        Ok(self.answered(&call, post_schema(&self.inner.client, subject, schema).await)?.id)
     }
 
     /// Why a schema is not compatible with the registered versions of its subject, all of them, as the registry finds:
@@ -194,16 +233,34 @@ impl Registry {
 
     /// Every registered version of a subject, oldest first; none of a subject that is not known.
     pub async fn versions(&self, subject: &str) -> Result<Vec<SubjectVersion>, RegistryError> {
-        let numbers: Vec<u32> = match self.get(&format!("/subjects/{subject}/versions")).await {
+        let (client, call) = (&self.inner.client, format!("/subjects/{subject}/versions"));
+        let numbers = match self.answered(&call, get_all_versions(client, subject.to_owned()).await) {
             Err(RegistryError::Refused { status: 404, .. }) => return Ok(Vec::new()),
             other => other?,
         };
         let mut versions = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            versions.push(self.get::<SubjectVersion>(&format!("/subjects/{subject}/versions/{number}")).await?);
+        for version in numbers {
+            let found = get_schema_by_subject_and_version(client, subject, Some(version)).await;
+            let RegisteredSchema { schema, .. } = self.answered(&format!("{call}/{version}"), found)?;
+            versions.push(SubjectVersion { version, schema });
         }
         versions.sort_by_key(|registered| registered.version);
         Ok(versions)
+    }
+
+    /// What the client was answered: what the registry said, and otherwise that it said nothing.
+    fn answered<T>(&self, call: &str, answer: Result<T, SRCError>) -> Result<T, RegistryError> {
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        match error.source().and_then(|source| source.downcast_ref::<RawError>()) {
+            Some(RawError { error_code, message, .. }) => {
+                let (call, message) = (call.to_owned(), message.clone());
+                Err(RegistryError::Refused { call, status: status_of(*error_code), message })
+            }
+            None => Err(RegistryError::Unreachable { url: self.inner.url.clone(), source: Failure(error).into() }),
+        }
     }
 
     fn url(&self, call: &str) -> String {
@@ -223,7 +280,8 @@ impl Registry {
         call: &str,
         request: reqwest::RequestBuilder,
     ) -> Result<T, RegistryError> {
-        let unreachable = |source| RegistryError::Unreachable { url: self.inner.url.clone(), source };
+        let unreachable =
+            |source: reqwest::Error| RegistryError::Unreachable { url: self.inner.url.clone(), source: source.into() };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         if status.is_success() {
@@ -235,6 +293,28 @@ impl Registry {
             .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned))
             .unwrap_or(text);
         Err(RegistryError::Refused { call: call.to_owned(), status: status.as_u16(), message })
+    }
+}
+
+/// Registries say more than the status: 40403 is a 404 of a schema.
+fn status_of(error_code: u32) -> u16 {
+    let status = if error_code >= 10_000 { error_code / 100 } else { error_code };
+    u16::try_from(status).unwrap_or_default()
+}
+
+/// An error of the client, without what it thinks of asking again.
+#[derive(Debug)]
+struct Failure(SRCError);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.error)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
     }
 }
 

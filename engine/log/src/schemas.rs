@@ -175,11 +175,20 @@ mod tests {
             request.extend(byte);
         }
         let request = String::from_utf8(request).unwrap();
-        let (status, body) = match request.split(' ').nth(1).unwrap() {
+        let (status, body) = match request.split([' ', '?']).nth(1).unwrap() {
             "/schemas/ids/7" => ("200 OK", json!({"schema": SCHEMA})),
+            "/schemas/ids/5" => (
+                "200 OK",
+                json!({"schema": r#"{"type": "record", "name": "b.Pair", "fields": [{"name": "one", "type": "a.Seen"}]}"#,
+                    "references": [{"name": "a.Seen", "subject": "t-a.Seen", "version": 3}]}),
+            ),
+            "/subjects/t-a.Seen/versions/3" => ("200 OK", json!({"id": 7, "version": 3, "schema": SCHEMA})),
+            "/schemas/ids/4" => ("500 Internal Server Error", json!({"error_code": 50001, "message": "no store"})),
+            "/schemas/ids/3" => ("404 Not Found", json!("an ingress without a service behind it")),
+            "/schemas/ids/2" => ("200 OK", json!({"schema": "{}", "schemaType": "JSON"})),
             "/schemas/ids/7/versions" => ("200 OK", json!([{"subject": "t-a.Seen", "version": 3}])),
             path if path.starts_with("/schemas/ids/9") => return Some(stream),
-            _ => ("404 Not Found", json!({"message": "none"})),
+            _ => ("404 Not Found", json!({"error_code": 40403, "message": "none"})),
         };
         let body = body.to_string();
         let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -211,6 +220,29 @@ mod tests {
         assert_eq!((known.writer.full_name.as_str(), known.registered[0].version), ("a.Seen", 3));
         assert_eq!(&*schemas.get(8).unwrap().unwrap_err(), "schema id 8 is not in the registry");
         assert_eq!(stub.asked(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_schema_comes_with_those_it_refers_to() {
+        let schema = Stub::start().registry.schema(5).await.unwrap();
+        assert_eq!(schema.full_name, "b.Pair");
+        assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"one": {"who": "ada"}}));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_from_who_does_not_answer() {
+        let registry = Stub::start().registry;
+        let error = async |id| registry.schema(id).await.unwrap_err();
+        assert!(matches!(error(8).await, RegistryError::UnknownId { id: 8 }));
+        assert!(matches!(error(2).await, RegistryError::Unusable { id: 2, .. }));
+        for (id, expected) in [(4, 500), (3, 0)] {
+            let error = error(id).await;
+            assert!(matches!(error, RegistryError::Refused { status, .. } if status == expected), "{id}: {error}");
+            assert!(error.is_retriable(), "{id}: {error}");
+        }
+        let nobody = Config::at("", "http://127.0.0.1:1".parse().unwrap());
+        let error = Registry::new(&nobody).unwrap().schema(7).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Unreachable { .. }) && error.is_retriable(), "{error}");
     }
 
     #[tokio::test]
