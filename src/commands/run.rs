@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use foldstream_events::CATALOGUE;
-use foldstream_log::{Cluster, ClusterError};
+use foldstream_log::{Cluster, ClusterError, Topic};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -82,13 +82,10 @@ async fn drained(running: Vec<JoinHandle<()>>, process: &Process) -> Result<()> 
 
 /// A topic with the wrong partitions would fold keys in the wrong order: better not to start.
 async fn refuse_wrong_topics(services: &[&Service], settings: &Settings) -> Result<()> {
-    let flows: Vec<_> = services.iter().map(|service| (service.flow)()).collect();
-    let ours: BTreeSet<&str> = flows.iter().flat_map(|flow| flow.reads.iter().chain(&flow.writes)).copied().collect();
+    let topics = topics_of(services);
     let cluster = Cluster::connect(&settings.wire)?;
-    let differences =
-        patiently("Kafka", ClusterError::is_unavailable, async || cluster.check(CATALOGUE.topics).await).await?;
-    let ours = differences.into_iter().filter(|difference| ours.contains(difference.topic.as_str()));
-    let (fatal, other): (Vec<_>, Vec<_>) = ours.partition(|difference| difference.fatal);
+    let differences = patiently("Kafka", ClusterError::is_unavailable, async || cluster.check(&topics).await).await?;
+    let (fatal, other): (Vec<_>, Vec<_>) = differences.into_iter().partition(|difference| difference.fatal);
     for difference in other {
         foldstream_telemetry::warn!("{difference}");
     }
@@ -99,9 +96,40 @@ async fn refuse_wrong_topics(services: &[&Service], settings: &Settings) -> Resu
     bail!("the topics are not as declared: {}; `foldstream topics apply` creates missing ones", list.join("; "));
 }
 
+/// What these services read and write; topics of others may be missing, or as they like.
+fn topics_of(services: &[&Service]) -> Vec<&'static Topic> {
+    let flows: Vec<_> = services.iter().map(|service| (service.flow)()).collect();
+    let names: BTreeSet<&str> = flows.iter().flat_map(|flow| flow.reads.iter().chain(&flow.writes)).copied().collect();
+    CATALOGUE.topics.iter().filter(|topic| names.contains(topic.name)).copied().collect()
+}
+
 async fn serve_telemetry(settings: &Settings, process: &Process) -> Result<Option<JoinHandle<()>>> {
     let Some(address) = settings.telemetry.telemetry_listen else { return Ok(None) };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let stop = process.shutdown.clone().cancelled_owned();
     Ok(Some(tokio::spawn(foldstream_telemetry::listener::serve(listener, process.health.clone(), stop))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_asks_for_the_topics_of_its_own_services_only() {
+        let asked = |names: &[&str]| -> Vec<&str> {
+            let services: Vec<&Service> = SERVICES.iter().filter(|service| names.contains(&service.name)).collect();
+            topics_of(&services).iter().map(|topic| topic.name).collect()
+        };
+        assert_eq!(asked(&["people-projection"]), ["person-profiles"]);
+        assert!(!asked(&["people-processor", "people-projection"]).contains(&"locations"));
+        assert!(asked(&["people-projection", "locations-projection"]).contains(&"locations"));
+        assert_eq!(asked(&[]), Vec::<&str>::new());
+        for Service { name, flow, .. } in SERVICES {
+            let flow = flow();
+            let is_an_edge = |topic: &&Topic| flow.reads.contains(&topic.name) || flow.writes.contains(&topic.name);
+            let edges: Vec<&str> =
+                CATALOGUE.topics.iter().copied().filter(is_an_edge).map(|topic| topic.name).collect();
+            assert_eq!(asked(&[name]), edges);
+        }
+    }
 }

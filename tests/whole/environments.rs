@@ -1,6 +1,8 @@
 //! Environments that share a cluster, set apart by their prefixes; and what a service does not need, it does without.
 
 use crate::harness::{Running, World, text, until};
+use foldstream_events::CATALOGUE;
+use foldstream_log::{Cluster, Topic};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -61,6 +63,34 @@ fn a_decider_runs_where_there_is_no_database() {
     });
     decider.terminate();
     front.terminate();
+}
+
+#[test]
+fn a_missing_topic_stops_whom_it_belongs_to_and_nobody_else() {
+    let world = World::on_the_shared_stack("no-locations");
+    let topics: Vec<&Topic> = CATALOGUE.topics.iter().filter(|topic| topic.name != "locations").copied().collect();
+    let cluster = Cluster::connect(&world.log()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let done = runtime.block_on(cluster.apply(&topics)).unwrap();
+    assert_eq!(done.len(), topics.len(), "{done:?}");
+    assert_eq!(runtime.block_on(cluster.apply(&topics)).unwrap(), Vec::<String>::new());
+    let missing = "topic locations: existence is missing, declared present";
+    let differences = runtime.block_on(cluster.check(CATALOGUE.topics)).unwrap();
+    assert_eq!(differences.iter().map(ToString::to_string).collect::<Vec<_>>(), [missing]);
+    world.succeeds(&["schemas", "register"]);
+
+    for service in ["locations-projection", "activity-projection", "api", "all"] {
+        let said = world.fails(&["run", service]);
+        assert!(said.contains(missing), "{service}: {said}");
+    }
+    let listen = ["--telemetry-listen", &world.http];
+    let others = world.spawn("others", &[&["run", "people-processor", "people-projection"], &listen[..]].concat());
+    until("the others are ready", Duration::from_secs(60), || match world.get("/health/ready") {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(answer.text().unwrap_or_default()),
+        Err(error) => Err(error.to_string()),
+    });
+    others.terminate();
 }
 
 /// Somebody who is registered by the time this returns; gives the id.

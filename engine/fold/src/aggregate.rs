@@ -15,8 +15,9 @@
 //! Not here: the records that cross the wire. Each aggregate says how an outcome and a state become records of its topics.
 
 mod memory;
+mod records;
 
-pub use memory::{AnsweredCommand, CommandDecided, KEY_REUSED, REMEMBERED, Rejection, Verdict};
+pub use memory::{AnsweredCommand, CommandDecided, KEY_REUSED, Kept, REMEMBERED, Rejection, Verdict};
 
 use crate::{
     decider::Decider,
@@ -117,13 +118,6 @@ pub enum Answer<E> {
     Unchanged,
     /// It is against a rule.
     Rejected(Rejection),
-}
-
-/// What is kept for a key: its state, and the commands that are remembered, oldest first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Kept<S> {
-    pub state: S,
-    pub answered: Vec<AnsweredCommand>,
 }
 
 impl<A: Aggregate> Decider for A {

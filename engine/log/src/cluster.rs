@@ -1,16 +1,22 @@
 //! Makes the cluster agree with the declared topics, and says where it does not.
+//!
+//! However many topics there are, each thing is asked and done for all of them in one request: what there is, how it is
+//! set, what is made, what is corrected. Partitions and replicas of a topic are never changed.
 
 use crate::{Config, Prefix, client_log::Plain};
 use crate::{REPLICATION_FACTOR, Topic};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     error::KafkaError,
+    metadata::MetadataTopic,
     types::RDKafkaErrorCode,
 };
 use serde::Serialize;
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -57,7 +63,7 @@ impl fmt::Display for Difference {
 pub struct Cluster {
     brokers: String,
     prefix: Prefix,
-    admin: std::sync::Arc<AdminClient<Plain>>,
+    admin: Arc<AdminClient<Plain>>,
 }
 
 impl fmt::Debug for Cluster {
@@ -124,135 +130,172 @@ struct Spread {
     replicas: (i32, i32),
 }
 
+/// How a topic is called outside, and to be set.
+struct Declared<'a> {
+    name: Cow<'a, str>,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Spread {
+    /// None of a topic that is not there, or not yet.
+    fn of(found: &MetadataTopic) -> Option<Self> {
+        if found.error().is_some() || found.partitions().is_empty() {
+            return None;
+        }
+        let replicas = || found.partitions().iter().map(|partition| partition.replicas().len());
+        let count = |number: Option<usize>| number.and_then(|number| i32::try_from(number).ok()).unwrap_or(0);
+        Some(Self {
+            partitions: count(Some(found.partitions().len())),
+            replicas: (count(replicas().min()), count(replicas().max())),
+        })
+    }
+}
+
 impl Cluster {
     pub fn connect(config: &Config) -> Result<Self, ClusterError> {
         let brokers = config.brokers.clone();
         let admin = config.client("foldstream-admin").create_with_context(Plain).map_err(|source| {
             ClusterError::Unavailable { brokers: brokers.clone(), doing: "making a client", source }
         })?;
-        Ok(Self { brokers, prefix: config.prefix.clone(), admin: std::sync::Arc::new(admin) })
+        Ok(Self { brokers, prefix: config.prefix.clone(), admin: Arc::new(admin) })
     }
 
-    /// Creates those of these topics that are missing, and corrects settings; returns what it did. Partitions and replicas are left alone:
-    /// `check` names them.
+    /// Creates those of these topics that are missing, and corrects settings; returns what it did. Partitions and replicas
+    /// are left alone: `check` names them.
     pub async fn apply(&self, topics: &[&Topic]) -> Result<Vec<String>, ClusterError> {
-        let mut done = Vec::new();
-        for topic in topics {
-            if self.find(topic).await?.is_none() {
-                self.create(topic).await?;
-                self.wait_until_known(topic).await?;
-                done.push(format!("created {} with {} partitions", topic.name, topic.partitions));
-                continue;
-            }
-            let wrong = wrong_settings(topic, &self.settings(topic).await?);
-            if !wrong.is_empty() {
-                self.alter(topic).await?;
-                done.extend(wrong.into_iter().map(|difference| {
-                    format!("set {} of {} to {}", difference.property, difference.topic, difference.declared)
-                }));
-            }
-        }
-        Ok(done)
+        let found = self.find(topics).await?;
+        let missing: Vec<&Topic> = topics.iter().filter(|topic| !found.contains_key(topic.name)).copied().collect();
+        self.create(&missing).await?;
+        self.wait_until_known(&missing).await?;
+        let wrong =
+            |topic: &Topic| found.get(topic.name).map_or_else(Vec::new, |found| wrong_settings(topic, &found.settings));
+        let otherwise: Vec<&Topic> = topics.iter().filter(|topic| !wrong(topic).is_empty()).copied().collect();
+        self.alter(&otherwise).await?;
+        let created =
+            missing.iter().map(|topic| format!("created {} with {} partitions", topic.name, topic.partitions));
+        let corrected = otherwise.iter().flat_map(|topic| wrong(topic)).map(|difference| {
+            format!("set {} of {} to {}", difference.property, difference.topic, difference.declared)
+        });
+        Ok(created.chain(corrected).collect())
     }
 
     /// Every difference between these declarations and the cluster.
     pub async fn check(&self, topics: &[&Topic]) -> Result<Vec<Difference>, ClusterError> {
-        let mut differences = Vec::new();
-        for topic in topics {
-            let found = match self.find(topic).await? {
-                Some(Spread { partitions, replicas }) => {
-                    Some(FoundTopic { partitions, replicas, settings: self.settings(topic).await? })
-                }
-                None => None,
-            };
-            differences.extend(self::differences(topic, found.as_ref()));
-        }
-        Ok(differences)
+        let found = self.find(topics).await?;
+        Ok(topics.iter().flat_map(|topic| differences(topic, found.get(topic.name))).collect())
+    }
+
+    /// Those of these topics that exist, by name.
+    async fn find<'a>(&self, topics: &[&'a Topic]) -> Result<HashMap<&'a str, FoundTopic>, ClusterError> {
+        let spread = self.spread(topics).await?;
+        let present: Vec<&'a Topic> = topics.iter().filter(|topic| spread.contains_key(topic.name)).copied().collect();
+        let settings = self.settings(&present).await?;
+        let found = |(topic, settings): (&'a Topic, _)| {
+            let Spread { partitions, replicas } = *spread.get(topic.name)?;
+            Some((topic.name, FoundTopic { partitions, replicas, settings }))
+        };
+        Ok(present.iter().copied().zip(settings).filter_map(found).collect())
     }
 
     /// A new topic is known to the brokers one after the other; whoever asks next may ask any of them.
-    async fn wait_until_known(&self, topic: &Topic) -> Result<(), ClusterError> {
+    async fn wait_until_known(&self, topics: &[&Topic]) -> Result<(), ClusterError> {
         let deadline = Instant::now() + TIMEOUT;
         let mut in_a_row = 0;
-        while in_a_row < ANSWERS_IN_A_ROW && Instant::now() < deadline {
-            in_a_row = if self.find(topic).await?.is_some() { in_a_row + 1 } else { 0 };
+        while !topics.is_empty() && in_a_row < ANSWERS_IN_A_ROW && Instant::now() < deadline {
+            in_a_row = if self.spread(topics).await?.len() == topics.len() { in_a_row + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }
 
-    async fn find(&self, topic: &Topic) -> Result<Option<Spread>, ClusterError> {
-        let (admin, name) = (self.admin.clone(), self.prefix.physical(topic.name).into_owned());
-        let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(&name), TIMEOUT))
+    /// How those of these topics that exist are spread over the brokers.
+    async fn spread<'a>(&self, topics: &[&'a Topic]) -> Result<HashMap<&'a str, Spread>, ClusterError> {
+        let admin = self.admin.clone();
+        let metadata = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, TIMEOUT))
             .await
             .map_err(|_| ClusterError::Stopped)?
             .map_err(|source| self.unavailable("asking for metadata", source))?;
-        Ok(metadata
-            .topics()
-            .iter()
-            .find(|found| {
-                self.prefix.logical(found.name()) == Some(topic.name)
-                    && found.error().is_none()
-                    && !found.partitions().is_empty()
-            })
-            .map(|found| {
-                let replicas = || found.partitions().iter().map(|partition| partition.replicas().len());
-                let count = |number: Option<usize>| number.and_then(|number| i32::try_from(number).ok()).unwrap_or(0);
-                Spread {
-                    partitions: count(Some(found.partitions().len())),
-                    replicas: (count(replicas().min()), count(replicas().max())),
-                }
-            }))
+        let spread = |found: &MetadataTopic| {
+            let name = self.prefix.logical(found.name())?;
+            let topic = topics.iter().find(|topic| topic.name == name)?;
+            Some((topic.name, Spread::of(found)?))
+        };
+        Ok(metadata.topics().iter().filter_map(spread).collect())
     }
 
-    /// The settings of an existing topic by name, defaults included.
-    async fn settings(&self, topic: &Topic) -> Result<HashMap<String, String>, ClusterError> {
+    /// The settings of existing topics by name, defaults included, in the order of the topics.
+    async fn settings(&self, topics: &[&Topic]) -> Result<Vec<HashMap<String, String>>, ClusterError> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = topics.iter().map(|topic| self.prefix.physical(topic.name)).collect();
+        let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let found = self
             .admin
-            .describe_configs([&ResourceSpecifier::Topic(&self.prefix.physical(topic.name))], &options())
+            .describe_configs(&asked, &options())
             .await
             .map_err(|source| self.unavailable("asking for topic settings", source))?;
-        let found = found.into_iter().next().ok_or_else(|| refused("describe", topic, RDKafkaErrorCode::NoEnt))?;
-        let found = found.map_err(|code| refused("describe", topic, code))?;
-        Ok(found.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+        // The client gives what it is told in the order in which it was asked.
+        let mut found = found.into_iter();
+        let settings = |topic: &&Topic| {
+            let found = found.next().ok_or_else(|| refused("describe", topic, RDKafkaErrorCode::NoEnt))?;
+            let found = found.map_err(|code| refused("describe", topic, code))?;
+            Ok(found.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+        };
+        topics.iter().map(settings).collect()
     }
 
-    async fn create(&self, topic: &Topic) -> Result<(), ClusterError> {
-        let settings = topic.settings();
-        let name = self.prefix.physical(topic.name);
-        let mut new = NewTopic::new(&name, topic.partitions, TopicReplication::Fixed(REPLICATION_FACTOR));
-        for (name, value) in &settings {
-            new = new.set(name, value);
+    async fn create(&self, topics: &[&Topic]) -> Result<(), ClusterError> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let declared = self.declared(topics);
+        let mut new = Vec::with_capacity(topics.len());
+        for (topic, Declared { name, settings }) in topics.iter().zip(&declared) {
+            let topic = NewTopic::new(name, topic.partitions, TopicReplication::Fixed(REPLICATION_FACTOR));
+            new.push(settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value)));
         }
         let created = self
             .admin
-            .create_topics([&new], &options())
+            .create_topics(&new, &options())
             .await
             .map_err(|source| self.unavailable("creating topics", source))?;
-        match created.into_iter().next() {
-            // Two deployments at once: the other one was quicker.
-            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(refused("create", topic, code)),
-            _ => Ok(()),
+        for (topic, created) in topics.iter().zip(created) {
+            match created {
+                // Two deployments at once: the other one was quicker.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(refused("create", topic, code)),
+            }
         }
+        Ok(())
     }
 
-    /// Sets all declared settings at once; any other override on the topic returns to its default.
-    async fn alter(&self, topic: &Topic) -> Result<(), ClusterError> {
-        let settings = topic.settings();
-        let name = self.prefix.physical(topic.name);
-        let mut alter = AlterConfig::new(ResourceSpecifier::Topic(&name));
-        for (name, value) in &settings {
-            alter = alter.set(name, value);
+    /// Sets all declared settings; any other override on these topics returns to its default.
+    async fn alter(&self, topics: &[&Topic]) -> Result<(), ClusterError> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let declared = self.declared(topics);
+        let mut alter = Vec::with_capacity(topics.len());
+        for Declared { name, settings } in &declared {
+            let topic = AlterConfig::new(ResourceSpecifier::Topic(name));
+            alter.push(settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value)));
         }
         let altered = self
             .admin
-            .alter_configs([&alter], &options())
+            .alter_configs(&alter, &options())
             .await
             .map_err(|source| self.unavailable("changing topic settings", source))?;
-        match altered.into_iter().next() {
-            Some(Err((_, code))) => Err(refused("change the settings of", topic, code)),
-            _ => Ok(()),
+        for (topic, altered) in topics.iter().zip(altered) {
+            altered.map_err(|(_, code)| refused("change the settings of", topic, code))?;
         }
+        Ok(())
+    }
+
+    fn declared<'a>(&self, topics: &[&'a Topic]) -> Vec<Declared<'a>> {
+        let declared =
+            |topic: &&'a Topic| Declared { name: self.prefix.physical(topic.name), settings: topic.settings() };
+        topics.iter().map(declared).collect()
     }
 
     fn unavailable(&self, doing: &'static str, source: KafkaError) -> ClusterError {

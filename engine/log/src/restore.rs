@@ -1,8 +1,8 @@
 //! Reading a partition from an offset to its end, in batches: how state is restored.
 //!
-//! The end that is handed in is the *uncommitted* one. A reader of committed records is told the last stable offset, and the records of a
-//! transaction that is committed but whose marker is still on its way lie behind it; so this reads until it stands
-//! there, which waits for that marker. No group is joined.
+//! The end that is handed in is the *uncommitted* one. A reader of committed records is told the last stable offset, and
+//! the records of a transaction that is committed but whose marker is still on its way lie behind it; so this reads until
+//! it stands there, which waits for that marker. No group is joined.
 
 use crate::{
     Batch, Config, ReaderError, TopicPartition, client_log::Plain, headers::FOLD_VERSION, reader::batch::Keep,
@@ -34,7 +34,9 @@ pub fn restore(
 ) -> mpsc::Receiver<Result<Batch, ReaderError>> {
     let (sender, batches) = mpsc::channel(4);
     // Nobody ever joins: the client wants a group before it assigns partitions.
-    let client = config.consumer("foldstream-restore", &config.prefix.group_of("restore-never-joined"));
+    let mut client = config.consumer("foldstream-restore", &config.prefix.group_of("restore-never-joined"));
+    // Only an empty fetch tells that nothing but markers is left.
+    client.set("fetch.wait.max.ms", "20");
     let topic = config.prefix.physical(partition.topic).into_owned();
     tokio::task::spawn_blocking(move || {
         let connected = client.create_with_context(Plain).map_err(|source| ReaderError::Connect { source });

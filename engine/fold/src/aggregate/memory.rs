@@ -16,6 +16,13 @@ const UNCHANGED: &str = "unchanged";
 const REJECTED: &str = "rejected";
 const DUPLICATE: &str = "duplicate";
 
+/// What is kept for a key: its state, and the commands that are remembered, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept<S> {
+    pub state: S,
+    pub answered: Vec<AnsweredCommand>,
+}
+
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandDecided {

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use foldstream_log::{
     Cleanup, MAX_RECORD_BYTES, RecordType, Topic, TopicEvent, Violation, Writers,
-    generated::{STATE_KEPT_RULES, STATE_KEPT_SCHEMA, StateKept},
+    generated::{
+        COMMAND_DECIDED_RULES, COMMAND_DECIDED_SCHEMA, CommandDecided, STATE_KEPT_RULES, STATE_KEPT_SCHEMA, StateKept,
+    },
     topic_events,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -118,3 +120,56 @@ topic!(RECEIPTS = "receipts" carries Receipt = "Receipt");
 topic!(VISITS = "visits" carries Visit = "Visit");
 topic!(COUNTS = "counts" carries Count = "Count");
 state_topic!(COUNTS_STATE = "counts-state" carries CountsStateEvent);
+topic!(SCANS = "scans" carries Scan = "Scan");
+topic!(STOPS = "stops" carries Stop = "Stop");
+topic!(LOCKER_COMMANDS = "locker-commands" carries LockerCommand = "LockerCommand");
+topic!(LOCKERS = "lockers" carries Locker = "Locker");
+state_topic!(LOCKERS_STATE = "lockers-state" carries LockersStateEvent);
+
+pub(crate) static LOCKER_OUTCOMES: Topic = Topic {
+    name: "locker-outcomes",
+    key: "aggregate_id",
+    partitions: 3,
+    cleanup: Cleanup::KeepAll,
+    max_record_bytes: MAX_RECORD_BYTES,
+    writers: Writers::Services(&["tests"]),
+};
+
+topic_events! {
+    LockerOutcomesEvent on LOCKER_OUTCOMES {
+        CommandDecided keyed by aggregate_id:
+            "foldstream.engine.CommandDecided", COMMAND_DECIDED_SCHEMA, COMMAND_DECIDED_RULES;
+    }
+}
+
+pub(crate) static TOPICS: &[&Topic] = &[
+    &PARCELS,
+    &RECEIPTS,
+    &VISITS,
+    &COUNTS,
+    &COUNTS_STATE,
+    &SCANS,
+    &STOPS,
+    &LOCKER_COMMANDS,
+    &LOCKERS,
+    &LOCKERS_STATE,
+    &LOCKER_OUTCOMES,
+];
+
+/// All that these topics carry.
+pub(crate) fn record_types() -> Vec<&'static RecordType> {
+    [
+        Parcel::record_types(),
+        Receipt::record_types(),
+        Visit::record_types(),
+        Count::record_types(),
+        CountsStateEvent::record_types(),
+        Scan::record_types(),
+        Stop::record_types(),
+        LockerCommand::record_types(),
+        Locker::record_types(),
+        LockersStateEvent::record_types(),
+        LockerOutcomesEvent::record_types(),
+    ]
+    .concat()
+}

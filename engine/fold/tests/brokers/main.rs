@@ -5,10 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
+mod aggregate;
 mod courier;
 mod effect;
 mod events;
 mod keyed;
+mod lockers;
 mod outside;
+mod rekey;
+mod stops;
 mod visits;
 mod world;

@@ -2,12 +2,14 @@
 
 use crate::{
     courier::Courier,
-    events::{COUNTS, COUNTS_STATE, Count, CountsStateEvent, PARCELS, Parcel, RECEIPTS, Receipt, VISITS, Visit},
+    events::{Parcel, TOPICS, record_types},
+    lockers::Lockers,
     outside::Outside,
+    stops::Stops,
     visits::Visits,
 };
 use foldstream_browse::Brokers;
-use foldstream_fold::{Service, run_effect, run_keyed};
+use foldstream_fold::{Service, run_decider, run_effect, run_keyed, run_rekey};
 use foldstream_log::{Cluster, Config, Registry, Writer};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
@@ -52,15 +54,8 @@ pub(crate) fn world() -> &'static World {
         let wire = config(&stack.bootstrap(), &stack.registry_url(), "tests");
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let registry = Registry::new(&wire).unwrap();
-        let topics = [&DEAD_LETTERS, &PARCELS, &RECEIPTS, &VISITS, &COUNTS, &COUNTS_STATE];
-        let records = [
-            DeadLettersEvent::record_types(),
-            Parcel::record_types(),
-            Receipt::record_types(),
-            Visit::record_types(),
-            Count::record_types(),
-            CountsStateEvent::record_types(),
-        ];
+        let topics = [&[&DEAD_LETTERS], TOPICS].concat();
+        let records = [DeadLettersEvent::record_types(), record_types()];
         runtime.block_on(async {
             Cluster::connect(&wire).unwrap().apply(&topics).await.unwrap();
             for record in records.concat() {
@@ -85,29 +80,42 @@ fn event(parcel: &str, text: &str) -> Parcel {
 #[derive(Debug, Clone)]
 pub(crate) struct Printed {
     pub(crate) partition: i32,
+    pub(crate) offset: i64,
     pub(crate) key: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) value: Vec<u8>,
 }
 
 impl Printed {
-    /// When its event happened, where it is one of the tests' own.
+    pub(crate) fn position(&self, topic: &str) -> String {
+        format!("{topic}:{}:{}", self.partition, self.offset)
+    }
+
+    /// The id of its event.
+    pub(crate) fn id(&self) -> String {
+        avro_text(&mut &self.value[5..])
+    }
+
+    /// When its event happened.
     pub(crate) fn occurred_at_ms(&self) -> i64 {
-        self.event().0
-    }
-
-    /// Its event's text.
-    pub(crate) fn text(&self) -> String {
-        self.event().1
-    }
-
-    /// Behind the frame: id, key, time, text, as Avro has them.
-    fn event(&self) -> (i64, String) {
         let mut rest = &self.value[5..];
-        let _id = avro_text(&mut rest);
-        let _key = avro_text(&mut rest);
-        let at_micros = avro_long(&mut rest);
-        (at_micros.div_euclid(1000), avro_text(&mut rest))
+        let _id_and_key = (avro_text(&mut rest), avro_text(&mut rest));
+        avro_long(&mut rest).div_euclid(1000)
+    }
+
+    /// The text of an event of the tests' own.
+    pub(crate) fn text(&self) -> String {
+        let mut rest = &self.value[5..];
+        let _id_key_and_time = (avro_text(&mut rest), avro_text(&mut rest), avro_long(&mut rest));
+        avro_text(&mut rest)
+    }
+
+    /// What was decided, of an outcome.
+    pub(crate) fn decision(&self) -> String {
+        let mut rest = &self.value[5..];
+        let _id_key_and_time = (avro_text(&mut rest), avro_text(&mut rest), avro_long(&mut rest));
+        let _command_and_hash = [avro_text(&mut rest), avro_text(&mut rest), avro_text(&mut rest)];
+        avro_text(&mut rest)
     }
 }
 
@@ -155,13 +163,17 @@ impl World {
     pub(crate) fn append_in_order<E: TopicEvent>(&self, events: Vec<E>) {
         let mut events = events.into_iter().peekable();
         while events.peek().is_some() {
-            let append = |event: E| {
-                let writer = self.writer.clone();
-                async move { writer.append(&event).await.unwrap() }
-            };
-            let few: Vec<_> = events.by_ref().take(10).map(append).collect();
-            self.runtime.block_on(async { few.into_iter().collect::<JoinSet<_>>().join_all().await });
+            self.append_at_once(events.by_ref().take(10).collect());
         }
+    }
+
+    /// Appends events all at once.
+    pub(crate) fn append_at_once<E: TopicEvent>(&self, events: Vec<E>) {
+        let append = |event: E| {
+            let writer = self.writer.clone();
+            async move { writer.append(&event).await.unwrap() }
+        };
+        self.runtime.block_on(async { events.into_iter().map(append).collect::<JoinSet<_>>().join_all().await });
     }
 
     /// Appends bytes to a topic with a client that is not ours.
@@ -180,7 +192,7 @@ impl World {
     pub(crate) fn read(&self, topic: &str) -> Vec<Printed> {
         let read = Command::new("kcat")
             .args(["-b", &self.stack.bootstrap(), "-t", topic, "-C", "-o", "beginning", "-e", "-q"])
-            .args(["-X", "isolation.level=read_committed", "-f", "%p\n%k\n%h\n%S\n%s"])
+            .args(["-X", "isolation.level=read_committed", "-f", "%p\n%o\n%k\n%h\n%S\n%s"])
             .output()
             .unwrap();
         assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
@@ -192,11 +204,12 @@ impl World {
                 rest = &rest[end + 1..];
                 line
             };
-            let (partition, key, headers, size) = (line(), line(), line(), line());
+            let [partition, offset, key, headers, size] = std::array::from_fn(|_| line());
             let size = size.parse::<usize>().unwrap_or(0);
             let header = |header: &str| header.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
             records.push(Printed {
                 partition: partition.parse().unwrap(),
+                offset: offset.parse().unwrap(),
                 key,
                 headers: headers.split(',').filter_map(header).collect(),
                 value: rest[..size].to_vec(),
@@ -302,6 +315,8 @@ fn in_a_role() {
             let courier = Courier::to(set(OUTSIDE).parse().unwrap());
             runtime.block_on(run_effect(service, courier, NonZeroUsize::new(8).unwrap()));
         }
+        "lockers" => runtime.block_on(run_decider::<Lockers>(service)),
+        "stops" => runtime.block_on(run_rekey::<Stops>(service)),
         "visits" => runtime.block_on(run_keyed::<Visits>(service)),
         _ => panic!("no such role: {role}"),
     }
