@@ -8,7 +8,5 @@ pub(crate) mod aggregate;
 pub(crate) mod answer;
 pub(crate) mod ask;
 pub(crate) mod asked;
-mod outcome;
+pub(crate) mod outcome;
 pub(crate) mod outcomes;
-
-pub(crate) use outcome::router;

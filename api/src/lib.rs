@@ -1,17 +1,16 @@
 //! The HTTP API: tables -> people.
 //!
 //! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`,
-//! `erased_person`); `person-outcomes`, for those who wait for a
-//! decision; any topic, for `GET /messages` and `GET /topics`.
+//! `erased_person`); `person-outcomes`, for those who wait for a decision; any topic, for `GET /messages` and
+//! `GET /topics`.
 //! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
 //! dependency is asked; nothing of it is written.
 //!
 //! Rooms, each importing only those before it: `http/` (no noun of ours), `freshness/` (how far an answer is), `state.rs`,
-//! `commands/` (wishes and their outcomes,
-//! of any aggregate), `resources/` (a noun a file, which exports one `RESOURCE`), `messages/`, `topics/`, `effects/`; each exports its
-//! routes, and `routes.rs` joins them. No SQL and no Kafka here: see the projections, `foldstream-log` and
-//! `foldstream-browse`.
+//! `commands/` (wishes and their outcomes, of any aggregate), `resources/` (a noun a file, which exports one `RESOURCE`),
+//! `messages/`, `topics/`, `effects/`; each exports its routes, and `routes.rs` joins them. No SQL and no Kafka here: see
+//! the projections, `foldstream-log` and `foldstream-browse`.
 
 mod commands;
 mod config;

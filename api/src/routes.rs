@@ -37,7 +37,7 @@ pub fn openapi_json() -> Arc<str> {
 fn described() -> (Router<Api>, Arc<str>) {
     let (routes, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(resources::router())
-        .merge(commands::router())
+        .merge(commands::outcome::router())
         .merge(messages::router())
         .merge(effects::router())
         .merge(topics::router())
