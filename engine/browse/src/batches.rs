@@ -7,6 +7,7 @@
 
 use bytes::{Buf, Bytes};
 use foldstream_log::FetchedRecord;
+use integer_encoding::VarInt;
 use kafka_protocol::{
     compression::{Decompressor, Gzip, Snappy, Zstd},
     messages::fetch_response::{AbortedTransaction, PartitionData},
@@ -270,18 +271,10 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// A zig-zag varint of at most ten bytes.
     fn varint(&mut self) -> Option<i64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-            }
-        }
-        None
+        let (number, size) = i64::decode_var(self.rest)?;
+        self.rest = &self.rest[size..];
+        Some(number)
     }
 
     /// Bytes behind their length; a negative length stands for none at all. The outer option is the cursor's end.

@@ -4,6 +4,7 @@
 //! were asked for, because "since an hour ago" is another question a minute later. Bytes: the topic's id, the times,
 //! then of each partition that has more its number, where to go on and its end, as varints.
 
+use integer_encoding::VarInt;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -61,26 +62,14 @@ impl Place {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number.to_le_bytes()[0]);
+fn put(bytes: &mut Vec<u8>, number: u64) {
+    bytes.extend(number.encode_var_vec());
 }
 
 fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        let part = u64::from(byte & 0x7f);
-        number |= part.checked_shl(shift).filter(|shifted| shifted >> shift == part)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
+    let (number, size) = u64::decode_var(bytes)?;
+    *bytes = &bytes[size..];
+    Some(number)
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@
 //! ones: a datum that ends early, runs on, or claims more than it has. Reading and skipping allocate nothing; only an
 //! error does.
 
+use integer_encoding::VarInt;
 use serde_avro_fast::schema::{LogicalType, Record, RegularType, SchemaKey, SchemaMut};
 
 /// Deeper nesting than this is refused rather than risk the stack.
 const MAX_DEPTH: u32 = 64;
+/// Bytes of the widest number.
+const LONGEST_VARINT: usize = 10;
 /// Elements of a zero-size type cost no bytes, so their number needs a bound of its own.
 const MAX_ELEMENTS: usize = 100_000;
 /// Records may hold each other so that few bytes, or none, stand for more values than anyone can walk.
@@ -213,23 +216,27 @@ impl<'a> Cursor<'a> {
 
     fn take(&mut self, count: usize, what: &str) -> Result<&'a [u8], String> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.datum.len());
-        let end = end.ok_or_else(|| format!("the value ends at byte {} within {what}", self.datum.len()))?;
+        let end = end.ok_or_else(|| self.ends_within(what))?;
         let bytes = &self.datum[self.at..end];
         self.at = end;
         Ok(bytes)
     }
 
-    /// Zigzag-coded, seven bits a byte, at most ten bytes.
+    /// Zigzag-coded, seven bits a byte.
     fn varint(&mut self, what: &str) -> Result<i64, String> {
-        let mut value = 0u64;
-        for shift in (0..70).step_by(7) {
-            let [byte] = self.array(what)?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+        let rest = &self.datum[self.at..];
+        match i64::decode_var(rest) {
+            Some((number, size)) => {
+                self.at += size;
+                Ok(number)
             }
+            None if rest.len() < LONGEST_VARINT => Err(self.ends_within(what)),
+            None => Err(format!("{what} at byte {} is wider than 64 bits", self.at)),
         }
-        Err(format!("{what} is longer than ten bytes before byte {}", self.at))
+    }
+
+    fn ends_within(&self, what: &str) -> String {
+        format!("the value ends at byte {} within {what}", self.datum.len())
     }
 }
 

@@ -1,12 +1,12 @@
 //! Decimals of any size as exact text.
 
+use bigdecimal::{BigDecimal, Zero, num_bigint::BigInt};
+use integer_encoding::VarInt;
 use std::fmt;
 
 /// Wider numbers are no amounts of anything, and writing them out costs the square of their width.
 const MAX_BYTES: usize = 256;
 const MAX_SCALE: u64 = 1_000;
-/// Digits are kept in limbs of nine, the least significant first.
-const LIMB: u64 = 1_000_000_000;
 
 /// A whole number in two's complement, big endian, with the point `scale` digits from the right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,57 +29,21 @@ impl<'a> Decimal<'a> {
         let (scale, rest) = varint(rest)?;
         rest.is_empty().then(|| Self::new(unscaled, scale))?
     }
-
-    fn digits(&self) -> (bool, String) {
-        let negative = self.unscaled.first().is_some_and(|first| first & 0x80 != 0);
-        let mut limbs = vec![0u64];
-        let mut multiply_add = |factor: u64, mut carry: u64| {
-            for limb in &mut limbs {
-                let value = *limb * factor + carry;
-                (*limb, carry) = (value % LIMB, value / LIMB);
-            }
-            if carry > 0 {
-                limbs.push(carry);
-            }
-        };
-        for byte in self.unscaled {
-            multiply_add(256, u64::from(if negative { !byte } else { *byte }));
-        }
-        if negative {
-            multiply_add(1, 1);
-        }
-        let mut limbs = limbs.iter().rev();
-        let mut digits = limbs.next().map(u64::to_string).unwrap_or_default();
-        digits.extend(limbs.map(|limb| format!("{limb:09}")));
-        (negative, digits)
-    }
 }
 
 impl fmt::Display for Decimal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (negative, mut digits) = self.digits();
-        let distance = usize::try_from(self.scale.unsigned_abs()).unwrap_or(0);
-        if self.scale > 0 {
-            let missing = (distance + 1).saturating_sub(digits.len());
-            digits.insert_str(0, &"0".repeat(missing));
-            digits.insert(digits.len() - distance, '.');
-        } else if digits != "0" {
-            digits.push_str(&"0".repeat(distance));
-        }
-        write!(f, "{}{digits}", if negative { "-" } else { "" })
+        let unscaled = BigInt::from_signed_bytes_be(self.unscaled);
+        // Zeros behind a zero are no digits.
+        let scale = if unscaled.is_zero() { self.scale.max(0) } else { self.scale };
+        f.write_str(&BigDecimal::new(unscaled, scale).to_plain_string())
     }
 }
 
-/// A zigzag-coded number of at most five bytes, and what follows it.
+/// A number and what follows it.
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let mut value = 0u64;
-    for (index, byte) in bytes.iter().take(5).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some(((value >> 1).cast_signed() ^ -(value & 1).cast_signed(), &bytes[index + 1..]));
-        }
-    }
-    None
+    let (number, size) = i64::decode_var(bytes)?;
+    Some((number, &bytes[size..]))
 }
 
 #[cfg(test)]
@@ -133,6 +97,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn shows_as_many_digits_behind_the_point_as_it_has(number: i128, scale in 1i64..60) {
+            let written = text(&number.to_be_bytes(), scale);
+            let (whole, rest) = written.split_once('.').unwrap();
+            prop_assert_eq!(rest.len() as i64, scale);
+            let digits = format!("{whole}{rest}").parse::<i128>();
+            prop_assert_eq!(digits.unwrap(), number);
+        }
+
         #[test]
         fn agrees_with_whole_numbers(number: i128) {
             prop_assert_eq!(text(&number.to_be_bytes(), 0), number.to_string());

@@ -14,6 +14,7 @@ use foldstream_log::{Cluster, Config, Registry, Writer};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
 use foldstream_telemetry::health::Health;
+use integer_encoding::VarInt;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -120,16 +121,9 @@ impl Printed {
 }
 
 fn avro_long(rest: &mut &[u8]) -> i64 {
-    let (mut zigzag, mut shift) = (0u64, 0);
-    loop {
-        let byte = rest[0];
-        *rest = &rest[1..];
-        zigzag |= u64::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            return (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-        }
-    }
+    let (number, size) = i64::decode_var(rest).unwrap();
+    *rest = &rest[size..];
+    number
 }
 
 fn avro_text(rest: &mut &[u8]) -> String {
