@@ -10,7 +10,6 @@ use crate::{
 };
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
-use foldstream_api::Outcomes;
 use foldstream_browse::Browse;
 use foldstream_fold::{Decider, Service as LoopService, decider_flow, run_decider};
 use foldstream_log::Flow;
@@ -152,7 +151,6 @@ impl Service {
 async fn serve(process: Arc<Process>, database: Database, applied: Applied) -> Result<()> {
     let Process { settings, registry, brokers, health, shutdown, .. } = &*process;
     let parts = foldstream_api::Parts {
-        outcomes: Outcomes::follow(brokers, registry),
         writer: Writer::connect(&settings.wire, registry, foldstream_api::NAME)?,
         flows: flows(),
         provenances: projections().map(|(_, tables)| tables.provenance).collect(),

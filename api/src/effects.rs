@@ -7,13 +7,12 @@
 mod following;
 mod rows;
 
-use crate::effects::following::{Budget, Effects, effects_of};
-use crate::http::answer::json;
-use crate::http::parameters::Parameters;
-use crate::http::place::PathPlace;
-use crate::http::problem::Problem;
-use crate::messages::single::record_at;
-use crate::state::Api;
+use crate::{
+    effects::following::{Budget, Effects, effects_of},
+    http::{answer::json, parameters::Parameters, place::PathPlace, problem::Problem},
+    messages::single::record_at,
+    state::Api,
+};
 use axum::{
     extract::State,
     http::{StatusCode, Uri},

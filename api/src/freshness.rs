@@ -8,12 +8,15 @@ pub(crate) mod arrival;
 pub(crate) mod lag;
 pub(crate) mod lookups;
 
-use crate::freshness::arrival::Arrival;
-use crate::freshness::arrival::NotArrived;
-use crate::http::names::{AFTER, APPLIED, DEFAULT_WAIT_MS, LAG_MS, MAX_WAIT_MS, WAIT_MS};
-use crate::http::parameters::Parameters;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    freshness::arrival::{Arrival, NotArrived},
+    http::{
+        names::{AFTER, APPLIED, DEFAULT_WAIT_MS, LAG_MS, MAX_WAIT_MS, WAIT_MS},
+        parameters::Parameters,
+        problem::Problem,
+    },
+    state::Api,
+};
 use axum::{http::HeaderValue, response::Response};
 use foldstream_events::CATALOGUE;
 use foldstream_log::{Position, Positions, Topic, Violation};

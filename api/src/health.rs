@@ -5,9 +5,10 @@
 
 pub(crate) mod dependencies;
 
-use crate::http::answer::json;
-use crate::http::problem::Problem;
-use crate::state::{Api, NAME};
+use crate::{
+    http::{answer::json, problem::Problem},
+    state::{Api, NAME},
+};
 use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},

@@ -1,16 +1,16 @@
 //! The HTTP API: tables -> people.
 //!
 //! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`,
-//! `erased_person`); `person-outcomes`, for those who wait for a
-//! decision; any topic, for `GET /messages` and `GET /topics`.
+//! `erased_person`); `person-outcomes`, for those who wait for a decision; any topic, for `GET /messages` and
+//! `GET /topics`.
 //! Writes: `person-commands`, `locations`. Keyed by: the person's id.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
 //! dependency is asked; nothing of it is written.
 //!
 //! Rooms, each importing only those before it: `http/` (no noun of ours), `freshness/` (how far an answer is), `state.rs`,
-//! `commands/` (wishes and their outcomes), `resources/` (a noun a file), `messages/`, `topics/`, `effects/`; each exports its
-//! routes, and `routes.rs` joins them. No SQL and no Kafka here: see the projections, `foldstream-log` and
-//! `foldstream-browse`.
+//! `commands/` (wishes and their outcomes, of any aggregate), `resources/` (a noun a file, which exports one `RESOURCE`),
+//! `messages/`, `topics/`, `effects/`; each exports its routes, and `routes.rs` joins them. No SQL and no Kafka here: see
+//! the projections, `foldstream-log` and `foldstream-browse`.
 
 mod commands;
 mod config;
@@ -21,13 +21,13 @@ mod health;
 mod http;
 mod messages;
 mod openapi;
+mod resource;
 mod resources;
 mod routes;
 mod serve;
 mod state;
 mod topics;
 
-pub use commands::outcomes::Outcomes;
 pub use config::{Config, LookingConfig};
 pub use routes::{openapi_json, router};
 pub use serve::{ApiError, run};
@@ -37,21 +37,10 @@ pub use topics::{
     readers::{KeptIn, ReaderPosition, TopicReader},
 };
 
-use foldstream_activity_projection::Activity;
-use foldstream_events::{LocationsEvent, PersonCommandsEvent, PersonOutcomesEvent};
-use foldstream_locations_projection::Locations;
 use foldstream_log::{Flow, ServiceKind};
-use foldstream_people_projection::People;
-use foldstream_store::ReadModel;
 
 /// What it reads and writes. `GET /messages` looks at any topic without depending on one.
 #[must_use]
 pub fn flow() -> Flow {
-    Flow::of(NAME, ServiceKind::Api)
-        .reading_tables(People::table_names())
-        .reading_tables(Activity::table_names())
-        .reading_tables(Locations::table_names())
-        .reading::<PersonOutcomesEvent>()
-        .writing::<PersonCommandsEvent>()
-        .writing::<LocationsEvent>()
+    resources::edges(Flow::of(NAME, ServiceKind::Api))
 }

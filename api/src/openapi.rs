@@ -25,6 +25,7 @@ use utoipa::{
     tags(
         (name = "people", description = "Who there is, and who was near whom"),
         (name = "locations", description = "Who was where"),
+        (name = "commands", description = "What was decided on what was wished for"),
         (name = "log", description = "What is on the topics"),
         (name = "operation", description = "How the service is"),
     ),
@@ -45,14 +46,15 @@ impl Modify for Common {
                 }
                 let writes = method != HttpMethod::Get;
                 let has_body = matches!(method, HttpMethod::Post | HttpMethod::Patch);
-                let decides = writes && path.starts_with("/api/persons");
+                // Who wishes is answered later, if need be.
+                let decides = writes && operation.responses.responses.contains_key("202");
                 add(operation, "400", "A parameter or the syntax of the body breaks a rule");
                 if path.contains('{') || path.starts_with("/messages") {
                     add(operation, "404", "There is no such thing");
                 }
                 if decides {
                     add(operation, "409", "It was decided against");
-                    add(operation, "410", "The person was erased");
+                    add(operation, "410", "It is gone for good");
                     add(operation, "422", "A field breaks a rule, or the idempotency key came with another content");
                 }
                 if has_body {

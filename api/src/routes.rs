@@ -25,7 +25,7 @@ pub fn router(parts: Parts) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn(observe))
         .layer(CompressionLayer::new())
-        .with_state(Api::new(parts, description))
+        .with_state(Api::new(parts, resources::aggregates(), description))
 }
 
 /// The description of everything that is served, as JSON.
@@ -37,7 +37,7 @@ pub fn openapi_json() -> Arc<str> {
 fn described() -> (Router<Api>, Arc<str>) {
     let (routes, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(resources::router())
-        .merge(commands::router())
+        .merge(commands::outcome::router())
         .merge(messages::router())
         .merge(effects::router())
         .merge(topics::router())

@@ -2,11 +2,7 @@
 //!
 //! Not here: how connections are accepted and drained (`foldstream_telemetry::serving`).
 
-use crate::config::Config;
-use crate::health::dependencies;
-use crate::http::limits::Peer;
-use crate::routes::router;
-use crate::state::Parts;
+use crate::{config::Config, health::dependencies, http::limits::Peer, routes::router, state::Parts};
 use axum::{Extension, Router};
 use foldstream_telemetry::{
     health::Status,

@@ -1,7 +1,7 @@
 //! What handlers share.
 
 use crate::{
-    commands::outcomes::Outcomes,
+    commands::{aggregate::Aggregate, outcomes::Outcomes},
     config::LookingConfig,
     freshness::{arrival::Arrival, lag::LogEnds, lookups::Lookups},
     http::limits::Clients,
@@ -31,7 +31,6 @@ pub struct Parts {
     pub registry: Registry,
     /// Made for the source `api`.
     pub writer: Writer,
-    pub outcomes: Outcomes,
     /// The edges of everything that reads or writes topics: services, this one too, and commands.
     pub flows: Arc<[Flow]>,
     /// The projections, which tell what they made of a record.
@@ -47,6 +46,7 @@ pub(crate) struct Api {
     pub(crate) parts: Parts,
     pub(crate) log_ends: LogEnds,
     pub(crate) arrival: Arrival,
+    pub(crate) outcomes: Outcomes,
     pub(crate) clients: Arc<Clients>,
     /// Looks at all topics, and at each.
     pub(crate) topics: Coalesced<Vec<TopicSummary>>,
@@ -56,7 +56,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(parts: Parts, openapi: Arc<str>) -> Self {
+    pub(crate) fn new(parts: Parts, aggregates: Vec<&'static Aggregate>, openapi: Arc<str>) -> Self {
         let arrival = Arrival {
             flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
             lookups: Lookups::new(parts.browse.brokers()),
@@ -66,6 +66,7 @@ impl Api {
         Self {
             log_ends: LogEnds::new(parts.browse.brokers()),
             arrival,
+            outcomes: Outcomes::follow(aggregates, parts.browse.brokers(), &parts.registry),
             clients: Arc::new(Clients::new(parts.looking.clone())),
             topics: Coalesced::default(),
             topic: Coalesced::default(),

@@ -7,12 +7,15 @@ pub(crate) mod coalesced;
 pub(crate) mod describing;
 pub(crate) mod readers;
 
-use crate::http::answer::json;
-use crate::http::parameters::Parameters;
-use crate::http::parameters::PathId;
-use crate::http::problem::Problem;
-use crate::state::Api;
-use crate::topics::describing::{TopicDetail, TopicSources, TopicSummary};
+use crate::{
+    http::{
+        answer::json,
+        parameters::{Parameters, PathId},
+        problem::Problem,
+    },
+    state::Api,
+    topics::describing::{TopicDetail, TopicSources, TopicSummary},
+};
 use axum::{
     extract::State,
     http::{StatusCode, Uri},

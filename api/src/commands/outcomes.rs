@@ -4,12 +4,13 @@
 //! command in the header `cause`; that is what is waited for. It may come before the sender knows the position, so the
 //! last few are kept.
 
+use crate::commands::aggregate::Aggregate;
 use foldstream_browse::{Brokers, Follower, Ready, Record};
-use foldstream_events::{PERSON_OUTCOMES, PersonCommandDecided, PersonOutcomesEvent};
-use foldstream_log::{CAUSE, RecordError, Registry};
-use foldstream_log::{Position, Topic};
+use foldstream_fold::CommandDecided;
+use foldstream_log::{CAUSE, Position, RecordError, Registry};
 use std::{
     collections::{HashMap, VecDeque},
+    slice::from_ref,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
@@ -20,13 +21,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How many outcomes nobody has asked for yet are kept: several seconds' worth.
 const KEPT: usize = 20_000;
-static TOPICS: &[&Topic] = &[&PERSON_OUTCOMES];
 
 /// Cheap to clone; stops to follow with the last clone.
 #[derive(Debug, Clone)]
-pub struct Outcomes {
+pub(crate) struct Outcomes {
+    aggregates: Arc<[&'static Aggregate]>,
     known: Arc<Known>,
-    ready: Ready,
+    /// Of each aggregate.
+    ready: Vec<Ready>,
     _stop: Arc<DropGuard>,
 }
 
@@ -35,37 +37,50 @@ struct Known(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: HashMap<Position, oneshot::Sender<PersonCommandDecided>>,
-    outcomes: HashMap<Position, PersonCommandDecided>,
+    waiting: HashMap<Position, oneshot::Sender<CommandDecided>>,
+    outcomes: HashMap<Position, CommandDecided>,
     order: VecDeque<Position>,
 }
 
 impl Outcomes {
-    /// Starts to follow.
-    #[must_use]
-    pub fn follow(brokers: &Brokers, registry: &Registry) -> Self {
-        let mut follower = Follower::start(brokers, TOPICS);
-        let (known, ready) = (Arc::new(Known::default()), follower.ready());
-        let stop = CancellationToken::new();
-        let (stopped, registry, learns) = (stop.clone(), registry.clone(), known.clone());
-        tokio::spawn(stopped.run_until_cancelled_owned(async move {
-            while let Some(chunk) = follower.next().await {
-                for (position, outcome) in decoded(&chunk.records, &registry).await {
-                    learns.learn(position, outcome);
+    /// Starts to follow what is decided about these aggregates.
+    pub(crate) fn follow(aggregates: Vec<&'static Aggregate>, brokers: &Brokers, registry: &Registry) -> Self {
+        let (known, stop) = (Arc::new(Known::default()), CancellationToken::new());
+        let follow = |aggregate: &&'static Aggregate| {
+            let mut follower = Follower::start(brokers, from_ref(&aggregate.outcomes));
+            let ready = follower.ready();
+            let (aggregate, registry, learns) = (*aggregate, registry.clone(), known.clone());
+            tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+                while let Some(chunk) = follower.next().await {
+                    for (position, outcome) in decoded(aggregate, &chunk.records, &registry).await {
+                        learns.learn(position, outcome);
+                    }
                 }
-            }
-        }));
-        Self { known, ready, _stop: Arc::new(stop.drop_guard()) }
+            }));
+            ready
+        };
+        let ready = aggregates.iter().map(follow).collect();
+        Self { aggregates: aggregates.into(), known, ready, _stop: Arc::new(stop.drop_guard()) }
+    }
+
+    /// The aggregates whose outcomes are followed: those that can be asked.
+    pub(crate) fn aggregates(&self) -> &[&'static Aggregate] {
+        &self.aggregates
     }
 
     /// Waits until every outcome decided from now on will be seen; false when it takes too long.
     pub(crate) async fn ready(&self, deadline: Instant) -> bool {
-        let mut ready = self.ready.clone();
-        timeout_at(deadline, ready.wait()).await.unwrap_or(false)
+        for ready in &self.ready {
+            let mut ready = ready.clone();
+            if !timeout_at(deadline, ready.wait()).await.unwrap_or(false) {
+                return false;
+            }
+        }
+        true
     }
 
     /// The outcome of the command at this position, if it comes in time.
-    pub(crate) async fn of(&self, command: &Position, deadline: Instant) -> Option<PersonCommandDecided> {
+    pub(crate) async fn of(&self, command: &Position, deadline: Instant) -> Option<CommandDecided> {
         let decided = self.known.wait_for(command)?;
         let outcome = timeout_at(deadline, decided).await;
         if outcome.is_err() {
@@ -76,7 +91,7 @@ impl Outcomes {
 }
 
 impl Known {
-    fn learn(&self, position: Position, outcome: PersonCommandDecided) {
+    fn learn(&self, position: Position, outcome: CommandDecided) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = state.waiting.remove(&position) {
             // Given up meanwhile when this fails.
@@ -92,7 +107,7 @@ impl Known {
         }
     }
 
-    fn wait_for(&self, position: &Position) -> Option<oneshot::Receiver<PersonCommandDecided>> {
+    fn wait_for(&self, position: &Position) -> Option<oneshot::Receiver<CommandDecided>> {
         let (sender, decided) = oneshot::channel();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.outcomes.get(position).cloned() {
@@ -108,13 +123,13 @@ impl Known {
 }
 
 /// What cannot be read is nobody's answer; it shows in `/messages`.
-async fn decoded(records: &[Record], registry: &Registry) -> Vec<(Position, PersonCommandDecided)> {
+async fn decoded(aggregate: &Aggregate, records: &[Record], registry: &Registry) -> Vec<(Position, CommandDecided)> {
     let mut outcomes = Vec::new();
     for record in records.iter().map(|record| &record.fetched) {
         let Some(cause) = record.text_header(CAUSE).and_then(|cause| cause.parse().ok()) else { continue };
-        match record.event(registry).await {
-            Ok(PersonOutcomesEvent::PersonCommandDecided(outcome)) => outcomes.push((cause, outcome)),
-            Err(RecordError::NoValue) => {}
+        match (aggregate.read_outcome)(record, registry).await {
+            Ok(Some(outcome)) => outcomes.push((cause, outcome)),
+            Ok(None) | Err(RecordError::NoValue) => {}
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 foldstream_telemetry::warn!(error, "an outcome cannot be read");

@@ -4,14 +4,14 @@
 //! decides on a record, or puts it aside on a topic that is keyed otherwise: so the partitions of the same number are
 //! searched first, and all others only if nothing is there.
 
-use crate::effects::rows::{RowResource, rows_of};
-use crate::http::place::message_link;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    effects::rows::{RowResource, rows_of},
+    http::{place::message_link, problem::Problem},
+    state::Api,
+};
 use foldstream_browse::Caused;
 use foldstream_events::CATALOGUE;
-use foldstream_log::{CAUSE, FetchedRecord, TopicPartition};
-use foldstream_log::{Flow, Position, ServiceKind, Topic};
+use foldstream_log::{CAUSE, FetchedRecord, Flow, Position, ServiceKind, Topic, TopicPartition};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
 use std::{

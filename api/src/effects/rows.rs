@@ -3,14 +3,16 @@
 //! First is asked where the projection stands and whether it put the record aside; only where neither holds the record
 //! back the tables say what became of its rows. They are looked at last, so they are never older than that.
 
-use crate::http::place::message_link;
-use crate::http::problem::DeadLetterFound;
-use crate::http::problem::Problem;
-use crate::resources::shapes::link_of_row;
-use crate::state::Api;
+use crate::{
+    http::{
+        place::message_link,
+        problem::{DeadLetterFound, Problem},
+    },
+    resources::link_of_row,
+    state::Api,
+};
 use foldstream_events::CATALOGUE;
-use foldstream_log::FetchedRecord;
-use foldstream_log::{Position, Positions};
+use foldstream_log::{FetchedRecord, Position, Positions};
 use foldstream_store::{
     Checkpoint, Fate, Made, Provenance, ProvenanceError, RowOf, View,
     dead_letters::{BlockedRecord, blocked},

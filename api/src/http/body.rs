@@ -3,8 +3,7 @@
 //! Never more than 4 MiB are kept; a longer body is refused, after it was read and thrown away where that is needed
 //! for the refusal to arrive.
 
-use crate::http::names::MISSING;
-use crate::http::problem::Problem;
+use crate::http::{names::MISSING, problem::Problem};
 use axum::{body::Body, extract::Request, http::header};
 use bytes::Bytes;
 use foldstream_log::Violation;

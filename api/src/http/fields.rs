@@ -3,9 +3,11 @@
 //! Every violation is collected (up to a hundred), so that a client learns of all of them at once. Fields nobody asked
 //! for are ignored: clients send whole records back.
 
-use crate::http::names::MISSING;
-use crate::http::problem::Problem;
-use crate::http::times::{TIME_RULE, time};
+use crate::http::{
+    names::MISSING,
+    problem::Problem,
+    times::{TIME_RULE, time},
+};
 use chrono::{DateTime, Utc};
 use foldstream_log::{Rule, Violation};
 use serde_json::{Map, Value};

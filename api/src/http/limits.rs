@@ -5,8 +5,7 @@
 //! says so, and the client is refused until the store has filled up again. (Limiters at hand know only questions that
 //! are refused beforehand, and would let an overdrawn client go on.)
 
-use crate::config::LookingConfig;
-use crate::http::problem::Problem;
+use crate::{config::LookingConfig, http::problem::Problem};
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::request,

@@ -3,11 +3,12 @@
 //! A page is bounded whatever is asked. The list a cursor belongs to is the path with the filters in the order they
 //! were given; how large a page is and how fresh it must be are no filters, so they may change between pages.
 
-use crate::http::answer::json;
-use crate::http::cursor;
-use crate::http::cursor::Place;
-use crate::http::parameters::Parameters;
-use crate::http::problem::Problem;
+use crate::http::{
+    answer::json,
+    cursor::{self, Place},
+    parameters::Parameters,
+    problem::Problem,
+};
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,

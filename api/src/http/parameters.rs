@@ -4,9 +4,11 @@
 //! the request with everything that was noted. A name the route does not know is refused too: a mistyped filter must
 //! not answer with everything. Nothing may be asked of a dependency before `finish`.
 
-use crate::http::names::MISSING;
-use crate::http::problem::Problem;
-use crate::http::times::{TIME_RULE, time};
+use crate::http::{
+    names::MISSING,
+    problem::Problem,
+    times::{TIME_RULE, time},
+};
 use axum::{
     extract::{FromRequestParts, Path},
     http::{Uri, request},

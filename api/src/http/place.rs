@@ -1,7 +1,6 @@
 //! Where a message lies, in a path and as a link: `/messages/{topic}/{partition}/{offset}`.
 
-use crate::http::parameters::Parameters;
-use crate::http::problem::Problem;
+use crate::http::{parameters::Parameters, problem::Problem};
 use axum::{
     extract::{FromRequestParts, Path},
     http::request,

@@ -5,9 +5,10 @@
 //! spent its budget is not refused but slowed down.
 
 use super::{problem, question, render};
-use crate::http::limits::Client;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    http::{limits::Client, problem::Problem},
+    state::Api,
+};
 use axum::{
     body::Body,
     extract::State,

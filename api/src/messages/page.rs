@@ -1,12 +1,15 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
 use super::{problem, question, render};
-use crate::http::answer::json;
-use crate::http::limits::Client;
-use crate::http::paging::CURSOR;
-use crate::http::paging::PageRequest;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    http::{
+        answer::json,
+        limits::Client,
+        paging::{CURSOR, PageRequest},
+        problem::Problem,
+    },
+    state::Api,
+};
 use axum::{
     extract::State,
     http::{StatusCode, Uri},

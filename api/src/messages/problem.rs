@@ -1,7 +1,6 @@
 //! Why there is no page.
 
-use crate::http::paging::CURSOR;
-use crate::http::problem::Problem;
+use crate::http::{paging::CURSOR, problem::Problem};
 use foldstream_browse::PageError;
 use foldstream_log::Violation;
 

@@ -1,8 +1,9 @@
 //! What is asked, from the query string.
 
-use crate::http::paging::CURSOR;
-use crate::http::paging::LIMIT;
-use crate::http::parameters::Parameters;
+use crate::http::{
+    paging::{CURSOR, LIMIT},
+    parameters::Parameters,
+};
 use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{

@@ -1,10 +1,10 @@
 //! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
 
 use super::{question, render};
-use crate::http::answer::json;
-use crate::http::place::PathPlace;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    http::{answer::json, place::PathPlace, problem::Problem},
+    state::Api,
+};
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
@@ -14,8 +14,7 @@ use foldstream_browse::{
     Isolation, Record,
     asking::{self, ISOLATION},
 };
-use foldstream_log::{Message, Schemas};
-use foldstream_log::{Position, Violation};
+use foldstream_log::{Message, Position, Schemas, Violation};
 
 /// One record
 ///

@@ -5,11 +5,14 @@
 //! reader: one that is too slow, or away too long, is told by an event `gap` which offsets it was not shown.
 
 use super::{question, render};
-use crate::http::cursor;
-use crate::http::limits::Client;
-use crate::http::limits::Listening;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    http::{
+        cursor,
+        limits::{Client, Listening},
+        problem::Problem,
+    },
+    state::Api,
+};
 use axum::{
     body::Body,
     extract::State,
@@ -20,8 +23,7 @@ use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
     BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, Record, RecordView, Tail, look_up,
 };
-use foldstream_log::Schemas;
-use foldstream_log::Violation;
+use foldstream_log::{Schemas, Violation};
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, time::Duration};

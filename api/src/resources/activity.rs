@@ -1,21 +1,26 @@
 //! What was going on when: `/api/activity`.
 
-use crate::freshness::Freshness;
-use crate::freshness::FreshnessParameters;
-use crate::http::answer::json;
-use crate::http::names::AFTER;
-use crate::http::names::WAIT_MS;
-use crate::http::parameters::Parameters;
-use crate::http::problem::Problem;
-use crate::http::times;
-use crate::resources::read_models::READS_ACTIVITY;
-use crate::state::Api;
+use crate::{
+    freshness::{Freshness, FreshnessParameters, ReadModel, Reads},
+    http::{
+        answer::json,
+        names::{AFTER, WAIT_MS},
+        parameters::Parameters,
+        problem::Problem,
+        times,
+    },
+    resource::{Resource, ServedAt},
+    state::Api,
+};
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_activity_projection::read as activity;
+use foldstream_activity_projection::{Activity, read as activity};
+use foldstream_events::LOCATIONS;
+use foldstream_fold::Projection;
+use foldstream_store::ReadModel as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -37,10 +42,14 @@ pub(crate) struct ActivityResource {
     reports: i64,
 }
 
-/// Its routes.
-pub(crate) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list))
-}
+static READS: Reads = &[&ReadModel { projection: Activity::NAME, topic: &LOCATIONS }];
+
+pub(crate) static RESOURCE: Resource = Resource {
+    router: || OpenApiRouter::new().routes(routes!(list)),
+    rows: &[("activity", ServedAt::List("/api/activity"))],
+    edges: |flow| flow.reading_tables(Activity::table_names()),
+    aggregate: None,
+};
 
 /// How many locations were reported for each hour, newest first
 #[utoipa::path(get, path = "/api/activity", tag = "locations",
@@ -50,7 +59,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[HOURS, AFTER, WAIT_MS]);
     let hours = parameters.number(HOURS, 1..=1000, 24);
-    let freshness = Freshness::read(&mut parameters, &api, READS_ACTIVITY);
+    let freshness = Freshness::read(&mut parameters, &api, READS);
     parameters.finish()?;
     let standing = freshness.reached(&api).await?;
     let found = activity::list(&standing.database, hours).await?;

@@ -3,25 +3,26 @@
 //! One set-based query; how it works and what it costs stands in `projections/locations`, `read.rs`. Whose the locations
 //! are is asked of the other read model, once for the page.
 
-use crate::freshness::Freshness;
-use crate::freshness::FreshnessParameters;
-use crate::http::names::AFTER;
-use crate::http::names::WAIT_MS;
-use crate::http::paging::CURSOR;
-use crate::http::paging::LIMIT;
-use crate::http::paging::PageRequest;
-use crate::http::parameters::Parameters;
-use crate::http::parameters::PathId;
-use crate::http::problem::Problem;
-use crate::resources::locations::window;
-use crate::resources::persons::known;
-use crate::resources::read_models::READS_BOTH;
-use crate::resources::shapes::ConnectionResource;
-use crate::state::Api;
+use crate::{
+    freshness::{Freshness, FreshnessParameters},
+    http::{
+        names::{AFTER, WAIT_MS},
+        paging::{CURSOR, LIMIT, PageRequest},
+        parameters::{Parameters, PathId},
+        problem::Problem,
+    },
+    resource::Resource,
+    resources::{locations::window, persons::known, read_models::READS_BOTH, shapes::ConnectionResource},
+    state::Api,
+};
 use axum::{extract::State, http::Uri, response::Response};
-use foldstream_locations_projection::read::{self as locations, PageEnd, Paging, Proximity};
+use foldstream_locations_projection::{
+    Locations,
+    read::{self as locations, PageEnd, Paging, Proximity},
+};
 use foldstream_log::Violation;
-use foldstream_people_projection::read as people;
+use foldstream_people_projection::{People, read as people};
+use foldstream_store::ReadModel;
 use std::collections::{BTreeSet, HashMap};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -30,10 +31,12 @@ const MAX_DISTANCE_M: f64 = 100_000.0;
 /// What the clients mean when they say nothing.
 const DEFAULT_DISTANCE_M: f64 = 5.0;
 
-/// Its routes.
-pub(crate) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list))
-}
+pub(crate) static RESOURCE: Resource = Resource {
+    router: || OpenApiRouter::new().routes(routes!(list)),
+    rows: &[],
+    edges: |flow| flow.reading_tables(People::table_names()).reading_tables(Locations::table_names()),
+    aggregate: None,
+};
 
 /// Locations of others near a person's own
 ///

@@ -3,13 +3,15 @@
 //! Those of the projections; what is to be done with them is said by `foldstream dead-letters`. Their bytes are not shown
 //! here: `/messages` shows the record where it lies.
 
-use crate::http::paging::CURSOR;
-use crate::http::paging::LIMIT;
-use crate::http::paging::PageParameters;
-use crate::http::paging::PageRequest;
-use crate::http::parameters::Parameters;
-use crate::http::problem::Problem;
-use crate::state::Api;
+use crate::{
+    http::{
+        paging::{CURSOR, LIMIT, PageParameters, PageRequest},
+        parameters::Parameters,
+        problem::Problem,
+    },
+    resource::Resource,
+    state::Api,
+};
 use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -81,10 +83,8 @@ impl From<DeadLetterSummary> for DeadLetterResource {
     }
 }
 
-/// Its routes.
-pub(crate) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list))
-}
+pub(crate) static RESOURCE: Resource =
+    Resource { router: || OpenApiRouter::new().routes(routes!(list)), rows: &[], edges: |flow| flow, aggregate: None };
 
 /// Records that projections could not use, newest first
 #[utoipa::path(get, path = "/api/dead-letters", tag = "operation",

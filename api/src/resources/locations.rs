@@ -1,48 +1,64 @@
 //! Locations read: `/api/locations`, `/api/locations/current`, `/api/locations/{id}`, `/api/persons/{id}/locations`.
 //!
 //! Everybody's newest first, a person's own oldest first; pages by (time, id). Where everybody is, or was at a time: one
-//! location each, pages by person. How they are written: `reports.rs`.
+//! location each, pages by person. How they are written: `reporting.rs`.
 
 mod reporting;
 
-use crate::freshness::Freshness;
-use crate::freshness::FreshnessParameters;
-use crate::http::answer::tagged;
-use crate::http::names::AFTER;
-use crate::http::names::WAIT_MS;
-use crate::http::paging::CURSOR;
-use crate::http::paging::LIMIT;
-use crate::http::paging::PageParameters;
-use crate::http::paging::PageRequest;
-use crate::http::parameters::Parameters;
-use crate::http::parameters::PathId;
-use crate::http::problem::Problem;
-use crate::resources::persons::known;
-use crate::resources::read_models::READS_BOTH;
-use crate::resources::read_models::READS_HISTORY;
-use crate::resources::shapes::LocationResource;
-use crate::state::Api;
+use crate::{
+    freshness::{Freshness, FreshnessParameters},
+    http::{
+        answer::tagged,
+        names::{AFTER, WAIT_MS},
+        paging::{CURSOR, LIMIT, PageParameters, PageRequest},
+        parameters::{Parameters, PathId},
+        problem::Problem,
+    },
+    resource::{Resource, ServedAt},
+    resources::{
+        persons::known,
+        read_models::{READS_BOTH, READS_HISTORY},
+        shapes::LocationResource,
+    },
+    state::Api,
+};
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
     response::Response,
 };
 use chrono::{Days, NaiveDate, NaiveTime};
-use foldstream_locations_projection::read::{self as locations, PageEnd, Paging, Window};
+use foldstream_events::LocationsEvent;
+use foldstream_locations_projection::{
+    Locations,
+    read::{self as locations, PageEnd, Paging, Window},
+};
 use foldstream_log::Violation;
+use foldstream_people_projection::People;
+use foldstream_store::ReadModel;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 const AS_OF: &str = "as_of";
 
-/// Its routes.
-pub(crate) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(list, reporting::create))
-        .routes(routes!(list_current))
-        .routes(routes!(find))
-        .routes(routes!(list_of_person))
-}
+pub(crate) static RESOURCE: Resource = Resource {
+    router: || {
+        OpenApiRouter::new()
+            .routes(routes!(list, reporting::create))
+            .routes(routes!(list_current))
+            .routes(routes!(find))
+            .routes(routes!(list_of_person))
+    },
+    rows: &[
+        ("location_history", ServedAt::Key("/api/locations")),
+        ("current_location", ServedAt::List("/api/locations/current")),
+    ],
+    edges: |flow| {
+        let tables = Locations::table_names().into_iter().chain(People::table_names());
+        flow.reading_tables(tables).writing::<LocationsEvent>()
+    },
+    aggregate: None,
+};
 
 /// Locations of everybody, newest first
 #[utoipa::path(get, path = "/api/locations", tag = "locations", params(PageParameters, FreshnessParameters),

@@ -2,41 +2,43 @@
 //!
 //! Who is registered, changed and erased is decided by `people-processor`: a wish is sent as a command (`commands.rs`).
 
-use crate::commands::Asked;
-use crate::commands::CommandHeaders;
-use crate::commands::CommandParameters;
-use crate::commands::Pending;
-use crate::commands::ask;
-use crate::freshness::Freshness;
-use crate::freshness::FreshnessParameters;
-use crate::http::answer::json;
-use crate::http::answer::tagged;
-use crate::http::body::read_json;
-use crate::http::fields::Fields;
-use crate::http::fields::Findings;
-use crate::http::names::AFTER;
-use crate::http::names::WAIT_MS;
-use crate::http::paging::CURSOR;
-use crate::http::paging::LIMIT;
-use crate::http::paging::PageParameters;
-use crate::http::paging::PageRequest;
-use crate::http::parameters::Parameters;
-use crate::http::parameters::PathId;
-use crate::http::problem::Problem;
-use crate::resources::read_models::PEOPLE;
-use crate::resources::read_models::READS_PEOPLE;
-use crate::resources::shapes::PersonResource;
-use crate::state::Api;
+use crate::{
+    commands::{
+        aggregate::{Aggregate, Refusal, read_outcome},
+        answer::Pending,
+        ask::ask,
+        asked::{Asked, CommandHeaders, CommandParameters},
+    },
+    freshness::{Freshness, FreshnessParameters},
+    http::{
+        answer::{json, tagged},
+        body::read_json,
+        fields::{Fields, Findings},
+        names::{AFTER, WAIT_MS},
+        paging::{CURSOR, LIMIT, PageParameters, PageRequest},
+        parameters::{Parameters, PathId},
+        problem::Problem,
+    },
+    resource::{Resource, ServedAt},
+    resources::{
+        read_models::{PEOPLE, READS_PEOPLE},
+        shapes::PersonResource,
+    },
+    state::Api,
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use foldstream_events::{ChangePerson, ErasePerson, RegisterPerson, rules};
+use foldstream_events::{
+    ChangePerson, ErasePerson, PERSON_COMMANDS, PERSON_OUTCOMES, PersonCommandsEvent, RegisterPerson, rules,
+};
 use foldstream_log::{Positions, Violation};
-use foldstream_people_projection::read as people;
-use foldstream_store::{Database, Sourced};
+use foldstream_people_processor::{People as Decider, Rule};
+use foldstream_people_projection::{People, read as people};
+use foldstream_store::{Database, ReadModel, Sourced};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -65,10 +67,22 @@ pub(crate) struct PersonChange {
     company_name: Option<String>,
 }
 
-/// Its routes.
-pub(crate) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, change, erase))
-}
+pub(crate) static RESOURCE: Resource = Resource {
+    router: || OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, change, erase)),
+    rows: &[("person", ServedAt::Key(PATH))],
+    edges: |flow| flow.reading_tables(People::table_names()),
+    aggregate: Some(&AGGREGATE),
+};
+
+static AGGREGATE: Aggregate = Aggregate {
+    commands: &PERSON_COMMANDS,
+    outcomes: &PERSON_OUTCOMES,
+    path: PATH,
+    refusals: &[(Rule::Unknown.name(), Refusal::NotFound), (Rule::Erased.name(), Refusal::Gone)],
+    read_outcome: read_outcome::<Decider>,
+};
+
+const PATH: &str = "/api/persons";
 
 /// People, in the order of their ids
 #[utoipa::path(get, path = "/api/persons", tag = "people", params(PageParameters, FreshnessParameters),
@@ -118,11 +132,11 @@ pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -
     let asked = Asked::read(&mut parameters, request.headers());
     parameters.finish()?;
     let command = registration(&read_json(request).await?, &asked)?;
-    let answer = ask(&api, command.clone().into(), &asked).await?;
+    let answer = ask(&api, &AGGREGATE, PersonCommandsEvent::from(command.clone()), &asked).await?;
     if answer.accepted()?.is_none() {
         return answer.pending(&asked, &command.person_id);
     }
-    let path = format!("/api/persons/{}", command.person_id);
+    let path = AGGREGATE.href(&command.person_id);
     let mut response = json(StatusCode::CREATED, &PersonResource::from(command))?;
     if let Ok(path) = HeaderValue::from_str(&path) {
         response.headers_mut().insert(header::LOCATION, path);
@@ -151,7 +165,7 @@ pub(crate) async fn change(
     let asked = Asked::read(&mut parameters, request.headers());
     parameters.finish()?;
     let command = wished_change(&id, &read_json(request).await?, &asked)?;
-    let answer = ask(&api, command.into(), &asked).await?;
+    let answer = ask(&api, &AGGREGATE, PersonCommandsEvent::from(command), &asked).await?;
     if answer.accepted()?.is_none() {
         return answer.pending(&asked, &id);
     }
@@ -184,7 +198,7 @@ pub(crate) async fn erase(
     parameters.finish()?;
     let event_id = asked.command_id(&format!("erase/{id}"));
     let command = ErasePerson { event_id, person_id: id.clone(), occurred_at: Utc::now() };
-    let answer = ask(&api, command.into(), &asked).await?;
+    let answer = ask(&api, &AGGREGATE, PersonCommandsEvent::from(command), &asked).await?;
     match answer.accepted()? {
         Some(()) => Ok(answer.placed(StatusCode::NO_CONTENT.into_response())),
         None => answer.pending(&asked, &id),
@@ -206,7 +220,7 @@ fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> 
         let company_name = findings.check(fields.text("company_name", &rules::NAME));
         Some(RegisterPerson {
             event_id: asked.command_id("register"),
-            person_id: asked.person_id().to_string(),
+            person_id: asked.id_of("person").to_string(),
             occurred_at: Utc::now(),
             first_name: first_name?,
             last_name: last_name?,

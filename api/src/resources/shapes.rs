@@ -2,15 +2,16 @@
 //!
 //! Shapes here never follow a change of the tables by accident: every field is named twice.
 
-use crate::http::{place::message_link, times};
-use crate::resources::read_models::{HISTORY, PEOPLE};
+use crate::{
+    http::{place::message_link, times},
+    resources::read_models::{HISTORY, PEOPLE},
+};
 use foldstream_events::{LocationReported, RegisterPerson};
 use foldstream_locations_projection::read::Location;
 use foldstream_log::{Position, Topic};
 use foldstream_people_projection::read::Person;
 use foldstream_store::{Source, Sourced};
 use serde::Serialize;
-use url::form_urlencoded::byte_serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -133,16 +134,4 @@ impl From<(Location, Person)> for ConnectionResource {
 fn link_of(topic: &Topic, source: Source) -> String {
     let Source { partition, offset } = source;
     message_link(&Position { topic: topic.name.to_owned(), partition, offset })
-}
-
-/// Where a row of a table is served; none where no route shows it. A list where there is no route for one row.
-pub(crate) fn link_of_row(table: &str, key: &str) -> Option<String> {
-    let key: String = byte_serialize(key.as_bytes()).collect();
-    match table {
-        "person" => Some(format!("/api/persons/{key}")),
-        "location_history" => Some(format!("/api/locations/{key}")),
-        "current_location" => Some("/api/locations/current".to_owned()),
-        "activity" => Some("/api/activity".to_owned()),
-        _ => None,
-    }
 }

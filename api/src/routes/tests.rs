@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::LookingConfig;
-use crate::Outcomes;
 use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response},
@@ -11,8 +10,7 @@ use axum::{
 use clap::{Args, Command};
 use foldstream_browse::{Brokers, Browse};
 use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent, PersonOutcomesEvent, PersonProfilesEvent};
-use foldstream_log::{Flow, ServiceKind};
-use foldstream_log::{Registry, Writer};
+use foldstream_log::{Flow, Registry, ServiceKind, Writer};
 use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
 use serde_json::{Value, json};
@@ -38,7 +36,6 @@ fn parts() -> Parts {
         browse: Browse::new(Brokers::new(&wire)),
         looking: LookingConfig::default(),
         writer: Writer::connect(&wire, &registry, "api").unwrap(),
-        outcomes: Outcomes::follow(&Brokers::new(&wire), &registry),
         flows: Arc::new([
             Flow::of("people-processor", ServiceKind::Processor)
                 .reading::<PersonCommandsEvent>()

@@ -35,14 +35,16 @@ events_of! {
 
 /// Why a command is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Rule {
     Unknown,
     Erased,
     Known,
 }
 
 impl Rule {
-    pub(crate) const fn name(self) -> &'static str {
+    /// For programs; it never changes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "person_unknown",
             Self::Erased => "person_erased",

@@ -10,5 +10,5 @@ mod decide;
 mod person;
 mod records;
 
-pub use decide::{Output, People};
+pub use decide::{Output, People, Rule};
 pub use person::Person;

@@ -3,18 +3,19 @@
 //! A posted location is a fact appended to `locations`: one object, or an array that is checked whole before the
 //! first of it is written. Its person must be known. Reports of one person keep the order of the array.
 
-use crate::commands::not_written;
-use crate::http::answer::json;
-use crate::http::body::read_json;
-use crate::http::fields::Fields;
-use crate::http::fields::Findings;
-use crate::http::names::DEFAULT_WAIT_MS;
-use crate::http::names::POSITION;
-use crate::http::parameters::Parameters;
-use crate::http::problem::Problem;
-use crate::resources::read_models::PEOPLE;
-use crate::resources::shapes::LocationResource;
-use crate::state::Api;
+use crate::{
+    commands::ask::not_written,
+    http::{
+        answer::json,
+        body::read_json,
+        fields::{Fields, Findings},
+        names::{DEFAULT_WAIT_MS, POSITION},
+        parameters::Parameters,
+        problem::Problem,
+    },
+    resources::{read_models::PEOPLE, shapes::LocationResource},
+    state::Api,
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, Uri, header},
@@ -23,8 +24,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use foldstream_browse::Range;
 use foldstream_events::{LocationReported, LocationsEvent, rules};
-use foldstream_log::{Position, Positions, Violation, new_event_id};
-use foldstream_log::{WriteError, Writer};
+use foldstream_log::{Position, Positions, Violation, WriteError, Writer, new_event_id};
 use foldstream_people_projection::read as people;
 use foldstream_store::{Late, View};
 use futures::{StreamExt, stream};

@@ -1,0 +1,134 @@
+//! `GET /api/outcomes/{id}`: what became of a command, now or as soon as it is decided.
+
+use crate::{
+    commands::{
+        aggregate::Aggregate,
+        answer::{Answer, Pending},
+        ask::unavailable,
+        asked::Asked,
+    },
+    http::{
+        answer::json,
+        names::{AFTER, DEFAULT_WAIT_MS, MAX_WAIT_MS, WAIT_MS},
+        parameters::{Parameters, PathId},
+        problem::Problem,
+    },
+    state::Api,
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use foldstream_fold::{CommandDecided, Verdict};
+use foldstream_log::{CAUSE, FetchedRecord, Position, Violation};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+/// The answer to a command.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Outcome {
+    /// Whom it is about
+    #[schema(example = "0199f1d2-6f0e-7c2b-9a55-5d0c1f1a7b21")]
+    id: String,
+    command_id: Uuid,
+    #[schema(example = "foldstream.people.RegisterPerson")]
+    command: String,
+    /// `accepted`, `unchanged` (it was so already), `rejected`, or `duplicate` (decided before)
+    #[schema(example = "accepted")]
+    decision: String,
+    /// Of a duplicate: what was decided the first time
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_decision: Option<String>,
+    /// Of a rejected one: which rule it breaks
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What it was about: with `after`, the answer holds what became of it
+    #[schema(example = "/api/persons/0199f1d2-6f0e-7c2b-9a55-5d0c1f1a7b21?after=person-commands:3:17")]
+    href: String,
+}
+
+/// Its routes.
+pub(crate) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(outcome))
+}
+
+/// The outcome of a command
+///
+/// Waits until it is decided, and answers 202 when that takes longer than `wait_ms`.
+#[utoipa::path(get, path = "/api/outcomes/{id}", tag = "commands",
+    params(("id" = String, Path, description = "The command's position", example = "person-commands:3:17"),
+        ("wait_ms" = Option<u32>, Query, description = "How long to wait for it, in milliseconds",
+            minimum = 0, maximum = 30000)),
+    responses((status = 200, description = "It is decided", body = Outcome),
+        (status = 202, description = "Not decided yet", body = Pending)))]
+pub(crate) async fn outcome(State(api): State<Api>, PathId(id): PathId, uri: Uri) -> Result<Response, Problem> {
+    let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
+    let wait = Duration::from_millis(parameters.number(WAIT_MS, 0..=MAX_WAIT_MS, DEFAULT_WAIT_MS));
+    parameters.finish()?;
+    let unknown = || {
+        let topics: Vec<&str> = api.outcomes.aggregates().iter().map(|one| one.commands.name).collect();
+        let rule = format!("must be the position of a command on {}, kept for seven days", topics.join(" or "));
+        Problem::NotFound(Violation::new("id", &id, rule))
+    };
+    let command: Position = id.parse().map_err(|_| unknown())?;
+    let aggregate =
+        *api.outcomes.aggregates().iter().find(|one| one.commands.name == command.topic).ok_or_else(unknown)?;
+    if !(0..aggregate.commands.partitions).contains(&command.partition) {
+        return Err(unknown());
+    }
+    let deadline = Instant::now() + wait;
+    let browser = api.parts.browse.brokers();
+    let found = browser.records(&command.topic, command.partition, vec![command.offset]).await.map_err(unavailable)?;
+    let record = found.get(&command.offset).ok_or_else(unknown)?;
+    let outcome = decided(&api, aggregate, &command, record.timestamp_ms, deadline).await?;
+    let answer = Answer { aggregate, command, outcome };
+    let Some(CommandDecided { key, command_id, command, verdict, .. }) = answer.outcome.clone() else {
+        let about = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
+        return answer.pending(&Asked::only_waiting(deadline), &about);
+    };
+    let Verdict { decision, rule, reason, first_decision } = verdict;
+    let href = format!("{}?{AFTER}={}", aggregate.href(&key), answer.command);
+    let content = Outcome { id: key, command_id, command, decision, first_decision, rule, reason, href };
+    Ok(answer.placed(json(StatusCode::OK, &content)?))
+}
+
+/// The outcome of a command: one that comes now, or one that is in the log behind the command's time.
+async fn decided(
+    api: &Api,
+    aggregate: &Aggregate,
+    command: &Position,
+    appended_at_ms: i64,
+    deadline: Instant,
+) -> Result<Option<CommandDecided>, Problem> {
+    let look = || look(api, aggregate, command, appended_at_ms);
+    if let Some(outcome) = look().await? {
+        return Ok(Some(outcome));
+    }
+    match api.outcomes.of(command, deadline).await {
+        Some(outcome) => Ok(Some(outcome)),
+        // It may have been decided between the first look and the wait.
+        None => look().await,
+    }
+}
+
+async fn look(
+    api: &Api,
+    aggregate: &Aggregate,
+    command: &Position,
+    appended_at_ms: i64,
+) -> Result<Option<CommandDecided>, Problem> {
+    let cause = command.to_string();
+    let is_it = move |record: &FetchedRecord| record.text_header(CAUSE) == Some(&cause);
+    let (browser, topic) = (api.parts.browse.brokers(), aggregate.outcomes.name);
+    let found = browser.find_since(topic, command.partition, appended_at_ms, is_it).await.map_err(unavailable)?;
+    let Some(record) = found else { return Ok(None) };
+    let read = (aggregate.read_outcome)(&record, &api.parts.registry).await;
+    read.map_err(|error| Problem::Internal { cause: Arc::new(error) })
+}
