@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/foldstream
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: generate help setup claim build demo up down status test soak chaos mutations check templates bench clean new-read-model upgrade
+.PHONY: generate readme help setup claim build demo up down status test soak chaos mutations check templates bench clean new-read-model new-aggregate new-event upgrade
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,8 +46,11 @@ soak: setup claim ## every night: the tests in their long form, faults for 15 mi
 mutations: setup claim ## break the loops on purpose, and see that a test notices
 	@python3 dev/check/mutations.py
 
-generate: ## make the code of events anew, after a change of a schema or a catalogue
-	@cargo run --locked --quiet -p foldstream-generator
+generate: ## make anew what is made: after a change of a schema or a catalogue, and for a new service
+	@cargo run --quiet -p foldstream-generator
+
+readme: ## make the table of services in README.md anew, from their types
+	@UPDATE_EXPECT=1 cargo test --quiet --workspace --bin foldstream -- the_readme_lists_every_service
 
 upgrade: build ## a stack that another build left midway goes on under this one: make upgrade FROM=<commit>
 	@dev/check/upgrade.sh $(FROM) $(RELEASE)
@@ -55,11 +58,19 @@ upgrade: build ## a stack that another build left midway goes on under this one:
 check: setup claim ## format, lints, docs, licences, unused dependencies, structure, scripts
 	@dev/check/check.sh
 
-templates: claim ## a service from each template, in a copy: built, used, counted
+templates: setup claim ## a read model, an aggregate, an event from their templates, in a copy: counted, built, used
 	@python3 dev/check/templates.py
 
-new-read-model: ## a projection from its template: make new-read-model NAME=visits TOPIC=locations
+new-read-model: setup claim ## a projection and its route from a template: make new-read-model NAME=visits TOPIC=locations
 	@python3 dev/templates/new.py read-model "$(NAME)" "$(TOPIC)"
+	@$(MAKE) --no-print-directory readme
+
+new-aggregate: setup claim ## commands, their decider, a read model and a resource: make new-aggregate NAME=ticket
+	@python3 dev/templates/new.py aggregate "$(NAME)"
+	@$(MAKE) --no-print-directory readme
+
+new-event: setup claim ## an event type on a topic: make new-event NAME=ticket-closed TOPIC=tickets
+	@python3 dev/templates/new.py event "$(NAME)" "$(TOPIC)"
 
 bench: build ## figures beside their baselines, measured in the same run
 	@$(RELEASE)/foldstream-bench

@@ -172,30 +172,42 @@ mod tests {
     use super::*;
     use foldstream_events::CATALOGUE;
     use foldstream_log::{ServiceKind, Writers};
-    use std::{collections::BTreeSet, fs, path::Path};
+    use std::{collections::BTreeSet, env, fs, path::Path};
 
-    /// The cells of every table row of a page whose first cell is code; code cells without their backticks.
-    fn rows(page: &str) -> Vec<Vec<Vec<String>>> {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
-        let cell = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        text.lines()
-            .filter(|line| line.starts_with("| `"))
-            .map(|line| line.trim_matches('|').split('|').map(cell).collect())
-            .collect()
+    const BEGIN: &str = "<!-- made by `make readme` -->\n";
+    const END: &str = "<!-- end of what is made -->\n";
+
+    fn table() -> String {
+        let coded = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let row = |service: &Service| {
+            let Flow { reads, writes, .. } = (service.flow)();
+            let on_poison = match service.kind {
+                Kind::Producer => "counted and skipped",
+                Kind::Processor { .. } => "dead letter on the topic",
+                Kind::Projection(_) => "dead letter, and its key waits",
+                Kind::Api => "refused with a reason",
+            };
+            format!("| `{}` | {} | {} | {on_poison} |\n", service.name, coded(&reads), coded(&writes))
+        };
+        let rows: String = SERVICES.iter().map(row).collect();
+        format!("| service | reads | writes | on poison |\n|---|---|---|---|\n{rows}")
     }
 
     fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
         names.into_iter().map(str::to_owned).collect()
     }
 
+    /// With `UPDATE_EXPECT` set the table is written, as `make readme` does.
     #[test]
     fn the_readme_lists_every_service_with_its_edges() {
-        let rows = rows("README.md");
-        for flow in &*flows() {
-            let row = rows.iter().find(|row| row[0] == [flow.service]);
-            let row = row.unwrap_or_else(|| panic!("README.md does not list {}", flow.service));
-            assert_eq!(set(row[1].iter().map(String::as_str)), set(flow.reads.iter().copied()), "{}", flow.service);
-            assert_eq!(set(row[2].iter().map(String::as_str)), set(flow.writes.iter().copied()), "{}", flow.service);
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let readme = fs::read_to_string(&file).unwrap();
+        let (before, rest) = readme.split_once(BEGIN).unwrap();
+        let (stands, after) = rest.split_once(END).unwrap();
+        if env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&file, [before, BEGIN, &table(), END, after].concat()).unwrap();
+        } else {
+            assert_eq!(stands, table(), "the table of services in README.md is stale: run make readme");
         }
     }
 

@@ -1,9 +1,8 @@
 //! The HTTP API: tables -> people.
 //!
-//! Reads: the tables of the read models (`person`, `activity`, `location_history`, `current_location`,
-//! `erased_person`); `person-outcomes`, for those who wait for a decision; any topic, for `GET /messages` and
-//! `GET /topics`.
-//! Writes: `person-commands`, `locations`. Keyed by: the person's id.
+//! Reads: the tables of its nouns; the outcomes of their aggregates, for those who wait for a decision; any topic, for
+//! `GET /messages` and `GET /topics`. Writes: the commands of their aggregates, and `locations`. Keyed by: the id of what it
+//! is about.
 //! On poison: a request that breaks a rule is refused with a problem that names field, value and rule, before any
 //! dependency is asked; nothing of it is written.
 //!

@@ -14,8 +14,14 @@ use crate::{commands::aggregate::Aggregate, resource::Resource, state::Api};
 use foldstream_log::Flow;
 use utoipa_axum::router::OpenApiRouter;
 
-static RESOURCES: &[&Resource] =
-    &[&persons::RESOURCE, &locations::RESOURCE, &connection::RESOURCE, &activity::RESOURCE, &dead_letters::RESOURCE];
+static RESOURCES: &[&Resource] = &[
+    // A line each, in the order of the description.
+    &persons::RESOURCE,
+    &locations::RESOURCE,
+    &connection::RESOURCE,
+    &activity::RESOURCE,
+    &dead_letters::RESOURCE,
+];
 
 /// The routes of every noun.
 pub(crate) fn router() -> OpenApiRouter<Api> {

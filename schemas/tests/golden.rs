@@ -3,29 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
+#[path = "golden/any_event.rs"]
+mod any_event;
 mod carried;
 
+use any_event::AnyEvent;
 use apache_avro::{Schema, reader::datum::GenericDatumReader};
-use carried::{CarriedEvent, record_types};
+use carried::record_types;
 use foldstream_events::{LocationReported, LocationsEvent, PersonProfilesEvent, rules};
 use foldstream_log::{DecodeError, RecordType, TopicEvent, WriterSchema, decode, encode, unframe};
 use proptest::prelude::*;
 use std::{fs, path::PathBuf};
-
-foldstream_log::events_of! {
-    /// Every event there is.
-    enum AnyEvent {
-        PersonCommands(foldstream_events::PersonCommandsEvent),
-        PersonOutcomes(foldstream_events::PersonOutcomesEvent),
-        People(foldstream_events::PeopleEvent),
-        PersonProfiles(PersonProfilesEvent),
-        PeopleProcessorState(foldstream_events::PeopleProcessorStateEvent),
-        Locations(LocationsEvent),
-        SourceProgress(foldstream_events::SourceProgressEvent),
-        DeadLetters(foldstream_log::DeadLettersEvent),
-        Carried(CarriedEvent),
-    }
-}
 
 /// A record of an older or the current version: its writer schema, its bytes, its value.
 struct Golden {

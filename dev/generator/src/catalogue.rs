@@ -1,4 +1,4 @@
-//! What is declared below one folder: `catalogue.toml`, and `avro/<topic>/*.avsc`.
+//! What is declared below one folder: `catalogue.toml`, the topics of `catalogue/*.toml`, and `avro/<topic>/*.avsc`.
 
 use crate::record::Record;
 use anyhow::{Context, Result, bail};
@@ -23,6 +23,13 @@ pub(crate) struct Root {
 struct Declarations {
     #[serde(default)]
     rules: BTreeMap<String, Rule>,
+    topics: Vec<Topic>,
+}
+
+/// A file of `catalogue/`: rules are declared once for all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Topics {
     topics: Vec<Topic>,
 }
 
@@ -115,7 +122,15 @@ impl Root {
     pub(crate) fn read(folder: &Path, before: &[Root]) -> Result<Self> {
         let file = folder.join("catalogue.toml");
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let declared: Declarations = toml::from_str(&text).with_context(|| format!("{} is wrong", file.display()))?;
+        let mut declared: Declarations =
+            toml::from_str(&text).with_context(|| format!("{} is wrong", file.display()))?;
+        let more = folder.join("catalogue");
+        for name in if more.exists() { names(&more)? } else { Vec::new() } {
+            let file = more.join(&name);
+            let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let topics: Topics = toml::from_str(&text).with_context(|| format!("{} is wrong", file.display()))?;
+            declared.topics.extend(topics.topics);
+        }
         let mut records = BTreeMap::new();
         for name in names(&folder.join("avro"))? {
             let files = names(&folder.join("avro").join(&name))?;

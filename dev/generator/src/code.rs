@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use rsgen_avro::{Generator, Source};
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 /// The code of the engine's own records; others find the records that topics of theirs carry by name.
 pub(crate) fn of_engine(engine: &Root) -> Result<String> {
@@ -43,13 +43,15 @@ pub(crate) fn of_domains(domains: &Root, engine: &Root) -> Result<String> {
         checks_of(&mut code, record, |rule| if of_engine(rule) { "engine::rules::" } else { "rules::" })?;
         schema(&mut code, record);
     }
+    // Several topics may carry the same.
+    let carried: BTreeSet<_> = domains.topics.iter().flat_map(|topic| &topic.carries).collect();
+    for name in carried {
+        let record = engine.record(name).with_context(|| format!("there is no record {name}"))?;
+        let _ = writeln!(code, "use engine::{{{}, {}, {}}};", record.name, rules_of(record), schema_of(record));
+    }
     for topic in &domains.topics {
         let writers: Vec<_> = topic.writers.iter().map(|name| format!("\"{name}\"")).collect();
         declaration(&mut code, topic, &format!("Writers::Services(&[{}])", writers.join(", ")))?;
-        for carried in &topic.carries {
-            let record = engine.record(carried).with_context(|| format!("there is no record {carried}"))?;
-            let _ = writeln!(code, "use engine::{{{}, {}, {}}};", record.name, rules_of(record), schema_of(record));
-        }
         let own = domains.records_of(&topic.name).iter().map(|record| (record, topic.key.as_str()));
         let carried = topic.carries.iter().filter_map(|name| engine.record(name));
         // The second field of a record is its key.
@@ -58,6 +60,26 @@ pub(crate) fn of_domains(domains: &Root, engine: &Root) -> Result<String> {
     }
     catalogue(&mut code, domains, engine);
     Ok(code)
+}
+
+/// The events of all topics as one enum, for the tests of golden records.
+pub(crate) fn of_tests(domains: &Root, engine: &Root) -> String {
+    let mut code = opening();
+    code.push_str(
+        "use super::carried::CarriedEvent;\n\nfoldstream_log::events_of! {\n    /// Every event there is.\n    \
+         pub(crate) enum AnyEvent {\n",
+    );
+    let of = |root: &Root, path: &str| -> String {
+        let line = |topic: &Topic| {
+            let events = topic.events();
+            format!("        {}({path}::{events}),\n", events.trim_end_matches("Event"))
+        };
+        root.topics.iter().map(line).collect()
+    };
+    code.push_str(&of(domains, "foldstream_events"));
+    code.push_str(&of(engine, "foldstream_log::generated"));
+    code.push_str("        Carried(CarriedEvent),\n    }\n}\n");
+    code
 }
 
 fn opening() -> String {

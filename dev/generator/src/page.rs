@@ -1,4 +1,4 @@
-//! The table of topics, for people.
+//! The table of topics, for people; and how what is made stands between two lines of a file that is not.
 
 use crate::catalogue::{Cleanup, Root, Topic};
 use anyhow::{Context, Result};
@@ -8,8 +8,6 @@ const END: &str = "<!-- end of what is made -->\n";
 
 /// The page with its table made anew.
 pub(crate) fn with_topics(page: &str, domains: &Root, engine: &Root) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("the page has no line {BEGIN}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("the page has no line {END}"))?;
     let mut table =
         String::from("| topic | key | partitions | kept | written by | events |\n|---|---|---|---|---|---|\n");
     for topic in &domains.topics {
@@ -25,7 +23,14 @@ pub(crate) fn with_topics(page: &str, domains: &Root, engine: &Root) -> Result<S
         let events: Vec<_> = engine.records_of(&topic.name).iter().map(|record| record.full_name.as_str()).collect();
         table.push_str(&row(topic, &events, "every processor")?);
     }
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+    between(page, BEGIN, END, table)
+}
+
+/// The text with what stands between two of its lines made anew.
+pub(crate) fn between(text: &str, begin: &str, end: &str, made: String) -> Result<String> {
+    let (before, rest) = text.split_once(begin).with_context(|| format!("there is no line {begin}"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("there is no line {end}"))?;
+    Ok([before, begin, &made, end, after].concat())
 }
 
 fn row(topic: &Topic, events: &[&str], writers: &str) -> Result<String> {
