@@ -208,12 +208,15 @@ impl World {
     }
 }
 
-fn failure(step: &str, rule: Option<&str>, refused: &[&str]) -> Option<(String, Option<String>, Vec<String>)> {
+/// The step that failed, the rule, and the compensations that were refused.
+type Ended = Option<(String, Option<String>, Vec<String>)>;
+
+fn failure(step: &str, rule: Option<&str>, refused: &[&str]) -> Ended {
     let refused = refused.iter().map(|name| (*name).to_owned()).collect();
     Some((step.to_owned(), rule.map(str::to_owned), refused))
 }
 
-fn ends(world: &World) -> Vec<Option<(String, Option<String>, Vec<String>)>> {
+fn ends(world: &World) -> Vec<Ended> {
     let end = |end: &Option<Failure>| end.clone().map(|Failure { step, rule, refused, .. }| (step, rule, refused));
     world.ended.iter().map(end).collect()
 }
