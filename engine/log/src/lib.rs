@@ -4,7 +4,7 @@
 //! |---|---|
 //! | fold the records of topics, as a member of a group or up to an end | [`Reader`] |
 //! | append events | [`Writer`]; in Kafka transactions [`TransactionalWriter`] |
-//! | bring states to the end of their changelog | [`restore`] |
+//! | bring states to the end of their changelog | [`restore()`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |
 //! | know which schema an id stands for | [`Registry`]; for the records of a page [`Schemas`] |
 //! | show any record as a person reads it | [`describe`]; one field of it [`WriterSchema::select`] |

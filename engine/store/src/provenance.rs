@@ -1,6 +1,6 @@
 //! From rows to the records they came from, and from a record to the rows it made.
 //!
-//! A row names the record that made it ([`Source`]). The other way round the fold itself is asked: what
+//! A row names the record that made it ([`Source`](crate::row::Source)). The other way round the fold itself is asked: what
 //! [`Projection::apply`](foldstream_fold::Projection::apply) makes of the record alone are the rows, and the read model looks up what became of them
 //! ([`ReadModel::rows_of`]). So what a record means is said in one place.
 //!

@@ -115,6 +115,27 @@ macro_rules! state_topic {
     };
 }
 
+/// A topic that carries the engine's record of outcomes.
+macro_rules! outcome_topic {
+    ($topic:ident = $name:literal carries $events:ident) => {
+        pub(crate) static $topic: Topic = Topic {
+            name: $name,
+            key: "aggregate_id",
+            partitions: 3,
+            cleanup: Cleanup::KeepAll,
+            max_record_bytes: MAX_RECORD_BYTES,
+            writers: Writers::Services(&["tests"]),
+        };
+
+        topic_events! {
+            $events on $topic {
+                CommandDecided keyed by aggregate_id:
+                    "foldstream.engine.CommandDecided", COMMAND_DECIDED_SCHEMA, COMMAND_DECIDED_RULES;
+            }
+        }
+    };
+}
+
 topic!(PARCELS = "parcels" carries Parcel = "Parcel");
 topic!(RECEIPTS = "receipts" carries Receipt = "Receipt");
 topic!(VISITS = "visits" carries Visit = "Visit");
@@ -126,21 +147,16 @@ topic!(LOCKER_COMMANDS = "locker-commands" carries LockerCommand = "LockerComman
 topic!(LOCKERS = "lockers" carries Locker = "Locker");
 state_topic!(LOCKERS_STATE = "lockers-state" carries LockersStateEvent);
 
-pub(crate) static LOCKER_OUTCOMES: Topic = Topic {
-    name: "locker-outcomes",
-    key: "aggregate_id",
-    partitions: 3,
-    cleanup: Cleanup::KeepAll,
-    max_record_bytes: MAX_RECORD_BYTES,
-    writers: Writers::Services(&["tests"]),
-};
-
-topic_events! {
-    LockerOutcomesEvent on LOCKER_OUTCOMES {
-        CommandDecided keyed by aggregate_id:
-            "foldstream.engine.CommandDecided", COMMAND_DECIDED_SCHEMA, COMMAND_DECIDED_RULES;
-    }
-}
+topic!(TRIPS = "trips" carries Trip = "Trip");
+topic!(TRIP_ENDS = "trip-ends" carries TripEnd = "TripEnd");
+state_topic!(TRIPS_STATE = "trips-state" carries TripsStateEvent);
+topic!(ORDERS = "orders" carries Order = "Order");
+topic!(LOST_ORDERS = "lost-orders" carries Lost = "Lost");
+topic!(TICKETS = "tickets" carries Ticket = "Ticket");
+state_topic!(TICKETS_STATE = "tickets-state" carries TicketsStateEvent);
+outcome_topic!(LOCKER_OUTCOMES = "locker-outcomes" carries LockerOutcomesEvent);
+outcome_topic!(TICKET_OUTCOMES = "ticket-outcomes" carries TicketOutcomesEvent);
+outcome_topic!(TRIP_REPLIES = "trip-replies" carries TripRepliesEvent);
 
 pub(crate) static TOPICS: &[&Topic] = &[
     &PARCELS,
@@ -154,6 +170,15 @@ pub(crate) static TOPICS: &[&Topic] = &[
     &LOCKERS,
     &LOCKERS_STATE,
     &LOCKER_OUTCOMES,
+    &TRIPS,
+    &TRIP_ENDS,
+    &TRIPS_STATE,
+    &ORDERS,
+    &LOST_ORDERS,
+    &TICKETS,
+    &TICKETS_STATE,
+    &TICKET_OUTCOMES,
+    &TRIP_REPLIES,
 ];
 
 /// All that these topics carry.
@@ -170,6 +195,15 @@ pub(crate) fn record_types() -> Vec<&'static RecordType> {
         Locker::record_types(),
         LockersStateEvent::record_types(),
         LockerOutcomesEvent::record_types(),
+        Trip::record_types(),
+        TripEnd::record_types(),
+        TripsStateEvent::record_types(),
+        Order::record_types(),
+        Lost::record_types(),
+        Ticket::record_types(),
+        TicketsStateEvent::record_types(),
+        TicketOutcomesEvent::record_types(),
+        TripRepliesEvent::record_types(),
     ]
     .concat()
 }

@@ -6,10 +6,12 @@ use crate::{
     lockers::Lockers,
     outside::Outside,
     stops::Stops,
+    tickets::Tickets,
+    trips::Trips,
     visits::Visits,
 };
 use foldstream_browse::Brokers;
-use foldstream_fold::{Service, run_decider, run_effect, run_keyed, run_rekey};
+use foldstream_fold::{Service, run_decider, run_effect, run_keyed, run_process_manager, run_rekey};
 use foldstream_log::{Cluster, Config, Registry, Writer};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, TopicEvent};
 use foldstream_stack::{Options, Stack};
@@ -310,6 +312,8 @@ fn in_a_role() {
             runtime.block_on(run_effect(service, courier, NonZeroUsize::new(8).unwrap()));
         }
         "lockers" => runtime.block_on(run_decider::<Lockers>(service)),
+        "tickets" => runtime.block_on(run_decider::<Tickets>(service)),
+        "trips" => runtime.block_on(run_process_manager::<Trips>(service)),
         "stops" => runtime.block_on(run_rekey::<Stops>(service)),
         "visits" => runtime.block_on(run_keyed::<Visits>(service)),
         _ => panic!("no such role: {role}"),
