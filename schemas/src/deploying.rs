@@ -3,7 +3,7 @@
 //! A schema that is not registered as it is meets the gate beside every version that is, and then the registry's own check
 //! beside all of them. The level is set *before* the first registration: until then the registry enforces nothing.
 
-use crate::{WrittenVersion, evolution_faults, schema_faults};
+use crate::evolution::{WrittenVersion, evolution_faults, schema_faults};
 use foldstream_log::{Catalogue, RecordType, Registry, RegistryError};
 
 /// Every version can read and be read by every other one.

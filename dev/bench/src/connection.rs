@@ -4,7 +4,7 @@
 //! distances and windows take turns, so that a noisy moment hits all of them.
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     bare::{self, Tables},
     figures::{median, percentile, tenths, whole},
     table::{Table, line, title},

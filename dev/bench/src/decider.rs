@@ -4,7 +4,7 @@
 //! in its hands. The baseline is a bare transaction: so many records, one transaction after the other, nothing decided.
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     figures::{median, percentile, tenths, whole},
     service::Service,
     table::{Table, line, title},

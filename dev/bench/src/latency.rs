@@ -6,7 +6,7 @@
 //! `next_offset` behind it *has arrived*: exact but for that millisecond, because rows and positions commit together.
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     figures::{median, percentile, tenths, whole},
     positions::{PositionReader, Positions, reached},
     processor_time::Meter,

@@ -8,7 +8,7 @@ mod filled;
 mod tails;
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     figures::{percentile, tenths},
     table::{Table, title},
     world::{World, tell},
@@ -18,10 +18,7 @@ use clients::{Asked, Assigning};
 use filled::{Filled, MARKED, RARE, TOPIC};
 use reqwest::Client;
 use serde_json::Value;
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::{net::TcpListener, time::Instant};
 
 const LIMIT: usize = 50;
 const LOOKS: usize = 400;
@@ -127,6 +124,3 @@ async fn time<T>(times: usize, asked: impl AsyncFnMut() -> Result<T>) -> Result<
     }
     Ok(milliseconds)
 }
-
-/// How long whoever is asked for something may take.
-const DEADLINE: Duration = Duration::from_secs(120);

@@ -4,7 +4,7 @@
 //! reads again. A read that does not hold what was written ends the measurement.
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     figures::{percentile, tenths, whole},
     table::{Table, line, title},
     world::{World, tell},

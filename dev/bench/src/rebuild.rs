@@ -4,7 +4,7 @@
 //! indexes afterwards, and reading, decoding and folding the topic.
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     bare::{Bare, Tables},
     figures::{percent, percentile, spread, tenths, whole},
     table::{Table, title},

@@ -4,7 +4,7 @@
 //! positions have reached the end of the topic, from empty tables and position 0. The measurements take turns.
 
 use crate::{
-    Arguments,
+    arguments::Arguments,
     bare::{self, Bare, Tables},
     consumer_performance,
     figures::{percent, percentile, spread, tenths, whole},

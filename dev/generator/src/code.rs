@@ -11,10 +11,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 /// The code of the engine's own records; others find the records that topics of theirs carry by name.
 pub(crate) fn of_engine(engine: &Root) -> Result<String> {
     let mut code = opening();
-    code.push_str(
-        "use crate::{\n    events::FieldRule,\n    rules::{Characters, Checked, Limits, Rule, Violation},\n    \
-         topic::{Cleanup, Topic, Writers},\n    topic_events,\n};\n\n",
-    );
+    code.push_str(include_str!("code/engine_imports.txt"));
     structs(&mut code, engine)?;
     rules(&mut code, engine);
     for record in engine.records.values().flatten() {

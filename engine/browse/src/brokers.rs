@@ -70,6 +70,11 @@ impl Layout {
         only
     }
 
+    /// The first partition that this broker leads.
+    pub(crate) fn led_by(&self, broker: i32) -> Option<i32> {
+        self.leaders.iter().find(|(_, leader)| **leader == broker).map(|(partition, _)| *partition)
+    }
+
     /// The partitions, by the broker that leads them.
     pub(crate) fn by_leader(&self, partitions: impl IntoIterator<Item = i32>) -> BTreeMap<i32, Vec<i32>> {
         let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
@@ -189,7 +194,7 @@ impl Brokers {
         let answering = self.inner.answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let known: Vec<String> =
             self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        let mut failed = ConnectionError::Unknown { broker: -1 };
+        let mut failed = ConnectionError::NoAddress;
         for address in answering.iter().chain(&known).chain(&self.inner.bootstrap) {
             match self.ask_at(address, request, PATIENCE_WITH_ANY).await {
                 Ok(answer) => {

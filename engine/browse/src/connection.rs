@@ -27,6 +27,8 @@ const API_VERSIONS_VERSION: i16 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
+    #[error("no address of a broker is set")]
+    NoAddress,
     #[error("it is not known where broker {broker} can be reached")]
     Unknown { broker: i32 },
     #[error("the broker at {address} cannot be reached")]

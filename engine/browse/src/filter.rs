@@ -14,7 +14,7 @@ mod number;
 pub use condition::Condition;
 pub use instant::instant;
 
-use crate::RecordView;
+use crate::batches::RecordView;
 use chrono::{DateTime, Utc};
 use foldstream_log::Violation;
 use foldstream_log::{WriterSchema, unframe};

@@ -1,6 +1,6 @@
 //! Following topics: every committed record that is appended from now on, at once, for a service that waits for it.
 //!
-//! What people watch goes through [`crate::Browse::listen`], which lets records gather for a moment. Brokers that are
+//! What people watch goes through [`crate::browse::Browse::listen`], which lets records gather for a moment. Brokers that are
 //! away are waited for. Whoever is too slow by many megabytes misses records, and so does everybody while a topic is
 //! made anew; both are logged, and nothing may depend on seeing every record.
 

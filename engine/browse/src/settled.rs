@@ -58,11 +58,9 @@ impl Brokers {
         request: &R,
         patience: Duration,
     ) -> Result<R::Response, BrowseError> {
-        let no_leader = |source| {
-            let partition =
-                layout.leaders.iter().find(|(_, of)| **of == leader).map_or(-1, |(partition, _)| *partition);
-            BrowseError::NoLeader { topic: layout.topic.clone(), partition, source }
-        };
+        let topic = layout.topic.clone();
+        let Some(partition) = layout.led_by(leader) else { return Err(BrowseError::Moved { topic }) };
+        let no_leader = |source| BrowseError::NoLeader { topic, partition, source };
         if leader < 0 {
             return Err(no_leader(None));
         }

@@ -10,95 +10,25 @@ mod groups;
 mod offsets;
 mod settings;
 mod sizes;
+mod state;
 
 pub use counts::{Counts, TypeCount};
 pub use groups::{Group, GroupMember, GroupPartition, Groups};
 pub use settings::{Setting, SettingSource};
+pub use state::{Bytes, PartitionState, TopicState};
 
 use crate::{
     brokers::{Brokers, BrowseError},
     offsets::End,
 };
 use chrono::{DateTime, Utc};
-use foldstream_log::Catalogue;
-use foldstream_log::{Difference, FoundTopic, differences};
+use foldstream_log::{Catalogue, differences};
 use kafka_protocol::{
     ResponseError,
     messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic},
 };
 use offsets::Led;
-use serde::Serialize;
-use std::{collections::HashMap, time::Duration};
-use uuid::Uuid;
-
-/// How long a broker may take over a question here; without its answer the others are told.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A topic as it is at the moment.
-#[derive(Debug, Clone, Serialize)]
-pub struct TopicState {
-    pub name: String,
-    /// Another one after the topic was deleted and made again.
-    pub id: Uuid,
-    /// When the brokers were asked: what was appended before is counted.
-    pub asked_at: DateTime<Utc>,
-    /// Whether Kafka keeps it for itself.
-    pub internal: bool,
-    pub partitions: Vec<PartitionState>,
-    pub bytes: Bytes,
-    /// The important settings, and all that are not at their defaults.
-    pub settings: Vec<Setting>,
-    /// How it is not as declared; of a topic that is not declared nothing.
-    pub differences: Vec<Difference>,
-}
-
-/// A partition as it is at the moment. What its leader did not tell is none.
-#[derive(Debug, Clone, Serialize)]
-pub struct PartitionState {
-    pub partition: i32,
-    /// None while there is none.
-    pub leader: Option<i32>,
-    pub replicas: Vec<i32>,
-    pub in_sync: Vec<i32>,
-    /// Of the oldest record that is kept.
-    pub first_offset: Option<i64>,
-    /// Before it, every transaction is decided: readers of committed records come this far.
-    pub last_stable_offset: Option<i64>,
-    /// Before it, records are on every replica that is in sync: readers of anything come this far.
-    pub high_watermark: Option<i64>,
-    pub bytes: Bytes,
-}
-
-/// Bytes of log segments.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Bytes {
-    /// Those of the leaders' replicas.
-    pub leaders: Option<i64>,
-    /// Those of all replicas.
-    pub replicas: Option<i64>,
-}
-
-impl TopicState {
-    /// High watermarks less first offsets, summed up. More than there are records: compaction takes records out, and
-    /// transactions end with markers.
-    #[must_use]
-    pub fn offsets(&self) -> Option<i64> {
-        self.partitions.iter().map(|partition| Some(partition.high_watermark? - partition.first_offset?)).sum()
-    }
-
-    fn found(&self, settings: &[Setting]) -> FoundTopic {
-        let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
-        let replicas = || self.partitions.iter().map(|partition| count(partition.replicas.len()));
-        FoundTopic {
-            partitions: count(self.partitions.len()),
-            replicas: (replicas().min().unwrap_or(0), replicas().max().unwrap_or(0)),
-            settings: settings
-                .iter()
-                .filter_map(|setting| Some((setting.name.clone(), setting.value.clone()?)))
-                .collect(),
-        }
-    }
-}
+use std::collections::HashMap;
 
 impl Brokers {
     /// These topics, or all there are, in the order of their names, held against what is declared; of unknown ones none.

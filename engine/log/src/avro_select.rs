@@ -1,7 +1,7 @@
 //! One field of an Avro datum, without building the rest.
 //!
 //! Agrees with [`crate::avro_json::to_json`] and then walking the JSON. What stands behind the field is not read, so
-//! a datum that is broken there is not noticed; [`crate::WriterSchema::check`] would. What stands before it is skipped
+//! a datum that is broken there is not noticed; [`crate::registry::WriterSchema::check`] would. What stands before it is skipped
 //! as strictly as it is read.
 
 use crate::{

@@ -3,8 +3,12 @@
 //! However many topics there are, each thing is asked and done for all of them in one request: what there is, how it is
 //! set, what is made, what is corrected. Partitions and replicas of a topic are never changed.
 
-use crate::{Config, Prefix, client_log::Plain};
-use crate::{REPLICATION_FACTOR, Topic};
+use crate::{
+    client_log::Plain,
+    config::Config,
+    prefix::Prefix,
+    topic::{REPLICATION_FACTOR, Topic},
+};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     error::KafkaError,

@@ -5,8 +5,9 @@
 //! consumed and every field obey its rule. A generic decoder is not used for events: it is several times slower, and
 //! the one at hand accepts truncated records.
 
-use crate::registry::WriterSchema;
-use crate::{MAX_RECORD_BYTES, Position, TopicEvent, Violation};
+use crate::{
+    events::TopicEvent, position::Position, registry::WriterSchema, rules::Violation, topic::MAX_RECORD_BYTES,
+};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_avro_fast::{

@@ -1,6 +1,6 @@
 //! Where the brokers and the registry are, and the client settings every Kafka client here starts from.
 
-use crate::Prefix;
+use crate::prefix::Prefix;
 use rdkafka::ClientConfig;
 use url::Url;
 
@@ -86,7 +86,7 @@ impl Config {
             // The partitioner of the Java client, so that every client agrees where a key lives.
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.kbytes", "32768")
-            .set("message.max.bytes", crate::MAX_DEAD_LETTER_BYTES.to_string());
+            .set("message.max.bytes", crate::topic::MAX_DEAD_LETTER_BYTES.to_string());
         client
     }
 }

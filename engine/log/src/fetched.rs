@@ -1,7 +1,11 @@
 //! A record as it was fetched, whoever fetched it, and the event it should be.
 
-use crate::{DecodeError, Registry, RegistryError, decode, decode_key, unframe};
-use crate::{Position, TopicEvent};
+use crate::{
+    codec::{DecodeError, decode, decode_key, unframe},
+    events::TopicEvent,
+    position::Position,
+    registry::{Registry, RegistryError},
+};
 use serde_json::{Map, Value};
 
 /// A record with everything that belongs to it.

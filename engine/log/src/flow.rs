@@ -3,7 +3,7 @@
 //! Invariant: nobody lists edges by hand. The picture in the README, the topic catalogue and the walk that follows a
 //! position are held against these, so none of them can say something else than the code does.
 
-use crate::TopicEvent;
+use crate::events::TopicEvent;
 
 /// What a service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ fn topic_names<E: TopicEvent>() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DeadLettersEvent;
+    use crate::generated::DeadLettersEvent;
 
     #[test]
     fn edges_are_the_topics_of_the_events() {

@@ -1,6 +1,6 @@
 //! What stands in a record's headers: CloudEvents (Kafka binding, binary mode), W3C trace context, and the cause.
 
-use crate::{Position, TopicEvent};
+use crate::{events::TopicEvent, position::Position};
 use chrono::SecondsFormat;
 use foldstream_telemetry::trace_context::current_traceparent;
 use rdkafka::message::{Header, Headers, OwnedHeaders};

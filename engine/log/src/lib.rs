@@ -59,11 +59,11 @@ pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
-pub use position::{Position, PositionError, Positions};
+pub use position::{Position, PositionError, Positions, TopicPartition};
 pub use prefix::{Prefix, PrefixError};
 pub use reader::{
     Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,
-    ReaderEvent, ReaderOptions, TopicPartition,
+    ReaderEvent, ReaderOptions,
 };
 pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
 pub use restore::restore;

@@ -2,10 +2,10 @@
 //!
 //! A record that cannot be decoded keeps its place, with the reason and its bytes in base64.
 
-use crate::Position;
 use crate::{
-    FetchedRecord,
     codec::unframe,
+    fetched::FetchedRecord,
+    position::Position,
     schemas::{Known, Schemas},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -11,7 +11,7 @@
 //! A receiver that is slow for more than a second makes the thread pause its partitions and go on polling, so the
 //! group never loses a member that merely waits for its database.
 //!
-//! A processor keeps its positions in Kafka instead, in the transactions of a [`crate::TransactionalWriter`]: it asks
+//! A processor keeps its positions in Kafka instead, in the transactions of a [`crate::transactional_writer::TransactionalWriter`]: it asks
 //! [`Reader::committed`] where to start, and shows its [`Reader::membership`] with each transaction, so that the brokers
 //! refuse one of a member that has lost its partitions. That membership is of the generation in which the partitions
 //! were assigned for as long as their revocation is not settled, because only then the client joins anew.
@@ -20,15 +20,17 @@
 
 pub(crate) mod batch;
 mod bounded;
+mod contract;
 mod event_times;
 mod led_to;
 mod polling;
 
 pub use batch::{Batch, PartitionEnd, RawRecord};
+pub use contract::{Assignment, ReaderError, ReaderEvent, ReaderOptions};
 pub use event_times::EventTimes;
 pub use led_to::LedTo;
 
-use crate::{Config, Prefix};
+use crate::{config::Config, position::TopicPartition, prefix::Prefix};
 use bounded::{BoundedThread, GivenUp};
 use polling::{Hooks, PollThread};
 use rdkafka::{
@@ -47,62 +49,11 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc},
 };
 
 /// How long open transactions may take to be settled: their time-out, and some more for the brokers.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-
-/// A partition of a declared topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TopicPartition {
-    pub topic: &'static str,
-    pub partition: i32,
-}
-
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.topic, self.partition)
-    }
-}
-
-/// How partitions are shared out among the instances of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Assignment {
-    /// Partitions move one by one, and the others go on: for services whose partitions know nothing of each other.
-    Balanced,
-    /// The same partition of every topic goes to the same instance (`range` over equal partition counts): for services
-    /// whose state for a key is fed by several topics. A rebalance takes all partitions back first.
-    CoPartitioned,
-}
-
-#[derive(Debug, Clone)]
-pub struct ReaderOptions {
-    /// The service: names the consumer group.
-    pub service: String,
-    pub topics: Vec<&'static str>,
-    /// A batch is handed over at this many records at the latest.
-    pub max_batch_records: usize,
-    pub assignment: Assignment,
-}
-
-/// What the receiver is told, in this order.
-#[derive(Debug)]
-pub enum ReaderEvent {
-    /// Partitions are now ours; reading starts where `start` says.
-    Assigned {
-        partitions: Vec<TopicPartition>,
-        start: oneshot::Sender<Vec<(TopicPartition, i64)>>,
-    },
-    Batch(Batch),
-    /// Partitions are no longer ours once `settled` is answered (or dropped).
-    Revoked {
-        partitions: Vec<TopicPartition>,
-        settled: oneshot::Sender<()>,
-    },
-    /// The reader cannot go on; make a new one.
-    Failed(ReaderError),
-}
 
 /// How far the group of a processor is in a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,20 +105,6 @@ impl fmt::Debug for Membership {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ReaderError {
-    #[error("cannot make a consumer")]
-    Connect { source: KafkaError },
-    #[error("the offset to start at is gone from the log: records were deleted before they were folded")]
-    OffsetGone { source: KafkaError },
-    #[error("the consumer cannot go on")]
-    Fatal { source: KafkaError },
-    #[error("the brokers did not say how far the group is")]
-    Committed { source: KafkaError },
-    #[error("a partition could not be read to its end")]
-    Restore { source: Option<KafkaError> },
-}
-
 /// The receiving side.
 pub struct Reader {
     events: mpsc::Receiver<ReaderEvent>,
@@ -186,15 +123,6 @@ pub struct Reader {
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
-    }
-}
-
-impl Assignment {
-    fn strategy(self) -> &'static str {
-        match self {
-            Self::Balanced => "cooperative-sticky",
-            Self::CoPartitioned => "range",
-        }
     }
 }
 

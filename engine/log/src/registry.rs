@@ -11,10 +11,11 @@
 //! schema that is not there stays so for them. Whether asking again may help is told here as well: to the client a
 //! registry that is overloaded or failing (429, 500) is an answer for good.
 
+mod error;
 mod references;
 mod writer_schema;
 
-use crate::{Config, Prefix, events::RecordType};
+use crate::{config::Config, events::RecordType, prefix::Prefix};
 use references::with_references;
 use schema_registry_converter::{
     async_impl::schema_registry::{
@@ -34,39 +35,13 @@ use std::{
     time::Duration,
 };
 
+pub use error::RegistryError;
 pub use writer_schema::WriterSchema;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More schemas than this are not put together to one.
 const MOST_REFERENCES: usize = 100;
-
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    #[error("the schema registry at {url} does not answer")]
-    Unreachable { url: String, source: Box<dyn Error + Send + Sync> },
-    #[error("the schema registry answered {status} to {call}: {message}")]
-    Refused { call: String, status: u16, message: String },
-    #[error("schema id {id} is not in the registry")]
-    UnknownId { id: u32 },
-    #[error("schema id {id} cannot be used: {reason}")]
-    Unusable { id: u32, reason: String },
-    #[error("{subject} is not registered as this version of foldstream has it: run `foldstream schemas register`")]
-    NotRegistered { subject: String },
-}
-
-impl RegistryError {
-    /// Whether asking again later may help.
-    #[must_use]
-    pub fn is_retriable(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } => true,
-            // Without a code it was not the registry that answered, but something in front of it.
-            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 0 | 429),
-            Self::UnknownId { .. } | Self::Unusable { .. } | Self::NotRegistered { .. } => false,
-        }
-    }
-}
 
 /// Under which subject and version a schema is registered.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]

@@ -5,7 +5,11 @@
 //! it stands there, which waits for that marker. No group is joined.
 
 use crate::{
-    Batch, Config, ReaderError, TopicPartition, client_log::Plain, headers::FOLD_VERSION, reader::batch::Keep,
+    client_log::Plain,
+    config::Config,
+    headers::FOLD_VERSION,
+    position::TopicPartition,
+    reader::{Batch, ReaderError, batch::Keep},
 };
 use rdkafka::{
     Message, Offset, TopicPartitionList,

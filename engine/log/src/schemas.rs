@@ -4,7 +4,7 @@
 //! registry was late it is not asked at all, so records of many schemas wait for it only once. Make a new one for
 //! the next page: what was found, the registry's client keeps.
 
-use crate::{Registered, Registry, RegistryError, WriterSchema};
+use crate::registry::{Registered, Registry, RegistryError, WriterSchema};
 use std::{
     collections::{BTreeSet, HashMap},
     error::Error,
@@ -127,7 +127,7 @@ fn with_cause(error: &RegistryError) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, FetchedRecord, describe};
+    use crate::{config::Config, fetched::FetchedRecord, message::describe};
     use serde_json::json;
     use std::{
         io::{Read, Write},

@@ -12,15 +12,19 @@
 //! transaction is ever seen.
 
 use crate::{
-    Config, EncodeError, Prefix, Registry, RegistryError,
     client_log::log_error,
-    codec::encode,
+    codec::{EncodeError, encode},
+    config::Config,
+    events::{RecordType, TopicEvent},
     headers::{Cause, headers_of, headers_of_tombstone, with_fold_version},
-    reader::{Committed, Membership, Noted, TopicPartition},
-    registry::WriterSchema,
+    position::TopicPartition,
+    position::{Position, Positions},
+    prefix::Prefix,
+    reader::{Committed, Membership, Noted},
+    registry::{Registry, RegistryError, WriterSchema},
+    topic::Topic,
     writer::{Schemas, metrics_counter},
 };
-use crate::{Position, Positions, RecordType, Topic, TopicEvent};
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     error::{KafkaError, RDKafkaErrorCode},

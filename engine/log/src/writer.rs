@@ -1,13 +1,17 @@
 //! Appends events, each acknowledged by a majority of replicas, each once and in the order of its key.
 
 use crate::{
-    Config, EncodeError, FetchedRecord, Prefix, Registry, RegistryError,
     client_log::Plain,
-    codec::encode,
+    codec::{EncodeError, encode},
+    config::Config,
+    events::{RecordType, TopicEvent},
+    fetched::FetchedRecord,
     headers::{Cause, REDRIVE_OF, headers_of},
-    registry::WriterSchema,
+    position::Position,
+    prefix::Prefix,
+    registry::{Registry, RegistryError, WriterSchema},
+    topic::Topic,
 };
-use crate::{Position, RecordType, Topic, TopicEvent};
 use rdkafka::{
     error::KafkaError,
     message::{Header, OwnedHeaders},

@@ -10,58 +10,21 @@
 //! next look opens a pool on its tables; the old pool closes when the last view of it is dropped.
 
 use crate::{
-    Checkpoint, Database, DatabaseError,
-    database::{PUBLIC, Purpose},
+    announcing::{CHANNEL, COALESCE},
+    checkpoint::Checkpoint,
+    database::{Database, DatabaseError, PUBLIC, Purpose},
 };
 use chrono::{DateTime, Utc};
 use foldstream_log::Positions;
 use sqlx::postgres::PgListener;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const CHANNEL: &str = "foldstream_applied";
-const COALESCE: Duration = Duration::from_millis(20);
 pub(crate) const RECHECK: Duration = Duration::from_millis(500);
-
-/// Says on the channel that a projection moved; cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Announcer {
-    moved: mpsc::UnboundedSender<&'static str>,
-}
-
-impl Announcer {
-    pub(crate) fn start(database: &Database) -> Self {
-        let (moved, mut waiting) = mpsc::unbounded_channel();
-        let pool = database.pool().clone();
-        // Ends when the last sender is gone.
-        tokio::spawn(async move {
-            while let Some(first) = waiting.recv().await {
-                let mut projections = BTreeSet::from([first]);
-                while let Ok(next) = waiting.try_recv() {
-                    projections.insert(next);
-                }
-                for projection in projections {
-                    let notify = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(projection);
-                    if let Err(error) = notify.execute(&pool).await {
-                        // Waiters look by themselves every 500 ms.
-                        foldstream_telemetry::debug!(projection, error.message = %error, "a commit was not announced");
-                    }
-                }
-                tokio::time::sleep(COALESCE).await;
-            }
-        });
-        Self { moved }
-    }
-
-    pub(crate) fn announce(&self, projection: &'static str) {
-        // The task ends only with the runtime.
-        let _ = self.moved.send(projection);
-    }
-}
 
 /// The checkpoints of every projection, kept fresh; cheap to clone.
 #[derive(Debug, Clone)]

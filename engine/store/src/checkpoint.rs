@@ -4,10 +4,10 @@
 //! one statement, and if not all of them moved the transaction is rolled back.
 
 use crate::{
-    Database, DatabaseError, ReadModel,
-    applied::Announcer,
-    database::{PUBLIC, for_store},
+    announcing::Announcer,
+    database::{Database, DatabaseError, PUBLIC, for_store},
     dead_letter, parked,
+    read_model::ReadModel,
 };
 use chrono::{DateTime, Utc};
 use foldstream_fold::{Advance, Asked, Commit, ParkedRecord, Settlement, Store, StoreError};

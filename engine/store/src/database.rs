@@ -1,6 +1,6 @@
 //! The connection pool, its settings, and what a failed statement means.
 
-use crate::Config;
+use crate::config::Config;
 use foldstream_fold::StoreError;
 use sqlx::{
     PgPool,

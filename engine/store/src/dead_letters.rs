@@ -3,7 +3,7 @@
 //! Nothing is done here. A wish is a row; the owner of the partition finds it and does it between its batches, in its
 //! own fenced transaction (`parked.rs`).
 
-use crate::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use foldstream_fold::Action;

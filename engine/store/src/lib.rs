@@ -12,6 +12,7 @@
 //!
 //! The tables, statements and questions of a model are its own: `projections/<model>`.
 
+mod announcing;
 mod applied;
 mod checkpoint;
 mod config;
@@ -22,6 +23,7 @@ pub mod dead_letters;
 mod parked;
 mod provenance;
 mod read_model;
+mod row;
 pub mod versions;
 
 pub use applied::{Applied, Late, View};
@@ -29,5 +31,6 @@ pub use checkpoint::{Checkpoint, Fenced, checkpoints};
 pub use config::Config;
 pub use copy::CopyRows;
 pub use database::{Database, DatabaseError};
-pub use provenance::{Fate, Made, Provenance, ProvenanceError, RowOf, Source, Sourced};
+pub use provenance::{Made, Provenance, ProvenanceError};
 pub use read_model::{ReadModel, Table, projection_flow};
+pub use row::{Fate, RowOf, Source, Sourced};

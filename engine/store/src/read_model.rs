@@ -4,7 +4,10 @@
 //! `projections/<model>`. Which tables a projection writes is said once, in [`ReadModel::TABLES`]: its edges, its
 //! versions and their comparison follow from it.
 
-use crate::{Database, DatabaseError, RowOf};
+use crate::{
+    database::{Database, DatabaseError},
+    row::RowOf,
+};
 use foldstream_fold::Projection;
 use foldstream_log::{Flow, ServiceKind};
 use sqlx::PgConnection;

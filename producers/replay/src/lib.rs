@@ -29,6 +29,7 @@ mod walkers;
 pub use config::Config;
 pub use error::ReplayError;
 pub use options::{Dataset, Options, Pace, Speed, Time, WalkerOptions};
+pub use replay::NAME;
 pub use summary::{Ended, Summary};
 
 use aircraft::Aircraft;
@@ -39,9 +40,6 @@ use source::Source;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use walkers::Walkers;
-
-/// The source its records name.
-pub const NAME: &str = "replay";
 
 /// What it reads and writes.
 #[must_use]

@@ -164,7 +164,7 @@ mod tests {
     #[derive(Parser, Debug)]
     struct Command {
         #[command(flatten)]
-        config: crate::Config,
+        config: crate::config::Config,
         #[command(flatten)]
         options: Options,
     }

@@ -30,6 +30,9 @@ use std::{
 };
 use tokio::runtime::Handle;
 
+/// The source its records name.
+pub const NAME: &str = "replay";
+
 /// A quarter of a second's worth at full speed: the cost of a commit is then small beside that of its records.
 const MOST_ROWS: usize = 40_000;
 /// In step with the clock, this much time goes into one transaction.
@@ -166,7 +169,7 @@ impl Replay {
         let record_types =
             [LocationsEvent::RECORD_TYPES, PersonCommandsEvent::RECORD_TYPES, SourceProgressEvent::RECORD_TYPES];
         let options = TransactionalOptions {
-            source: crate::NAME,
+            source: NAME,
             transactional_id,
             record_types: record_types.into_iter().flatten().collect(),
             linger_ms: 20,

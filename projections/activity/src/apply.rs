@@ -1,6 +1,5 @@
 //! The fold of a reported location: one more for its hour, by the time of the report and not by its arrival.
 
-use crate::Activity;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use foldstream_events::LocationsEvent;
 use foldstream_fold::{Projection, Step};
@@ -12,6 +11,10 @@ use std::collections::BTreeMap;
 pub struct ActivityChanges {
     pub reports: BTreeMap<DateTime<Utc>, i64>,
 }
+
+/// The projection, and its read model.
+#[derive(Debug)]
+pub struct Activity;
 
 impl Projection for Activity {
     type Event = LocationsEvent;

@@ -9,8 +9,4 @@ mod apply;
 pub mod read;
 mod write;
 
-pub use apply::ActivityChanges;
-
-/// The projection, and its read model.
-#[derive(Debug)]
-pub struct Activity;
+pub use apply::{Activity, ActivityChanges};

@@ -1,6 +1,6 @@
 //! Writes how many reports a batch adds to each hour. One statement, short enough to stand here.
 
-use crate::{Activity, ActivityChanges};
+use crate::{Activity, apply::ActivityChanges};
 use chrono::{DateTime, SecondsFormat, Utc};
 use foldstream_store::{Database, DatabaseError, Fate, ReadModel, RowOf, Table};
 use sqlx::PgConnection;

@@ -1,7 +1,6 @@
 //! The fold of a reported location: a row of the history, and where the person is now if no later report is known. An
 //! erased person has neither.
 
-use crate::Locations;
 use chrono::{DateTime, Utc};
 use foldstream_events::{LocationsEvent, PeopleEvent};
 use foldstream_fold::{Projection, Step};
@@ -39,6 +38,10 @@ pub struct LocationRow {
     pub source_partition: i32,
     pub source_offset: i64,
 }
+
+/// The projection, and its read model.
+#[derive(Debug)]
+pub struct Locations;
 
 impl Projection for Locations {
     type Event = Input;

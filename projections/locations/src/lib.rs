@@ -9,8 +9,4 @@ pub mod read;
 mod rows;
 mod write;
 
-pub use apply::{LocationChanges, LocationRow};
-
-/// The projection, and its read model.
-#[derive(Debug)]
-pub struct Locations;
+pub use apply::{LocationChanges, LocationRow, Locations};

@@ -3,7 +3,7 @@
 //! A report is found in the history by the id of its event, for which there is an index; there is none for the place of
 //! its record, and rows of the history are many.
 
-use crate::{LocationChanges, LocationRow};
+use crate::apply::{LocationChanges, LocationRow};
 use foldstream_store::{Database, DatabaseError, Fate, RowOf, Source};
 
 const DROPPED: &str = "no row is of this record: it was dropped as a dead letter";

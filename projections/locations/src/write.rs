@@ -10,7 +10,11 @@
 //! kernel holds back until the database has acknowledged the rows, which it puts off for 40 ms (the client does not
 //! set TCP_NODELAY). So a few rows go in one statement with arrays, which is a single packet.
 
-use crate::{LocationChanges, LocationRow, Locations, rows};
+use crate::{
+    Locations,
+    apply::{LocationChanges, LocationRow},
+    rows,
+};
 use foldstream_fold::Projection;
 use foldstream_store::{CopyRows, Database, DatabaseError, ReadModel, RowOf, Table};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};

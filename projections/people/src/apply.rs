@@ -1,6 +1,5 @@
 //! The fold of a profile: the newest one of a person is the row; a record without a value erases it.
 
-use crate::People;
 use chrono::{DateTime, Utc};
 use foldstream_events::PersonProfilesEvent;
 use foldstream_fold::{Projection, Step};
@@ -26,6 +25,10 @@ pub struct PersonRow {
     pub source_partition: i32,
     pub source_offset: i64,
 }
+
+/// The projection, and its read model.
+#[derive(Debug)]
+pub struct People;
 
 impl Projection for People {
     type Event = PersonProfilesEvent;

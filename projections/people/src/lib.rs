@@ -7,8 +7,4 @@ pub mod read;
 mod rows;
 mod write;
 
-pub use apply::{PeopleChanges, PersonRow};
-
-/// The projection, and its read model.
-#[derive(Debug)]
-pub struct People;
+pub use apply::{People, PeopleChanges, PersonRow};

@@ -1,6 +1,6 @@
 //! What became of the rows that a profile made.
 
-use crate::{PeopleChanges, PersonRow};
+use crate::apply::{PeopleChanges, PersonRow};
 use foldstream_store::{Database, DatabaseError, Fate, RowOf, Source};
 
 const DROPPED: &str = "the row is of an earlier record: this one was dropped as a dead letter";

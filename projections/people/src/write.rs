@@ -1,6 +1,10 @@
 //! Writes what a batch changed about people: one upsert, and the removal of those who were erased.
 
-use crate::{People, PeopleChanges, PersonRow, rows};
+use crate::{
+    People,
+    apply::{PeopleChanges, PersonRow},
+    rows,
+};
 use foldstream_store::{Database, DatabaseError, ReadModel, RowOf, Table};
 use sqlx::PgConnection;
 

@@ -1,7 +1,7 @@
 //! What must not differ between two versions of a record, in either direction: each is read by readers of the other.
 
 use super::{
-    SchemaFault,
+    fault::SchemaFault,
     schema::{Field, Kind, Record, Schema},
 };
 

@@ -1,7 +1,7 @@
 //! How a schema must look, whatever was before it.
 
 use super::{
-    SchemaFault,
+    fault::SchemaFault,
     schema::{Field, Kind, Record, Schema},
 };
 use foldstream_log::RecordType;

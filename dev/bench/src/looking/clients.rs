@@ -4,10 +4,7 @@
 //! enough, decoded with the same decoder. So they differ from `GET /messages` in how they ask, not in what they do with
 //! the answer.
 
-use super::{
-    DEADLINE,
-    filled::{PARTITIONS, TOPIC},
-};
+use super::filled::{DEADLINE, PARTITIONS, TOPIC};
 use crate::world::World;
 use anyhow::{Context, Result, bail, ensure};
 use foldstream_log::{Registry, Schemas, partition_of, unframe};

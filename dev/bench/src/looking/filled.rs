@@ -19,6 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long whoever is asked for something may take.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 pub(super) const TOPIC: &str = "looking-bench";
 pub(super) const PARTITIONS: i32 = 12;
 /// The person of one record in ten thousand, in any partition.

@@ -5,8 +5,8 @@
 //! the frame of a value is read: the id of its schema stands for its type.
 
 use super::{
-    TopicState,
     offsets::{Led, Offsets},
+    state::TopicState,
 };
 use crate::{
     batches::RecordView,

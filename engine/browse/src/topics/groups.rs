@@ -6,7 +6,7 @@
 
 mod members;
 
-use super::{PATIENCE, TopicState};
+use super::state::{PATIENCE, TopicState};
 use crate::{brokers::Brokers, connection::ConnectionError};
 use foldstream_log::Prefix;
 use futures::future::{join_all, try_join3};
@@ -19,6 +19,8 @@ use kafka_protocol::{
     },
 };
 use members::{Member, of_classic, of_consumer};
+
+pub use members::GroupMember;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -60,17 +62,6 @@ pub struct Group {
     pub partitions: Vec<GroupPartition>,
     /// The sum; none when one of them is not known.
     pub lag_records: Option<i64>,
-}
-
-/// A member of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GroupMember {
-    pub member: String,
-    pub instance: Option<String>,
-    pub client: String,
-    pub host: String,
-    /// The topic's partitions that it was given.
-    pub partitions: Vec<i32>,
 }
 
 /// Where a group stands in a partition.

@@ -2,7 +2,7 @@
 //!
 //! Whatever a leader does not tell is missing from the answer.
 
-use super::{PATIENCE, TopicState};
+use super::state::{PATIENCE, TopicState};
 use crate::{
     brokers::Brokers,
     offsets::{End, offsets_request},

@@ -2,7 +2,7 @@
 //!
 //! A replica that is on its way to another directory counts once, where it is used.
 
-use super::{Bytes, PATIENCE, PartitionState, TopicState};
+use super::state::{Bytes, PATIENCE, PartitionState, TopicState};
 use crate::brokers::Brokers;
 use futures::future::join_all;
 use kafka_protocol::messages::{DescribeLogDirsRequest, describe_log_dirs_request::DescribableLogDirTopic};

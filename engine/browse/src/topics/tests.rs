@@ -2,6 +2,7 @@
 
 use super::*;
 use foldstream_log::DEAD_LETTERS;
+use uuid::Uuid;
 
 pub(super) fn partition(number: i32, ends: Option<(i64, i64)>) -> PartitionState {
     PartitionState {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     avro_json::{check, to_json},
-    schema_id,
+    codec::schema_id,
 };
 use proptest::prelude::*;
 use serde_json::json;

@@ -3,10 +3,10 @@
 //! Headers are left behind, but for one that the reader may ask for, of as many records as it needs: a fold wants the
 //! trace context of the first few, a processor that of all. A dead letter reads its original from the topic again.
 
-use super::TopicPartition;
 use crate::{
     codec::{DecodeError, unframe},
     headers::text_header,
+    position::TopicPartition,
 };
 use rdkafka::{Message, message::BorrowedMessage};
 use std::ops::Range;

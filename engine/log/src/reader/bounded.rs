@@ -4,11 +4,11 @@
 //! whoever reads so replays what is there already and gains nothing by an early answer.
 
 use super::{
-    PartitionEnd, ReaderError, ReaderEvent, TopicPartition,
-    batch::{Batch, Keep},
+    batch::{Batch, Keep, PartitionEnd},
+    contract::{ReaderError, ReaderEvent},
     polling::{Hooks, check},
 };
-use crate::{Prefix, headers::TRACEPARENT};
+use crate::{headers::TRACEPARENT, position::TopicPartition, prefix::Prefix};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},

@@ -37,7 +37,10 @@ impl EventTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Committed, LedTo, Noted, Position};
+    use crate::{
+        position::Position,
+        reader::{Committed, LedTo, Noted},
+    };
     use proptest::prelude::*;
 
     proptest! {

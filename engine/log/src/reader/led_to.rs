@@ -6,7 +6,7 @@
 //! short. A processor that keeps its keys writes to one partition of each topic and never comes there.
 
 use super::event_times::EventTimes;
-use crate::{Position, Positions};
+use crate::position::{Position, Positions};
 
 /// Where that lies what a processor wrote because of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]

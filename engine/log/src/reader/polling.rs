@@ -1,7 +1,10 @@
 //! The poll thread and the rebalance hooks that run on it.
 
-use super::{Assignment, Batch, ReaderError, ReaderEvent, ReaderOptions, TopicPartition, batch::Keep};
-use crate::{Prefix, client_log::log_error, headers::TRACEPARENT};
+use super::{
+    batch::{Batch, Keep},
+    contract::{Assignment, ReaderError, ReaderEvent, ReaderOptions},
+};
+use crate::{client_log::log_error, headers::TRACEPARENT, position::TopicPartition, prefix::Prefix};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},

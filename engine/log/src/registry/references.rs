@@ -80,7 +80,7 @@ fn full_name(name: &str, namespace: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::WriterSchema;
+    use crate::registry::WriterSchema;
     use serde_json::json;
 
     fn referenced(schemas: &[(&str, &Value)]) -> HashMap<String, String> {

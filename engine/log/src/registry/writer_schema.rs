@@ -1,10 +1,9 @@
 //! The schema a record was written with, and what can be read by it alone.
 
-use super::RegistryError;
+use super::error::RegistryError;
 use crate::{
-    FieldPath, Selected,
     avro_json::{check, to_json},
-    avro_select::find,
+    avro_select::{FieldPath, Selected, find},
 };
 use serde_avro_fast::{
     Schema,

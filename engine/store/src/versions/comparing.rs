@@ -2,7 +2,10 @@
 //!
 //! Memory stays the same whatever the size, and the first differing keys are known when the last row is.
 
-use crate::{Database, DatabaseError, ReadModel, Table};
+use crate::{
+    database::{Database, DatabaseError},
+    read_model::{ReadModel, Table},
+};
 use foldstream_log::TopicEvent;
 use foldstream_log::{PartitionEnd, TopicPartition};
 use futures::TryStreamExt;

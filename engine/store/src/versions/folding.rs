@@ -2,8 +2,15 @@
 //!
 //! Which there are is looked up every second; a look that fails leaves everything as it is.
 
-use super::{Version, VersionState, ensure_tables};
-use crate::{Database, Fenced, ReadModel, database::Purpose};
+use super::{
+    tables::ensure_tables,
+    version::{Version, VersionState},
+};
+use crate::{
+    checkpoint::Fenced,
+    database::{Database, Purpose},
+    read_model::ReadModel,
+};
 use foldstream_fold::{Service, run_projection};
 use foldstream_telemetry::health::{Component, Status};
 use std::{collections::BTreeMap, time::Duration};

@@ -6,12 +6,16 @@
 //! Partitions of a topic are loaded side by side, which is safe for the reason it is safe in the service.
 
 use super::{
-    TableComparison, Version, VersionState,
-    comparing::{Snapshot, compare, positions},
-    ensure_tables, schema_of, set_state,
-    tables::{self, digest, index_statements},
+    comparing::{Snapshot, TableComparison, compare, positions},
+    digest::{digest, index_statements},
+    tables::{self, ensure_tables},
+    version::{Version, VersionState, schema_of, set_state},
 };
-use crate::{Database, DatabaseError, Fenced, ReadModel, database::Purpose};
+use crate::{
+    checkpoint::Fenced,
+    database::{Database, DatabaseError, Purpose},
+    read_model::ReadModel,
+};
 use foldstream_fold::{ReplayError, Service, Store, StoreError, replay};
 use foldstream_log::{PartitionEnd, TopicPartition};
 use serde::Serialize;

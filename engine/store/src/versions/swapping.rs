@@ -13,16 +13,17 @@
 //! one), and letting readers wait (a pause that every one of them would feel).
 
 use super::{
-    Version, VersionError, VersionState,
     comparing::{partition_ends, positions},
     folding::LOOK_EVERY,
-    rebuilding::active,
-    tables, versions_in,
+    rebuilding::{VersionError, active},
+    tables,
+    version::{Version, VersionState, versions_in},
 };
 use crate::{
-    Database, DatabaseError, ReadModel,
-    applied::{CHANNEL, RECHECK},
-    database::Purpose,
+    announcing::CHANNEL,
+    applied::RECHECK,
+    database::{Database, DatabaseError, Purpose},
+    read_model::ReadModel,
 };
 use foldstream_log::PartitionEnd;
 use std::time::Duration;

@@ -6,8 +6,15 @@
 //!
 //! The first version is made where there is none, in `public`, under a lock that several processes take in turn.
 
-use super::{Version, VersionState, versions_in};
-use crate::{Database, DatabaseError, ReadModel, checkpoint::dead_letter_owner, database::PUBLIC};
+use super::{
+    digest::digest,
+    version::{Version, VersionState, versions_in},
+};
+use crate::{
+    checkpoint::dead_letter_owner,
+    database::{Database, DatabaseError, PUBLIC},
+    read_model::ReadModel,
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
@@ -36,11 +43,6 @@ pub async fn ensure_tables<M: ReadModel>(database: &Database) -> Result<Vec<Vers
     let versions = versions_in(&mut *transaction, M::NAME).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(versions)
-}
-
-/// Of the statements that make the tables of a model. Lines that only comment, and their indentation, do not count.
-pub(super) fn digest<M: ReadModel>() -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, bare(&[M::TABLES_SQL, M::INDEXES_SQL].join("\n")).as_bytes())
 }
 
 /// Notes a version. Without a digest its tables are still to be compared.
@@ -103,12 +105,6 @@ pub(super) async fn remove<M: ReadModel>(database: &Database, version: &Version)
         run(&mut transaction, format!("drop schema if exists {} cascade", version.schema_name)).await?;
     }
     transaction.commit().await.map_err(failed)
-}
-
-/// The statements that make the indexes a load leaves for its end.
-pub(super) fn index_statements<M: ReadModel>() -> Vec<String> {
-    let statements = bare(M::INDEXES_SQL);
-    statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
 }
 
 async fn create_first<M: ReadModel>(connection: &mut PgConnection) -> Result<(), DatabaseError> {
@@ -200,20 +196,4 @@ async fn run_all(connection: &mut PgConnection, statements: &'static str) -> Res
         .await
         .map(drop)
         .map_err(|error| DatabaseError::query("version/tables", error))
-}
-
-fn bare(statements: &str) -> String {
-    let lines = statements.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comments_and_indentation_make_no_other_tables() {
-        assert_eq!(bare("-- one\ncreate table a (\n    b int\n);\n\n"), bare("create table a (\nb int\n);\n-- two"));
-        assert_ne!(bare("create table a (b int)"), bare("create table a (b int8)"));
-    }
 }

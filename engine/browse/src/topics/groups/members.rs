@@ -3,7 +3,6 @@
 //! In the classic protocol members tell each other what they subscribe to and are given, in bytes that the brokers hand
 //! on; where those are not of consumers, or not to be read, nothing is known of their topics.
 
-use super::GroupMember;
 use bytes::{Buf, Bytes};
 use kafka_protocol::{
     messages::{
@@ -13,9 +12,21 @@ use kafka_protocol::{
     },
     protocol::{Decodable, Message},
 };
+use serde::Serialize;
 
 /// What the protocol of consumers is called among the users of groups.
 const OF_CONSUMERS: &str = "consumer";
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupMember {
+    pub member: String,
+    pub instance: Option<String>,
+    pub client: String,
+    pub host: String,
+    /// The topic's partitions that it was given.
+    pub partitions: Vec<i32>,
+}
 
 /// A member, and what it has to do with which topics.
 #[derive(Debug)]
