@@ -7,6 +7,8 @@
 //! - **Command memory.** With the state of a key stand the last [`REMEMBERED`] commands and what was decided. A command
 //!   that comes again is answered as the first time (`duplicate`); one that comes with another content is refused
 //!   ([`KEY_REUSED`]). Older ones are forgotten, the oldest first: a state is bounded.
+//! - **Request and reply.** A command whose header names a topic and a key ([`ReplyTo`]) has its outcome there too, in the
+//!   same transaction: this is how a process manager hears of it.
 //! - **The fold of its own facts.** The memory is folded from the outcomes as the state is from the events, so all of it can
 //!   be made anew from the topics. Whether a command is remembered is therefore told by its outcome alone.
 //!
@@ -23,7 +25,7 @@ use crate::{
     decider::Decider,
     processor::{Decision, Due, EventTime, TimerFired},
 };
-use foldstream_log::{Fact, Recorded, Topic, TopicEvent, derived_event_id};
+use foldstream_log::{Fact, Recorded, ReplyTo, Topic, TopicEvent, derived_event_id};
 use memory::is_remembered;
 use uuid::Uuid;
 
@@ -80,6 +82,12 @@ pub trait Aggregate: Send + Sync + 'static {
 
     /// The outcome that a record is; none where it is an event.
     fn outcome_of(event: &Self::Event) -> Option<CommandDecided>;
+
+    /// The outcome as a record of a topic on which the sender of a command wants it too; none where this aggregate answers
+    /// nobody there, and such a command is a dead letter. Its key is the one the sender named.
+    fn reply(_topic: &str, _decided: CommandDecided) -> Option<Self::Event> {
+        None
+    }
 
     fn save(kept: &Kept<Self::State>) -> Self::Changelog;
 
@@ -162,6 +170,15 @@ impl<A: Aggregate> Decider for A {
             verdict,
         })));
         Decision::Emit(facts)
+    }
+
+    fn reply(facts: &[Fact<A::Event>], to: &ReplyTo) -> Result<Option<A::Event>, String> {
+        let Some(decided) = facts.iter().find_map(outcome_in::<A>) else { return Ok(None) };
+        let event_id = derived_event_id(&format!("{}/{to}", decided.event_id));
+        let reply = A::reply(&to.topic, CommandDecided { event_id, key: to.key.clone(), ..decided });
+        let reply = reply.ok_or_else(|| format!("its outcome is wanted on {to}, where nobody is answered"))?;
+        reply.check().map_err(|violation| format!("its outcome is wanted on {to}: {violation}"))?;
+        Ok(Some(reply))
     }
 
     fn due(kept: &Kept<A::State>) -> Due {

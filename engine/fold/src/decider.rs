@@ -13,7 +13,7 @@ use crate::processor::{
     Anew, Arrival, Cells, Decision, Due, EventTime, KeptCell, Processor, TimerFired, run_processor,
 };
 use crate::sessions::Service;
-use foldstream_log::{DeadLettersEvent, Fact, Flow, Recorded, ServiceKind, Topic, TopicEvent};
+use foldstream_log::{DeadLettersEvent, Fact, Flow, Recorded, ReplyTo, ServiceKind, Topic, TopicEvent};
 use std::marker::PhantomData;
 
 /// Decides on inputs, one key at a time. All pure: no clock, no I/O, no randomness, no log.
@@ -41,6 +41,12 @@ pub trait Decider: Send + Sync + 'static {
     fn initial(key: &str) -> Self::State;
 
     fn decide(state: &Self::State, input: &Recorded<Self::Input>) -> Decision<Self::Output>;
+
+    /// What goes where the sender of an input wants its answer too ([`ReplyTo`]), in the same transaction; the reason why it
+    /// cannot, and the input is a dead letter. It is no part of the state.
+    fn reply(_: &[Fact<Self::Output>], _: &ReplyTo) -> Result<Option<Self::Output>, String> {
+        Ok(None)
+    }
 
     /// When the state wants to be woken next.
     fn due(_: &Self::State) -> Due {
@@ -98,8 +104,14 @@ impl<D: Decider> Processor for Deciding<D> {
     const ANEW: Anew = Anew::FromFacts(D::FACTS);
 
     fn take(cells: &mut Cells<'_, D::State>, input: &Arrival<'_, D::Input>) -> Decision<D::Output> {
-        let decision = with_state::<D, _>(cells, |state| D::decide(state, input.record));
+        let mut decision = with_state::<D, _>(cells, |state| D::decide(state, input.record));
         evolve::<D>(cells, &decision);
+        if let (Decision::Emit(facts), Some(to)) = (&mut decision, input.reply_to) {
+            match D::reply(facts, to) {
+                Ok(reply) => facts.extend(reply.map(Fact::Event)),
+                Err(reason) => return Decision::DeadLetter(reason),
+            }
+        }
         decision
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Schemas are fetched first, so that decoding itself is a plain function that can run on all cores.
 
-use foldstream_log::TopicEvent;
 use foldstream_log::{Batch, DecodeError, RawRecord, Recorded, TopicPartition, WriterSchema, decode, decode_key};
+use foldstream_log::{ReplyTo, TopicEvent};
 use rayon::prelude::*;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -27,6 +27,8 @@ pub(crate) struct Entry<E> {
     pub(crate) index: usize,
     /// The header that was kept.
     pub(crate) header: Option<String>,
+    /// Where its outcome is wanted too.
+    pub(crate) reply_to: Option<ReplyTo>,
     pub(crate) decoded: Decoded<E>,
 }
 
@@ -53,6 +55,7 @@ fn decode_batch<E: TopicEvent>(batch: &Batch, schemas: &Schemas) -> Vec<Entry<E>
         appended_at_ms: record.timestamp_ms,
         index,
         header: record.header.map(str::to_owned),
+        reply_to: record.reply_to.and_then(ReplyTo::parse),
         decoded: decode_one(record, schemas),
     };
     if records.len() < PARALLEL_FROM {

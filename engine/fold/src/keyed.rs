@@ -2,7 +2,7 @@
 //!
 //! A key has cells, as many as the fold makes: a window each, say. A cell is kept on the compacted changelog as the engine's
 //! own record ([`StateKept`]), in the partition of its key, and ended by a record without a value. It is bounded
-//! ([`MAX_CELL_BYTES`]): an input that would make one larger is a dead letter with that reason, and changes nothing; a timer
+//! ([`MAX_CELL_BYTES`](crate::MAX_CELL_BYTES)): an input that would make one larger is a dead letter with that reason, and changes nothing; a timer
 //! that would parks its key. Whoever needs more room makes more cells.
 //!
 //! # Late events
@@ -27,18 +27,12 @@
 //! Not here: the loop it runs in, and why that is exactly once (`processor.rs`).
 
 use crate::processor::{
-    Anew, Arrival, Cells, Decision, Due, EventTime, KeptCell, Processor, TimerFired, run_processor,
+    Anew, Arrival, Cells, Decision, Due, EventTime, KeptCell, Processor, TimerFired, run_processor, state_record,
 };
 use crate::sessions::Service;
 use chrono::{DateTime, Utc};
-use foldstream_log::{
-    DeadLettersEvent, Flow, ServiceKind, TopicEvent,
-    generated::{StateKept, rules::STATE_KEY},
-};
+use foldstream_log::{DeadLettersEvent, Flow, ServiceKind, TopicEvent, generated::StateKept};
 use std::marker::PhantomData;
-
-/// The largest state of a cell, as it is kept.
-pub const MAX_CELL_BYTES: usize = 65_536;
 
 /// Folds inputs, one key at a time. All pure: no clock, no I/O, no randomness, no log.
 pub trait Keyed: Send + Sync + 'static {
@@ -151,35 +145,19 @@ impl<K: Keyed> Processor for Folding<K> {
     }
 
     fn refusal(key: &str, cell: &str, state: &K::Cell) -> Option<String> {
-        if key.is_empty() || key.contains(' ') {
-            return Some(format!("no state is kept of the key {key:?}: it is empty or has a blank"));
-        }
-        let size = K::size(state);
-        if size > MAX_CELL_BYTES {
-            return Some(format!(
-                "its cell {cell:?} would have {size} bytes, more than the {MAX_CELL_BYTES} it may have"
-            ));
-        }
-        STATE_KEY.text("state_key", &Self::record_key(key, cell)).err().map(|violation| violation.to_string())
+        state_record::refusal(key, cell, K::size(state))
     }
 
     fn record_key(key: &str, cell: &str) -> String {
-        if cell.is_empty() { key.to_owned() } else { format!("{key} {cell}") }
+        state_record::record_key(key, cell)
     }
 
     fn key_and_cell(record_key: &str) -> (&str, &str) {
-        record_key.split_once(' ').unwrap_or((record_key, ""))
+        state_record::key_and_cell(record_key)
     }
 
     fn save(kept: &KeptCell<'_>, state: &K::Cell) -> K::Changelog {
-        let record = StateKept {
-            event_id: kept.change.event_id,
-            state_key: Self::record_key(kept.key, kept.cell),
-            occurred_at: kept.change.occurred_at,
-            answered: Vec::new(),
-            state: K::save(state),
-        };
-        record.into()
+        state_record::record(kept, K::save(state)).into()
     }
 
     fn load(record: K::Changelog) -> Result<K::Cell, String> {

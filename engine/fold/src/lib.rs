@@ -14,6 +14,7 @@
 //! | [`decider`] | the fold of its own facts | inputs -> facts; every aggregate is one |
 //! | [`keyed`] | the fold of its inputs, in cells | windows, grids, pairs |
 //! | [`rekey`] | none | inputs -> facts on other keys |
+//! | [`process_manager`] | where each saga stands | events -> commands, one step after the other, and back where one fails |
 //!
 //! All hold sessions one after the other, decode in batches, put poison aside and measure their lag; that is shared
 //! and lies beside them. Each module's text has the argument why nothing is lost, and why nothing happens twice or what may.
@@ -27,6 +28,7 @@ mod effect;
 mod fetching;
 mod keyed;
 mod lag;
+mod process_manager;
 mod processor;
 mod projection;
 mod rekey;
@@ -39,8 +41,11 @@ pub use aggregate::{
 pub use dead_letter::DeadLetter;
 pub use decider::{Decider, decider_flow, run_decider};
 pub use effect::{Attempt, Delivery, Effect, Retry, effect_flow, run_effect};
-pub use keyed::{Keyed, MAX_CELL_BYTES, OnNewVersion, keyed_flow, run_keyed};
-pub use processor::{Arrival, Cells, Clock, Decision, Due, EventTime, TimerFired};
+pub use keyed::{Keyed, OnNewVersion, keyed_flow, run_keyed};
+pub use process_manager::{
+    Failure, ProcessManager, Request, SagaEnd, Step as SagaStep, process_manager_flow, run_process_manager,
+};
+pub use processor::{Arrival, Cells, Clock, Decision, Due, EventTime, MAX_CELL_BYTES, TimerFired};
 pub use projection::{
     Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, ReplayError, Settlement, Step, Store,
     StoreError, StoredRecord, replay, run_projection,

@@ -64,6 +64,7 @@ mod contract;
 mod deciding;
 mod restoring;
 mod session;
+pub(crate) mod state_record;
 mod stateless;
 mod states;
 mod transaction;
@@ -75,6 +76,7 @@ pub use contract::{Arrival, Clock, Decision, Due, EventTime, TimerFired};
 #[cfg(test)]
 pub(crate) use deciding::Decided;
 pub(crate) use session::run as run_processor;
+pub use state_record::MAX_CELL_BYTES;
 pub(crate) use stateless::Stateless;
 #[cfg(test)]
 pub(crate) use states::States;

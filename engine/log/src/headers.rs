@@ -4,12 +4,15 @@ use crate::{events::TopicEvent, position::Position};
 use chrono::SecondsFormat;
 use foldstream_telemetry::trace_context::current_traceparent;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
+use std::fmt;
 
 /// The position of the record that led to this one.
 pub const CAUSE: &str = "cause";
 /// Where a record that was appended once more was first.
 pub const REDRIVE_OF: &str = "redrive_of";
 pub(crate) const TRACEPARENT: &str = "traceparent";
+/// Where whoever sent a command wants its outcome too.
+pub(crate) const REPLY_TO: &str = "reply_to";
 /// Which service wrote it.
 pub const SOURCE: &str = "ce_source";
 const CONTENT_TYPE: &str = "application/avro";
@@ -24,13 +27,37 @@ pub struct Cause {
     pub position: Option<Position>,
     /// The trace it belongs to.
     pub traceparent: Option<String>,
+    /// Where its outcome is wanted too, where it is a command.
+    pub reply_to: Option<ReplyTo>,
+}
+
+/// A topic, and the key there, under which an outcome is wanted; written `topic/key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyTo {
+    pub topic: String,
+    pub key: String,
+}
+
+impl ReplyTo {
+    /// None where it is written otherwise.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (topic, key) = text.split_once('/').filter(|(topic, key)| !topic.is_empty() && !key.is_empty())?;
+        Some(Self { topic: topic.to_owned(), key: key.to_owned() })
+    }
+}
+
+impl fmt::Display for ReplyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.key)
+    }
 }
 
 impl Cause {
     /// No record, but what is going on here and now.
     #[must_use]
     pub fn here() -> Self {
-        Self { position: None, traceparent: current_traceparent() }
+        Self { traceparent: current_traceparent(), ..Self::default() }
     }
 }
 
@@ -71,6 +98,9 @@ fn with_cause(mut headers: OwnedHeaders, cause: &Cause) -> OwnedHeaders {
     if let Some(position) = &cause.position {
         headers = header(headers, CAUSE, &position.to_string());
     }
+    if let Some(reply_to) = &cause.reply_to {
+        headers = header(headers, REPLY_TO, &reply_to.to_string());
+    }
     headers
 }
 
@@ -79,4 +109,18 @@ pub(crate) fn text_header<H: Headers>(headers: Option<&H>, name: &str) -> Option
     let headers = headers?;
     let value = headers.iter().filter(|header| header.key == name).last()?.value?;
     std::str::from_utf8(value).ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_outcome_is_wanted_reads_back_as_it_was() {
+        let reply_to = ReplyTo { topic: "replies".to_owned(), key: "saga/7".to_owned() };
+        assert_eq!(ReplyTo::parse(&reply_to.to_string()), Some(reply_to));
+        for otherwise in ["", "replies", "replies/", "/saga"] {
+            assert_eq!(ReplyTo::parse(otherwise), None, "{otherwise}");
+        }
+    }
 }

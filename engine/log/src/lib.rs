@@ -55,7 +55,7 @@ pub use events::{Fact, FieldRule, RecordType, TopicEvent};
 pub use fetched::{FetchedRecord, RecordError};
 pub use flow::{Flow, ServiceKind};
 pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
-pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, SOURCE};
+pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, ReplyTo, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;

@@ -68,7 +68,7 @@ fn read(
         assignment.add_partition_offset(topic, partition.partition, Offset::Offset(start)).map_err(unavailable)?;
         consumer.assign(&assignment).map_err(unavailable)?;
     }
-    let keep = Keep { header: FOLD_VERSION, records: usize::MAX };
+    let keep = Keep { header: FOLD_VERSION, records: usize::MAX, reply_to: false };
     let mut stands = start;
     let mut heard = Instant::now();
     while stands < end {

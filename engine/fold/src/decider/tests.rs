@@ -161,6 +161,7 @@ fn input(offset: i64, key: &str) -> Entry<Switched> {
         appended_at_ms: 0,
         index: usize::try_from(offset).unwrap(),
         header: None,
+        reply_to: None,
         decoded: Decoded::Event(Recorded {
             topic: LAMPS,
             partition: 0,

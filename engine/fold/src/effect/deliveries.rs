@@ -235,7 +235,11 @@ impl<F: Effect> Deliveries<F> {
             }
             Delivery::Done(answer) => {
                 counted("done");
-                let cause = Cause { position: Some(item.position()), traceparent: item.traceparent.clone() };
+                let cause = Cause {
+                    position: Some(item.position()),
+                    traceparent: item.traceparent.clone(),
+                    ..Cause::default()
+                };
                 self.settled.answers.extend(answer.map(|answer| (answer, cause)));
                 self.settle(&item);
             }

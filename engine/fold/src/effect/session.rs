@@ -355,7 +355,7 @@ impl<F: Effect> Session<'_, F> {
             };
             let origin = item.position();
             let refused = refused(F::NAME, &letter, &origin);
-            letters.push((refused, Cause { position: Some(origin), traceparent: None }));
+            letters.push((refused, Cause { position: Some(origin), ..Cause::default() }));
         }
         Ok(letters)
     }

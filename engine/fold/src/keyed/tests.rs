@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     decoding::{Decoded, Entry},
-    processor::States,
+    processor::{MAX_CELL_BYTES, States},
 };
 use chrono::TimeDelta;
 use foldstream_log::{
@@ -172,6 +172,7 @@ fn visit(input: usize, offset: i64, key: &str, at_ms: i64) -> Entry<Visited> {
         appended_at_ms,
         index: usize::try_from(offset).unwrap(),
         header: None,
+        reply_to: None,
         decoded: Decoded::Event(Recorded { topic, partition, offset, appended_at_ms, key: key.to_owned(), event }),
     }
 }

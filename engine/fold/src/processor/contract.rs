@@ -5,7 +5,7 @@
 
 use super::cells::Cells;
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_log::{Fact, Recorded, Topic, TopicEvent, derived_event_id};
+use foldstream_log::{Fact, Recorded, ReplyTo, Topic, TopicEvent, derived_event_id};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -35,6 +35,11 @@ pub(crate) trait Processor: Send + Sync + 'static {
     fn fire(cells: &mut Cells<'_, Self::State>, timer: &TimerFired) -> Decision<Self::Output>;
 
     fn due(state: &Self::State) -> Due;
+
+    /// Where the outcome of a fact is wanted, where it is a command.
+    fn reply_to(_key: &str, _: &Fact<Self::Output>) -> Option<ReplyTo> {
+        None
+    }
 
     /// Takes a fact that is part of the state: how states are made anew from facts.
     fn evolve(_: &mut Cells<'_, Self::State>, _: &Fact<Self::Output>) {}
@@ -113,6 +118,8 @@ pub struct Arrival<'a, E> {
     pub watermark: Option<DateTime<Utc>>,
     /// Whether its event is older than the watermark: skip it, or correct what was said already.
     pub is_late: bool,
+    /// Where whoever sent it wants its outcome too, where it is a command.
+    pub reply_to: Option<&'a ReplyTo>,
     pub(crate) service: &'static str,
 }
 

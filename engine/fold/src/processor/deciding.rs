@@ -51,6 +51,14 @@ impl<P: Processor> Decided<P> {
         }
     }
 
+    fn extend(&mut self, key: &str, facts: Vec<Fact<P::Output>>, cause: &Cause) {
+        let caused = |fact| {
+            let reply_to = P::reply_to(key, &fact);
+            (fact, Cause { reply_to, ..cause.clone() })
+        };
+        self.facts.extend(facts.into_iter().map(caused));
+    }
+
     /// Whether there is nothing to be committed.
     pub(crate) fn is_empty(&self) -> bool {
         self.next.is_empty() && self.timers == self.parked.len()
@@ -139,7 +147,8 @@ impl<P: Processor> States<P> {
             return Err(Unusable::Dead(format!("its key is parked: {reason}")));
         }
         let mut cells = Cells::new(&input.key, task.cells(&input.key));
-        let arrival = Arrival { record: input, watermark, is_late, service: P::NAME };
+        let reply_to = entry.reply_to.as_ref();
+        let arrival = Arrival { record: input, watermark, is_late, reply_to, service: P::NAME };
         let facts = match P::take(&mut cells, &arrival) {
             Decision::Emit(facts) => facts,
             Decision::Skip => return Ok(()),
@@ -154,8 +163,8 @@ impl<P: Processor> States<P> {
             }
         };
         changes.into_iter().for_each(|(cell, state)| task.change(&input.key, &cell, state, change));
-        let cause = Cause { position: Some(input.position()), traceparent: entry.header.clone() };
-        decided.facts.extend(facts.into_iter().map(|fact| (fact, cause.clone())));
+        let cause = Cause { position: Some(input.position()), traceparent: entry.header.clone(), ..Cause::default() };
+        decided.extend(&input.key, facts, &cause);
         Ok(())
     }
 
@@ -203,7 +212,7 @@ impl<P: Processor> States<P> {
         let changes = checked::<P>(&timer.key, cells)?;
         let change = Change { event_id: timer.state_id(), occurred_at: timer.due_at };
         changes.into_iter().for_each(|(cell, state)| task.change(&timer.key, &cell, state, change));
-        decided.facts.extend(facts.into_iter().map(|fact| (fact, Cause::default())));
+        decided.extend(&timer.key, facts, &Cause::default());
         Ok(())
     }
 }

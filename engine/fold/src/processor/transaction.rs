@@ -99,7 +99,7 @@ fn write<P: Processor>(
             offset: letter.offset,
         };
         let refused = refused(P::NAME, letter, &origin);
-        writer.append(&refused, &Cause { position: Some(origin), traceparent: None })?;
+        writer.append(&refused, &Cause { position: Some(origin), ..Cause::default() })?;
     }
     let mut offsets = content.offsets;
     lead_on::<P>(&mut offsets, &writer.written());

@@ -97,6 +97,7 @@ where
                 key: asked.key.as_deref(),
                 value: record.value.as_deref(),
                 header: None,
+                reply_to: None,
             })
         };
         let records: Vec<RawRecord<'_>> = (0..asked.records.len()).filter_map(raw).collect();

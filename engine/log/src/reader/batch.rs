@@ -5,7 +5,7 @@
 
 use crate::{
     codec::{DecodeError, unframe},
-    headers::text_header,
+    headers::{REPLY_TO, text_header},
     position::TopicPartition,
 };
 use rdkafka::{Message, message::BorrowedMessage};
@@ -16,6 +16,8 @@ use std::ops::Range;
 pub(crate) struct Keep {
     pub(crate) header: &'static str,
     pub(crate) records: usize,
+    /// Whether what says where an outcome is wanted stays too.
+    pub(crate) reply_to: bool,
 }
 
 /// Records of one or more partitions; each partition's in the order of its offsets.
@@ -46,6 +48,8 @@ pub struct RawRecord<'a> {
     pub value: Option<&'a [u8]>,
     /// The header that was kept, where it was there and is text.
     pub header: Option<&'a str>,
+    /// Where its outcome is wanted too, as it was written; kept for processors only.
+    pub reply_to: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -56,6 +60,7 @@ struct Meta {
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
     header: Option<Range<usize>>,
+    reply_to: Option<Range<usize>>,
 }
 
 impl RawRecord<'_> {
@@ -101,8 +106,13 @@ impl Batch {
             timestamp_ms: meta.timestamp_ms,
             key: meta.key.clone().map(|range| &self.bytes[range]),
             value: meta.value.clone().map(|range| &self.bytes[range]),
-            header: meta.header.clone().and_then(|range| std::str::from_utf8(&self.bytes[range]).ok()),
+            header: self.text(meta.header.as_ref()),
+            reply_to: self.text(meta.reply_to.as_ref()),
         }
+    }
+
+    fn text(&self, range: Option<&Range<usize>>) -> Option<&str> {
+        std::str::from_utf8(&self.bytes[range?.clone()]).ok()
     }
 
     pub(crate) fn push(&mut self, topic: &'static str, message: &BorrowedMessage<'_>, keep: Keep) {
@@ -111,6 +121,7 @@ impl Batch {
             true => text_header(message.headers(), keep.header),
             false => None,
         };
+        let reply_to = if keep.reply_to { text_header(message.headers(), REPLY_TO) } else { None };
         let mut copy = |bytes: &[u8]| {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(bytes);
@@ -123,6 +134,7 @@ impl Batch {
             key: message.key().map(&mut copy),
             value: message.payload().map(&mut copy),
             header: header.map(|header| copy(header.as_bytes())),
+            reply_to: reply_to.map(|reply_to| copy(reply_to.as_bytes())),
         };
         self.records.push(meta);
         self.stand(partition, message.offset() + 1);

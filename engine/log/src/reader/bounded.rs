@@ -143,7 +143,7 @@ impl BoundedThread {
         // One that was given up, or is at its end.
         let Some((partition, end)) = found else { return };
         if message.offset() < end {
-            batch.push(partition.topic, message, Keep { header: TRACEPARENT, records: 0 });
+            batch.push(partition.topic, message, Keep { header: TRACEPARENT, records: 0, reply_to: false });
         } else {
             batch.stand(partition, end);
         }

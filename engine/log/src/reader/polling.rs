@@ -134,7 +134,8 @@ impl PollThread {
     ) -> Self {
         // A processor hands the trace of each record on; of a projection's batch a few are enough.
         let prefix = consumer.context().prefix.clone();
-        let records = if options.assignment == Assignment::CoPartitioned { usize::MAX } else { TRACED_RECORDS };
+        let is_processor = options.assignment == Assignment::CoPartitioned;
+        let records = if is_processor { usize::MAX } else { TRACED_RECORDS };
         Self {
             consumer,
             events,
@@ -144,7 +145,7 @@ impl PollThread {
             prefix,
             topics: options.topics.clone(),
             max_records: options.max_batch_records,
-            keep: Keep { header: TRACEPARENT, records },
+            keep: Keep { header: TRACEPARENT, records, reply_to: is_processor },
             pending: Batch::default(),
         }
     }

@@ -58,6 +58,7 @@ fn keyed(number: i32, offset: i64, key: &str) -> Entry<DeadLettersEvent> {
         appended_at_ms: 1000 + offset,
         index: usize::try_from(offset).unwrap(),
         header: None,
+        reply_to: None,
         decoded: Decoded::Event(Recorded {
             topic: "dead-letters",
             partition: number,
