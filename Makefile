@@ -61,7 +61,7 @@ check: setup claim ## format, lints, docs, licences, unused dependencies, struct
 templates: setup claim ## a read model, an aggregate, an event from their templates, in a copy: counted, built, used
 	@python3 dev/check/templates.py
 
-new-read-model: setup claim ## a projection and its route from a template: make new-read-model NAME=visits TOPIC=locations
+new-read-model: setup claim ## a projection and its route from a template: make new-read-model NAME=sightings TOPIC=locations
 	@python3 dev/templates/new.py read-model "$(NAME)" "$(TOPIC)"
 	@$(MAKE) --no-print-directory readme
 
