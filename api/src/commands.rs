@@ -7,6 +7,6 @@
 pub(crate) mod aggregate;
 pub(crate) mod answer;
 pub(crate) mod ask;
-pub(crate) mod asked;
 pub(crate) mod outcome;
 pub(crate) mod outcomes;
+pub(crate) mod preferences;

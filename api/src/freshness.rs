@@ -75,7 +75,7 @@ impl Freshness {
 
     /// Waits until every read model is as far as asked.
     pub(crate) async fn reached(&self, api: &Api) -> Result<Standing, Problem> {
-        // Asked for now, so that it is there when the answer is made.
+        // Preferences for now, so that it is there when the answer is made.
         self.reads.iter().for_each(|model| api.log_ends.look(model.topic));
         let deadline = Instant::now() + self.wait;
         loop {

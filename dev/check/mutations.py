@@ -130,6 +130,20 @@ FAULTS = [
         [*BROKERS, "rekey::every_input"],
     ),
     (
+        "a reply is not written",
+        "engine/fold/src/decider.rs",
+        "Ok(reply) => facts.extend(reply.map(Fact::Event)),",
+        "Ok(_) => {}",
+        [*BROKERS, "process_manager::every_saga"],
+    ),
+    (
+        "what has no answer in time is not taken back",
+        "engine/fold/src/process_manager.rs",
+        "            saga.done.push(step);\n            Self::keep_compensated(&mut saga)?;",
+        "            Self::keep_compensated(&mut saga)?;",
+        ["-p", "foldstream-fold", "--lib", "process_manager"],
+    ),
+    (
         "consumer groups bear no prefix",
         "engine/log/src/prefix.rs",
         'format!("{}foldstream-{service}", self.0)',

@@ -2,8 +2,7 @@
 
     cargo test … 2>&1 | python3 dev/check/summary.py LOG
 
-Several tests run at once, so their durations are what they noted themselves: each of `tests/whole` adds a line to
-`worlds.tsv` beside the log when its world ends.
+What a test of `tests/whole` took it has noted itself: it adds a line to `worlds.tsv` beside the log when its world ends.
 """
 
 import pathlib
@@ -39,6 +38,6 @@ def slowest(of, what):
 slowest([binary for binary in binaries if binary[0] >= 1], "binaries")
 if worlds.exists():
     lines = [line.split("\t") for line in worlds.read_text().splitlines()]
-    slowest([(float(seconds), name) for seconds, name in lines], "worlds, several at once")
+    slowest([(float(seconds), name) for seconds, name in lines], "worlds")
 print(f"tests: {time.monotonic() - begun:.0f} s with compiling")
 print(f"tests: {passed} passed, {failed} failed")

@@ -4,19 +4,23 @@
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete TOPIC
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL set TOPIC NAME VALUE
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete-all
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL undecided
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL out-of-sync
 
-The last but one deletes the topics of an environment; the last prints how many partitions lack a replica that is in sync.
+`delete-all` deletes the topics of an environment; `undecided` prints on how many of their partitions a transaction is not
+settled yet, or its marker still on its way; the last prints how many partitions lack a replica that is in sync.
 """
 
 import sys
 
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -33,6 +37,16 @@ if action == "delete-all":
     names = [name for name in admin.list_topics(timeout=30).topics if physical("") and name.startswith(physical(""))]
     for future in admin.delete_topics(names, operation_timeout=30).values() if names else ():
         future.result(30)
+    sys.exit()
+if action == "undecided":
+    topics = [topic for topic in admin.list_topics(timeout=30).topics.values() if not topic.topic.startswith("__")]
+    own = [topic for topic in topics if topic.topic.startswith(physical(""))]
+    asked = {TopicPartition(topic.topic, number): OffsetSpec.latest() for topic in own for number in topic.partitions}
+    ends = [
+        {(found.topic, found.partition): future.result(30).offset for found, future in offsets.items()}
+        for offsets in (admin.list_offsets(asked, isolation_level=level) for level in IsolationLevel)
+    ]
+    print(sum(ends[0][partition] != ends[1][partition] for partition in ends[0]))
     sys.exit()
 topic = physical(sys.argv[5])
 if action == "create":

@@ -219,7 +219,7 @@ impl People {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
-        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = self.client.request(method, format!("{}{path}?wait_ms=30000", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -1,6 +1,6 @@
 //! An event in two versions: both are written, read and folded side by side; and what must not be registered is not.
 
-use crate::harness::{World, text, until};
+use crate::harness::{REGISTER, World, text, until};
 use reqwest::{Method, blocking::Client};
 use serde_json::{Value, json};
 use std::{
@@ -34,7 +34,7 @@ fn two_versions_of_an_event_are_read_and_folded_side_by_side() {
 
     let services = world.run_all();
     append(&world, "0101de", first, golden["datum_hex"].as_str().unwrap());
-    let ada = post(&world, "/api/persons", ADA.to_owned())["id"].as_str().unwrap().to_owned();
+    let ada = post(&world, REGISTER, ADA.to_owned())["id"].as_str().unwrap().to_owned();
     let report = json!({"person_id": ada, "creation_time": "2026-01-01T12:00:00Z", "latitude": 48.8584,
         "longitude": 2.2945, "accuracy_m": "12.5"});
     post(&world, "/api/locations", report.to_string());

@@ -18,6 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Where people are registered, by those who wait until it is decided however slow the machine is.
+pub(crate) const REGISTER: &str = "/api/persons?wait_ms=30000";
+
 /// All services but one.
 pub(crate) const WITHOUT_ACTIVITY: [&str; 4] = ["people-processor", "people-projection", "locations-projection", "api"];
 
@@ -247,6 +250,11 @@ impl World {
     /// Waits until every service has taken everything that is on its topics: processors first, they write more.
     pub(crate) fn until_caught_up(&self) {
         for (services, partitions) in [("processors", 6), ("projections", self.folded.load(Ordering::Relaxed))] {
+            // What is committed is read when the transaction's marker is there, and lag is told of what can be read.
+            until("every transaction is settled", Duration::from_secs(120), || {
+                let undecided = self.oracle("admin.py", &["undecided"]);
+                if undecided.trim() == "0" { Ok(()) } else { Err(undecided) }
+            });
             until(&format!("the {services} have caught up"), Duration::from_secs(120), || {
                 let output = self.output(&[services, "status", "--output", "json"]);
                 let status: Value = serde_json::from_slice(&output.stdout).map_err(|_| text(&output.stderr))?;

@@ -18,6 +18,13 @@
 //! | the state of a decider is not written | `deciding` (outcomes are not those of the rules) |
 //! | answered commands are forgotten | `people-processor`'s own tests |
 //! | a timer that fired is still due | `timers` (the decider halts) |
+//! | the state of a keyed fold is not restored | `foldstream-fold`'s `brokers` (windows count too little) |
+//! | a watermark is the furthest of its partitions | `keyed`'s own tests |
+//! | a watermark begins anew with each owner | `watermarks`' own tests |
+//! | a timer on event time fires with the next batch | `foldstream-fold`'s `brokers` (lockers take what comes too late) |
+//! | a re-keying does not move its offsets | `foldstream-fold`'s `brokers` (facts are there twice) |
+//! | a reply is not written | `foldstream-fold`'s `brokers` (sagas do not end) |
+//! | what has no answer in time is not taken back | `process_manager`'s own tests |
 //! | consumer groups bear no prefix | `environments` (one environment's partitions go to another's) |
 //! | a read does not wait for processors | `deciding` (reads are older than asked) |
 //! | the offset of an effect moves past records that wait | `foldstream-fold`'s `brokers` (they never reach the outside) |

@@ -1,7 +1,7 @@
 //! Dead letters in sequence: behind a record that cannot be used its key waits, in order, and nobody else does; once it
 //! is folded again or dropped, the tables are those of the whole log.
 
-use crate::harness::{WITHOUT_ACTIVITY, World, until};
+use crate::harness::{REGISTER, WITHOUT_ACTIVITY, World, until};
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 use std::{
@@ -109,7 +109,7 @@ fn erasing_a_person_takes_what_is_parked_along() {
     let client = Client::new();
     let url = |path: &str| format!("http://{}{path}", world.http);
     let person = json!({"first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines"});
-    let answer = client.post(url("/api/persons")).json(&person).send().unwrap();
+    let answer = client.post(url(REGISTER)).json(&person).send().unwrap();
     let position = header(&answer, "foldstream-position");
     let id = answer.json::<Value>().unwrap()["id"].as_str().unwrap().to_owned();
     world.json(&format!("/api/persons/{id}?after={position}"));

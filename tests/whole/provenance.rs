@@ -1,7 +1,7 @@
 //! Where things come from and where they lead: every row names the message that made it, and a message tells which
 //! records and rows followed from it, and what became of those.
 
-use crate::harness::{Running, World, until};
+use crate::harness::{REGISTER, Running, World, until};
 use reqwest::{
     Method,
     blocking::{Client, Response},
@@ -29,7 +29,7 @@ fn rows_lead_to_their_messages_and_messages_to_their_rows() {
 /// A command leads to its outcome and to facts, and one of those to a row.
 fn registers(world: &World) -> (String, String) {
     let body = json!({"first_name": "Ada", "last_name": "Byron", "company_name": "Engines"});
-    let answer = ask(world, Method::POST, "/api/persons", Some(&body));
+    let answer = ask(world, Method::POST, REGISTER, Some(&body));
     assert_eq!(answer.status().as_u16(), 201);
     let command = position(&answer);
     let person: Value = answer.json().unwrap();
@@ -264,7 +264,7 @@ fn ask(world: &World, method: Method, path: &str, body: Option<&Value>) -> Respo
 /// Another person, who can be read.
 fn registered(world: &World) -> String {
     let body = json!({"first_name": "Grace", "last_name": "Hopper", "company_name": "Navy"});
-    let answer = ask(world, Method::POST, "/api/persons", Some(&body));
+    let answer = ask(world, Method::POST, REGISTER, Some(&body));
     let position = position(&answer);
     let id = answer.json::<Value>().unwrap()["id"].as_str().unwrap().to_owned();
     world.json(&format!("/api/persons/{id}?after={position}"));

@@ -1,6 +1,6 @@
 //! What a client of the API meets: it reads what it wrote, page by page, and looks into topics.
 
-use crate::harness::{Running, World, until};
+use crate::harness::{REGISTER, Running, World, until};
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
@@ -22,7 +22,7 @@ fn reads_its_writes(world: &World) {
     let url = |path: &str| format!("http://{}{path}", world.http);
     for number in 0..20 {
         let person = json!({"first_name": "Ada", "last_name": format!("Number {number}"), "company_name": "Engines"});
-        let answer = client.post(url("/api/persons")).json(&person).send().unwrap();
+        let answer = client.post(url(REGISTER)).json(&person).send().unwrap();
         assert_eq!(answer.status().as_u16(), 201);
         let position = header(&answer, "foldstream-position");
         assert!(position.starts_with("person-commands:"), "{position}");

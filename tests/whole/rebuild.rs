@@ -4,7 +4,7 @@
 //! All the while clients read, together about a hundred times a second: none may ever meet an error or see fewer rows than
 //! it saw before, and each must find what it has just written.
 
-use crate::harness::{World, until};
+use crate::harness::{REGISTER, World, until};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::{
@@ -198,7 +198,7 @@ fn read_until(world: &World, stopped: &mpsc::Receiver<()>) -> Reading {
     let url = |path: &str| format!("http://{}{path}", world.http);
     // Somebody of its own, so that it knows what must be there.
     let body = json!({"first_name": "Ada", "last_name": "Lovelace", "company_name": "Engines"});
-    let answer = client.post(url("/api/persons")).json(&body).send().unwrap();
+    let answer = client.post(url(REGISTER)).json(&body).send().unwrap();
     assert_eq!(answer.status().as_u16(), 201);
     let position = answer.headers()["foldstream-position"].to_str().unwrap().to_owned();
     let created: Value = answer.json().unwrap();

@@ -1,6 +1,6 @@
 //! `/topics`: what it says is what other clients and Kafka's own tools say, and what it cannot know it does not say.
 
-use crate::harness::{Running, World, text, until};
+use crate::harness::{REGISTER, Running, World, text, until};
 use chrono::{DateTime, Utc};
 use foldstream_events::CATALOGUE;
 use foldstream_log::{REPLICATION_FACTOR, Writers};
@@ -95,7 +95,7 @@ fn posts(world: &World) {
     };
     let [ada, grace] = ["Ada", "Grace"].map(|name| {
         let person = json!({"first_name": name, "last_name": "L", "company_name": "C"});
-        post("/api/persons", person)["id"].as_str().unwrap().to_owned()
+        post(REGISTER, person)["id"].as_str().unwrap().to_owned()
     });
     for _ in 0..3 {
         let time = "2026-01-02T03:04:05Z";

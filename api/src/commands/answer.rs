@@ -5,7 +5,7 @@
 use crate::{
     commands::{
         aggregate::{Aggregate, Refusal},
-        asked::Asked,
+        preferences::Preferences,
     },
     http::{answer::json, names::POSITION, problem::Problem},
 };
@@ -62,7 +62,7 @@ impl Answer {
     }
 
     /// 202: the outcome is to be asked for.
-    pub(crate) fn pending(&self, asked: &Asked, id: &str) -> Result<Response, Problem> {
+    pub(crate) fn pending(&self, asked: &Preferences, id: &str) -> Result<Response, Problem> {
         let outcome = format!("/api/outcomes/{}", self.command);
         let pending = Pending { outcome: outcome.clone(), id: id.to_owned(), position: self.command.to_string() };
         let mut response = json(StatusCode::ACCEPTED, &pending)?;

@@ -1,7 +1,7 @@
 //! Appends a command and waits for its outcome, whatever its aggregate is.
 
 use crate::{
-    commands::{aggregate::Aggregate, answer::Answer, asked::Asked},
+    commands::{aggregate::Aggregate, answer::Answer, preferences::Preferences},
     http::problem::Problem,
     state::Api,
 };
@@ -18,7 +18,7 @@ pub(crate) async fn ask(
     api: &Api,
     aggregate: &'static Aggregate,
     command: impl TopicEvent,
-    asked: &Asked,
+    asked: &Preferences,
 ) -> Result<Answer, Problem> {
     // Before it is appended: the outcome must not slip by.
     if !asked.respond_async && !api.outcomes.ready(asked.deadline.max(Instant::now() + READY)).await {

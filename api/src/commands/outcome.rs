@@ -5,7 +5,7 @@ use crate::{
         aggregate::Aggregate,
         answer::{Answer, Pending},
         ask::unavailable,
-        asked::Asked,
+        preferences::Preferences,
     },
     http::{
         answer::json,
@@ -91,7 +91,7 @@ pub(crate) async fn outcome(State(api): State<Api>, PathId(id): PathId, uri: Uri
     let answer = Answer { aggregate, command, outcome };
     let Some(CommandDecided { key, command_id, command, verdict, .. }) = answer.outcome.clone() else {
         let about = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
-        return answer.pending(&Asked::only_waiting(deadline), &about);
+        return answer.pending(&Preferences::only_waiting(deadline), &about);
     };
     let Verdict { decision, rule, reason, first_decision } = verdict;
     let href = format!("{}?{AFTER}={}", aggregate.href(&key), answer.command);

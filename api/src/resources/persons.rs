@@ -7,7 +7,7 @@ use crate::{
         aggregate::{Aggregate, Refusal, read_outcome},
         answer::Pending,
         ask::ask,
-        asked::{Asked, CommandHeaders, CommandParameters},
+        preferences::{CommandHeaders, CommandParameters, Preferences},
     },
     freshness::{Freshness, FreshnessParameters},
     http::{
@@ -129,7 +129,7 @@ pub(crate) async fn find(
             headers(("location" = String), ("foldstream-position" = String)))))]
 pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
-    let asked = Asked::read(&mut parameters, request.headers());
+    let asked = Preferences::read(&mut parameters, request.headers());
     parameters.finish()?;
     let command = registration(&read_json(request).await?, &asked)?;
     let answer = ask(&api, &AGGREGATE, PersonCommandsEvent::from(command.clone()), &asked).await?;
@@ -162,7 +162,7 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
     parameters.id(&id);
-    let asked = Asked::read(&mut parameters, request.headers());
+    let asked = Preferences::read(&mut parameters, request.headers());
     parameters.finish()?;
     let command = wished_change(&id, &read_json(request).await?, &asked)?;
     let answer = ask(&api, &AGGREGATE, PersonCommandsEvent::from(command), &asked).await?;
@@ -194,7 +194,7 @@ pub(crate) async fn erase(
 ) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[WAIT_MS]);
     parameters.id(&id);
-    let asked = Asked::read(&mut parameters, &headers);
+    let asked = Preferences::read(&mut parameters, &headers);
     parameters.finish()?;
     let event_id = asked.command_id(&format!("erase/{id}"));
     let command = ErasePerson { event_id, person_id: id.clone(), occurred_at: Utc::now() };
@@ -212,7 +212,7 @@ pub(crate) async fn known(database: &Database, id: &str) -> Result<Sourced<peopl
         .ok_or_else(|| Problem::NotFound(Violation::new("id", id, "must be the id of a person who is known")))
 }
 
-fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> {
+fn registration(body: &Value, asked: &Preferences) -> Result<RegisterPerson, Problem> {
     let mut findings = Findings::default();
     let command = findings.check(Fields::of("", body)).and_then(|fields| {
         let first_name = findings.check(fields.text("first_name", &rules::NAME));
@@ -231,7 +231,7 @@ fn registration(body: &Value, asked: &Asked) -> Result<RegisterPerson, Problem> 
     command.ok_or_else(|| Problem::InvalidContent(Vec::new()))
 }
 
-fn wished_change(id: &str, body: &Value, asked: &Asked) -> Result<ChangePerson, Problem> {
+fn wished_change(id: &str, body: &Value, asked: &Preferences) -> Result<ChangePerson, Problem> {
     let mut findings = Findings::default();
     let command = findings.check(Fields::of("", body)).map(|fields| {
         let mut given = |name| fields.has(name).then(|| findings.check(fields.text(name, &rules::NAME)))?;
@@ -261,10 +261,10 @@ mod tests {
     use crate::http::parameters::Parameters;
     use serde_json::json;
 
-    fn asked(key: Option<&'static str>) -> Asked {
+    fn asked(key: Option<&'static str>) -> Preferences {
         let uri = "/api/persons".parse().unwrap();
         let headers = key.map(|key| (axum::http::HeaderName::from_static("idempotency-key"), key.parse().unwrap()));
-        Asked::read(&mut Parameters::read(&uri, &[WAIT_MS]), &headers.into_iter().collect())
+        Preferences::read(&mut Parameters::read(&uri, &[WAIT_MS]), &headers.into_iter().collect())
     }
 
     fn refused(body: Value) -> Vec<String> {

@@ -47,7 +47,7 @@ pub use process_manager::{
 };
 pub use processor::{Arrival, Cells, Clock, Decision, Due, EventTime, MAX_CELL_BYTES, TimerFired};
 pub use projection::{
-    Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, ReplayError, Settlement, Step, Store,
+    Action, Advance, Commit, ParkedRecord, Projection, RedriveRequest, ReplayError, Settled, Settlement, Step, Store,
     StoreError, StoredRecord, replay, run_projection,
 };
 pub use rekey::{Rekey, rekey_flow, run_rekey};

@@ -58,7 +58,7 @@ mod replaying;
 mod session;
 
 pub use contract::{
-    Action, Advance, Asked, Commit, Outcome, ParkedRecord, Projection, Settlement, Step, Store, StoreError,
+    Action, Advance, Commit, ParkedRecord, Projection, RedriveRequest, Settled, Settlement, Step, Store, StoreError,
     StoredRecord,
 };
 pub use replaying::{ReplayError, replay};

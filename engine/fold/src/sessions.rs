@@ -73,7 +73,7 @@ impl From<Stopping> for SessionError {
 }
 
 /// Holds sessions until shutdown.
-pub(crate) async fn hold<Session>(name: &str, service: &Service, mut session: impl FnMut() -> Session)
+pub(crate) async fn run_sessions<Session>(name: &str, service: &Service, mut session: impl FnMut() -> Session)
 where
     Session: Future<Output = Result<(), SessionError>>,
 {

@@ -10,7 +10,7 @@ use crate::{
     read_model::ReadModel,
 };
 use chrono::{DateTime, Utc};
-use foldstream_fold::{Advance, Asked, Commit, ParkedRecord, Settlement, Store, StoreError};
+use foldstream_fold::{Advance, Commit, ParkedRecord, RedriveRequest, Settlement, Store, StoreError};
 use foldstream_log::TopicPartition;
 use sqlx::PgConnection;
 use std::{
@@ -160,14 +160,14 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         parked::keys(self.database.pool(), &self.dead_letter_owner(projection), partitions).await.map_err(for_store)
     }
 
-    async fn asked(
+    async fn next_request(
         &self,
         projection: &'static str,
         partitions: &[TopicPartition],
         most_records: usize,
-    ) -> Result<Option<Asked>, StoreError> {
+    ) -> Result<Option<RedriveRequest>, StoreError> {
         let mut connection = self.database.pool().acquire().await.map_err(for_store)?;
-        parked::asked(&mut connection, &self.dead_letter_owner(projection), partitions, most_records)
+        parked::next_request(&mut connection, &self.dead_letter_owner(projection), partitions, most_records)
             .await
             .map_err(for_store)
     }

@@ -5,7 +5,7 @@
 
 use crate::dead_letter::{headers, storable};
 use chrono::{DateTime, Utc};
-use foldstream_fold::{Action, Asked, Outcome, ParkedRecord, Settlement, StoredRecord};
+use foldstream_fold::{Action, ParkedRecord, RedriveRequest, Settled, Settlement, StoredRecord};
 use foldstream_log::TopicPartition;
 use sqlx::{PgConnection, PgExecutor};
 
@@ -86,13 +86,13 @@ struct Letter {
 }
 
 /// The oldest open request about a dead letter of these partitions.
-pub(crate) async fn asked(
+pub(crate) async fn next_request(
     connection: &mut PgConnection,
     projection: &str,
     partitions: &[TopicPartition],
     most_records: usize,
-) -> Result<Option<Asked>, sqlx::Error> {
-    let letter: Option<Letter> = sqlx::query_as(include_str!("../queries/parked/asked.sql"))
+) -> Result<Option<RedriveRequest>, sqlx::Error> {
+    let letter: Option<Letter> = sqlx::query_as(include_str!("../queries/parked/request.sql"))
         .bind(projection)
         .bind(topics(partitions))
         .bind(numbers(partitions))
@@ -122,7 +122,7 @@ pub(crate) async fn asked(
         .bind(records.last().map_or(letter.offset, |record| record.offset))
         .fetch_one(connection)
         .await?;
-    Ok(Some(Asked {
+    Ok(Some(RedriveRequest {
         dead_letter: letter.id,
         action: if letter.action == "discard" { Action::Discard } else { Action::Redrive },
         partition,
@@ -140,26 +140,26 @@ pub(crate) async fn settle<C: Sync>(
     connection: &mut PgConnection,
     settlement: &Settlement<'_, C>,
 ) -> Result<bool, sqlx::Error> {
-    let Settlement { asked, leaving, outcome, .. } = settlement;
-    let leaving = asked.records.get(..*leaving).unwrap_or_default();
-    let parked = leaving.len() - usize::from(!asked.settled && !leaving.is_empty());
+    let Settlement { request, leaving, settled, .. } = settlement;
+    let leaving = request.records.get(..*leaving).unwrap_or_default();
+    let parked = leaving.len() - usize::from(!request.settled && !leaving.is_empty());
     let taken = sqlx::query(include_str!("../queries/parked/take.sql"))
-        .bind(asked.dead_letter)
-        .bind(leaving.last().map_or(asked.offset, |record| record.offset))
+        .bind(request.dead_letter)
+        .bind(leaving.last().map_or(request.offset, |record| record.offset))
         .execute(&mut *connection)
         .await?
         .rows_affected();
     if taken != parked as u64 {
         return Ok(false);
     }
-    let changed = match outcome {
-        Outcome::Emptied => sqlx::query(include_str!("../queries/parked/empty.sql")),
-        Outcome::Continues => sqlx::query(include_str!("../queries/parked/settle.sql")),
-        Outcome::Failed(_) => sqlx::query(include_str!("../queries/parked/fail.sql")),
+    let changed = match settled {
+        Settled::Emptied => sqlx::query(include_str!("../queries/parked/empty.sql")),
+        Settled::Continues => sqlx::query(include_str!("../queries/parked/settle.sql")),
+        Settled::Failed(_) => sqlx::query(include_str!("../queries/parked/fail.sql")),
     };
-    let changed = changed.bind(asked.dead_letter).bind(asked.offset).bind(asked.settled);
-    let changed = match outcome {
-        Outcome::Failed(letter) => changed
+    let changed = changed.bind(request.dead_letter).bind(request.offset).bind(request.settled);
+    let changed = match settled {
+        Settled::Failed(letter) => changed
             .bind(letter.offset)
             .bind(time(letter.appended_at_ms))
             .bind(letter.value.as_deref())
@@ -170,10 +170,10 @@ pub(crate) async fn settle<C: Sync>(
     if changed.execute(&mut *connection).await?.rows_affected() != 1 {
         return Ok(false);
     }
-    if let Outcome::Failed(letter) = outcome {
+    if let Settled::Failed(letter) = settled {
         let failure = format!("{}:{}: {}", letter.partition, letter.offset, storable(&letter.reason));
         sqlx::query(include_str!("../queries/parked/fail_request.sql"))
-            .bind(asked.dead_letter)
+            .bind(request.dead_letter)
             .bind(failure)
             .execute(connection)
             .await?;

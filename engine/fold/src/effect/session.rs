@@ -11,7 +11,7 @@ use crate::{
     decoding::{Decoded, decode_off_thread},
     fetching::{headers, schemas},
     lag::{Gauges, Standing, measure},
-    sessions::{Service, SessionError, hold},
+    sessions::{Service, SessionError, run_sessions},
     waiting::Waiting,
 };
 use chrono::Utc;
@@ -47,7 +47,7 @@ pub async fn run_effect<F: Effect>(service: Service, effect: F, at_once: NonZero
     let standing = Standing::default();
     let lag = tokio::spawn(measure(&GAUGES, F::NAME.to_owned(), standing.clone(), service.clone()));
     let effect = Arc::new(effect);
-    hold(F::NAME, &service, || session(&service, &effect, at_once, &standing)).await;
+    run_sessions(F::NAME, &service, || session(&service, &effect, at_once, &standing)).await;
     lag.abort();
 }
 

@@ -12,7 +12,7 @@ use crate::{
     decoding::decode_off_thread,
     fetching::{dead_letters, schemas},
     lag::{Gauges, Standing, measure, seconds_since},
-    sessions::{Service, SessionError, hold},
+    sessions::{Service, SessionError, run_sessions},
     waiting::Waiting,
 };
 use chrono::Utc;
@@ -37,7 +37,7 @@ const GAUGES: Gauges =
 pub(crate) async fn run<P: Processor>(service: Service) {
     let standing = Standing::default();
     let lag = tokio::spawn(measure(&GAUGES, P::NAME.to_owned(), standing.clone(), service.clone()));
-    hold(P::NAME, &service, || session::<P>(&service, &standing)).await;
+    run_sessions(P::NAME, &service, || session::<P>(&service, &standing)).await;
     lag.abort();
 }
 

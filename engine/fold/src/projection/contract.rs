@@ -83,7 +83,7 @@ pub enum Action {
 
 /// A dead letter somebody asked about, and the first of what is parked behind it.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RedriveRequest {
     pub dead_letter: i64,
     pub action: Action,
     pub partition: TopicPartition,
@@ -110,7 +110,7 @@ pub struct StoredRecord {
 /// What became of a piece of a queue.
 #[derive(Debug)]
 pub struct Settlement<'a, C> {
-    pub asked: &'a Asked,
+    pub request: &'a RedriveRequest,
     pub changes: C,
     /// Holds while the position stands where the owner thinks it does; moves nothing.
     pub fence: Advance,
@@ -118,11 +118,11 @@ pub struct Settlement<'a, C> {
     pub leaving: usize,
     /// Keys of which nothing from before may be kept, on whatever topic.
     pub erased: Vec<String>,
-    pub outcome: Outcome,
+    pub settled: Settled,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Settled {
     /// Nothing is left: the key is parked no longer.
     Emptied,
     /// More is parked behind.
@@ -160,12 +160,12 @@ pub trait Store<C>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The oldest open request about a dead letter of these partitions, with at most this many records.
-    fn asked(
+    fn next_request(
         &self,
         projection: &'static str,
         partitions: &[TopicPartition],
         most_records: usize,
-    ) -> impl Future<Output = Result<Option<Asked>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<RedriveRequest>, StoreError>> + Send;
 
     /// Writes all of it or nothing.
     fn settle(

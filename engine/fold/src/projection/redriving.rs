@@ -4,7 +4,7 @@
 //! the one record is found. Why none is lost or applied twice is told in `projection.rs`.
 
 use super::{
-    contract::{Advance, Asked, Outcome, Projection, Settlement, Store, StoreError},
+    contract::{Advance, Projection, RedriveRequest, Settled, Settlement, Store, StoreError},
     parking::KeyChange,
     refolding::{Refolded, refold},
     session::{Session, refusal},
@@ -37,7 +37,7 @@ where
     S: Store<P::Changes>,
 {
     /// Looks once a second whether something is asked, and does it.
-    pub(super) async fn attend(&mut self) -> Result<(), SessionError> {
+    pub(super) async fn serve_requests(&mut self) -> Result<(), SessionError> {
         if self.looked.elapsed() < LOOK_EVERY || self.next.is_empty() {
             return Ok(());
         }
@@ -45,19 +45,19 @@ where
         let mut most_records = MOST_RECORDS;
         while started.elapsed() < BUDGET
             && !self.service.shutdown.is_cancelled()
-            && let Some(asked) = self.asked(most_records).await?
+            && let Some(request) = self.next_request(most_records).await?
         {
-            most_records = self.answer(&asked).await?;
+            most_records = self.answer(&request).await?;
         }
         self.looked = Instant::now();
         Ok(())
     }
 
-    async fn asked(&self, most_records: usize) -> Result<Option<Asked>, SessionError> {
+    async fn next_request(&self, most_records: usize) -> Result<Option<RedriveRequest>, SessionError> {
         let mut waiting = self.waiting();
         let partitions: Vec<TopicPartition> = self.next.keys().copied().collect();
         loop {
-            match self.store.asked(Self::NAME, &partitions, most_records).await {
+            match self.store.next_request(Self::NAME, &partitions, most_records).await {
                 Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
                 other => return Ok(other?),
             }
@@ -65,15 +65,15 @@ where
     }
 
     /// Does what is asked; gives how many records the next piece may have.
-    async fn answer(&mut self, asked: &Asked) -> Result<usize, SessionError> {
-        let decoded = self.decode(asked).await?;
-        match self.settle(asked, refold::<P>(asked, &decoded)).await {
-            Err(SessionError::Store(StoreError::BadData { .. })) if asked.records.len() > 1 => {
-                Ok(asked.records.len() / 2)
+    async fn answer(&mut self, request: &RedriveRequest) -> Result<usize, SessionError> {
+        let decoded = self.decode(request).await?;
+        match self.settle(request, refold::<P>(request, &decoded)).await {
+            Err(SessionError::Store(StoreError::BadData { .. })) if request.records.len() > 1 => {
+                Ok(request.records.len() / 2)
             }
             Err(SessionError::Store(StoreError::BadData { code, source })) => {
                 let reason = refusal(&code, source.as_ref());
-                self.settle(asked, Refolded::refused(reason)).await?;
+                self.settle(request, Refolded::refused(reason)).await?;
                 Ok(MOST_RECORDS)
             }
             Err(SessionError::Store(StoreError::Unparked { .. })) => {
@@ -81,42 +81,46 @@ where
                 Ok(MOST_RECORDS)
             }
             // As short as it was: a bad record may still be ahead.
-            Ok(Progress::Continues) => Ok(asked.records.len().max(1)),
+            Ok(Progress::Continues) => Ok(request.records.len().max(1)),
             Ok(Progress::Over) => Ok(MOST_RECORDS),
             Err(error) => Err(error),
         }
     }
 
-    async fn decode(&self, asked: &Asked) -> Result<Vec<Decoded<P::Event>>, SessionError> {
+    async fn decode(&self, request: &RedriveRequest) -> Result<Vec<Decoded<P::Event>>, SessionError> {
         let raw = |index: usize| {
-            let record = asked.records.get(index)?;
+            let record = request.records.get(index)?;
             Some(RawRecord {
-                partition: asked.partition,
+                partition: request.partition,
                 offset: record.offset,
                 timestamp_ms: record.appended_at_ms,
-                key: asked.key.as_deref(),
+                key: request.key.as_deref(),
                 value: record.value.as_deref(),
                 header: None,
                 reply_to: None,
             })
         };
-        let records: Vec<RawRecord<'_>> = (0..asked.records.len()).filter_map(raw).collect();
+        let records: Vec<RawRecord<'_>> = (0..request.records.len()).filter_map(raw).collect();
         let ids = records.iter().filter_map(|record| record.schema_id()?.ok()).collect();
         let schemas = schemas_of_ids(&self.service.registry, ids, &mut self.waiting()).await?;
         Ok(records.iter().map(|record| decode_one(record, &schemas)).collect())
     }
 
     /// One transaction, tried again while the store is away.
-    async fn settle(&mut self, asked: &Asked, refolded: Refolded<P::Changes>) -> Result<Progress, SessionError> {
-        let Some(stands) = self.next.get(&asked.partition).copied() else { return Ok(Progress::Over) };
-        let outcome = match refolded.failed {
-            Some(reason) => Outcome::Failed(self.dead_letter(asked, refolded.leaving, reason).await?),
-            None if asked.more => Outcome::Continues,
-            None => Outcome::Emptied,
+    async fn settle(
+        &mut self,
+        request: &RedriveRequest,
+        refolded: Refolded<P::Changes>,
+    ) -> Result<Progress, SessionError> {
+        let Some(stands) = self.next.get(&request.partition).copied() else { return Ok(Progress::Over) };
+        let settled = match refolded.failed {
+            Some(reason) => Settled::Failed(self.dead_letter(request, refolded.leaving, reason).await?),
+            None if request.more => Settled::Continues,
+            None => Settled::Emptied,
         };
-        let fence = Advance { partition: asked.partition, start: stands, end: stands, appended_at_ms: None };
+        let fence = Advance { partition: request.partition, start: stands, end: stands, appended_at_ms: None };
         let Refolded { changes, leaving, applied, erased, .. } = refolded;
-        let settlement = Settlement { asked, changes, fence, leaving, erased, outcome };
+        let settlement = Settlement { request, changes, fence, leaving, erased, settled };
         let mut waiting = self.waiting();
         loop {
             match self.store.settle(Self::NAME, &settlement).await {
@@ -126,29 +130,29 @@ where
             }
         }
         self.settled(&settlement, applied);
-        Ok(if settlement.outcome == Outcome::Continues { Progress::Continues } else { Progress::Over })
+        Ok(if settlement.settled == Settled::Continues { Progress::Continues } else { Progress::Over })
     }
 
     fn settled(&mut self, settlement: &Settlement<'_, P::Changes>, applied: usize) {
-        let Settlement { asked, outcome, .. } = settlement;
+        let Settlement { request, settled, .. } = settlement;
         metrics::counter!(names::PROJECTION_RECORDS_TOTAL, "projection" => Self::NAME).increment(applied as u64);
-        match outcome {
-            Outcome::Continues => {}
-            Outcome::Emptied => {
-                if let Some(key) = asked.key.clone().filter(|_| asked.parks) {
-                    self.parked.change(&KeyChange { partition: asked.partition, key, parked: false });
+        match settled {
+            Settled::Continues => {}
+            Settled::Emptied => {
+                if let Some(key) = request.key.clone().filter(|_| request.parks) {
+                    self.parked.change(&KeyChange { partition: request.partition, key, parked: false });
                     self.show_parked();
                 }
                 foldstream_telemetry::info!(
                     projection = Self::NAME,
-                    dead_letter = asked.dead_letter,
-                    action = ?asked.action,
+                    dead_letter = request.dead_letter,
+                    action = ?request.action,
                     "what was asked about a dead letter is done"
                 );
             }
-            Outcome::Failed(letter) => foldstream_telemetry::warn!(
+            Settled::Failed(letter) => foldstream_telemetry::warn!(
                 projection = Self::NAME,
-                dead_letter = asked.dead_letter,
+                dead_letter = request.dead_letter,
                 kafka.topic = letter.partition.topic,
                 kafka.partition = letter.partition.partition,
                 kafka.offset = letter.offset,
@@ -160,18 +164,23 @@ where
     }
 
     /// The record that failed, with its headers where it was parked without them.
-    async fn dead_letter(&self, asked: &Asked, leaving: usize, reason: String) -> Result<DeadLetter, SessionError> {
-        let failed = leaving.checked_sub(1).and_then(|index| asked.records.get(index));
-        let offset = failed.map_or(asked.offset, |record| record.offset);
-        let headers = match offset == asked.offset {
+    async fn dead_letter(
+        &self,
+        request: &RedriveRequest,
+        leaving: usize,
+        reason: String,
+    ) -> Result<DeadLetter, SessionError> {
+        let failed = leaving.checked_sub(1).and_then(|index| request.records.get(index));
+        let offset = failed.map_or(request.offset, |record| record.offset);
+        let headers = match offset == request.offset {
             true => Vec::new(),
-            false => headers(&self.service.brokers, asked.partition, offset, &mut self.waiting()).await?,
+            false => headers(&self.service.brokers, request.partition, offset, &mut self.waiting()).await?,
         };
         Ok(DeadLetter {
-            partition: asked.partition,
+            partition: request.partition,
             offset,
             appended_at_ms: failed.map_or(0, |record| record.appended_at_ms),
-            key: asked.key.clone(),
+            key: request.key.clone(),
             value: failed.and_then(|record| record.value.clone()),
             headers,
             reason,

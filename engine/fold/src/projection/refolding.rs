@@ -3,7 +3,7 @@
 //! Records are folded in order up to the first that fails; what is behind that one goes on waiting.
 
 use super::{
-    contract::{Action, Asked, Projection, Step},
+    contract::{Action, Projection, RedriveRequest, Step},
     folding::ended_key,
 };
 use crate::decoding::Decoded;
@@ -22,14 +22,14 @@ pub(crate) struct Refolded<C> {
 }
 
 /// Folds what was asked for, `decoded` being its records.
-pub(crate) fn refold<P: Projection>(asked: &Asked, decoded: &[Decoded<P::Event>]) -> Refolded<P::Changes> {
+pub(crate) fn refold<P: Projection>(request: &RedriveRequest, decoded: &[Decoded<P::Event>]) -> Refolded<P::Changes> {
     let mut changes = P::Changes::default();
     let (mut applied, mut erased) = (0, Vec::new());
     for (index, decoded) in decoded.iter().enumerate() {
-        let is_dead_letter = index == 0 && !asked.settled;
-        let step = match (is_dead_letter, asked.action) {
+        let is_dead_letter = index == 0 && !request.settled;
+        let step = match (is_dead_letter, request.action) {
             (true, Action::Discard) => Step::Skip,
-            (true, Action::Redrive) if asked.is_overtaken() => Step::DeadLetter(
+            (true, Action::Redrive) if request.is_overtaken() => Step::DeadLetter(
                 "later records of its key were applied before keys were parked: it can only be discarded".to_owned(),
             ),
             _ => match decoded {
@@ -60,7 +60,7 @@ impl<C: Default> Refolded<C> {
     }
 }
 
-impl Asked {
+impl RedriveRequest {
     fn is_overtaken(&self) -> bool {
         self.key.is_some() && !self.parks
     }
@@ -90,13 +90,13 @@ mod tests {
 
     const PLACE: TopicPartition = TopicPartition { topic: "dead-letters", partition: 0 };
 
-    fn asked(action: Action, records: usize) -> Asked {
+    fn request(action: Action, records: usize) -> RedriveRequest {
         let records = (0..records).map(|offset| StoredRecord {
             offset: i64::try_from(offset).unwrap(),
             appended_at_ms: 0,
             value: None,
         });
-        Asked {
+        RedriveRequest {
             dead_letter: 7,
             action,
             partition: PLACE,
@@ -130,7 +130,7 @@ mod tests {
         fn the_first_that_fails_is_the_last_to_leave(good in prop::collection::vec(prop::bool::weighted(0.8), 1..20), discard: bool) {
             let action = if discard { Action::Discard } else { Action::Redrive };
             let skipped = usize::from(discard);
-            let refolded = refold::<Offsets>(&asked(action, good.len()), &decoded(&good));
+            let refolded = refold::<Offsets>(&request(action, good.len()), &decoded(&good));
             let bad = good.iter().skip(skipped).position(|good| !good).map(|index| index + skipped);
             let applied = skipped..bad.unwrap_or(good.len());
             prop_assert_eq!(refolded.changes, applied.map(|index| i64::try_from(index).unwrap()).collect::<Vec<_>>());
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn a_settled_dead_letter_is_behind_us() {
-        let mut asked = asked(Action::Discard, 2);
-        asked.settled = true;
-        assert_eq!(refold::<Offsets>(&asked, &decoded(&[true, true])).changes, [0, 1]);
+        let mut two = request(Action::Discard, 2);
+        two.settled = true;
+        assert_eq!(refold::<Offsets>(&two, &decoded(&[true, true])).changes, [0, 1]);
     }
 
     #[test]
     fn what_was_overtaken_can_only_be_discarded() {
-        let mut overtaken = asked(Action::Redrive, 1);
+        let mut overtaken = request(Action::Redrive, 1);
         overtaken.parks = false;
         let refolded = refold::<Offsets>(&overtaken, &decoded(&[true]));
         assert!(refolded.changes.is_empty() && refolded.failed.unwrap().contains("discarded"));

@@ -9,7 +9,7 @@ use crate::{
     decoding::{Entry, decode_off_thread},
     fetching::{dead_letters, schemas},
     lag::{Gauges, Standing, measure, seconds_since},
-    sessions::{Service, SessionError, chain, hold},
+    sessions::{Service, SessionError, chain, run_sessions},
     waiting::Waiting,
 };
 use foldstream_log::TopicEvent;
@@ -40,7 +40,7 @@ where
     let name = name_of_version(P::NAME, store.version());
     let lag = tokio::spawn(measure(&GAUGES, name.clone(), standing.clone(), service.clone()));
     let store = Arc::new(store);
-    hold(&name, &service, || session::<P, S>(&service, &store, &standing)).await;
+    run_sessions(&name, &service, || session::<P, S>(&service, &store, &standing)).await;
     lag.abort();
 }
 
@@ -113,7 +113,7 @@ where
         let mut hints = tokio::time::interval(HINT_EVERY);
         hints.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            self.attend().await?;
+            self.serve_requests().await?;
             let event = tokio::select! {
                 // A batch that is being written is always finished first: shutdown is looked at between batches.
                 biased;

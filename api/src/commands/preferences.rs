@@ -42,13 +42,13 @@ pub(crate) struct CommandHeaders {
 
 /// How a wish is to be answered.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Preferences {
     pub(crate) deadline: Instant,
     pub(crate) respond_async: bool,
     key: Option<String>,
 }
 
-impl Asked {
+impl Preferences {
     pub(crate) fn read(parameters: &mut Parameters, headers: &HeaderMap) -> Self {
         let wait = Duration::from_millis(parameters.number(WAIT_MS, 0..=MAX_WAIT_MS, DEFAULT_WAIT_MS));
         let key = parameters.check(idempotency_key(headers)).flatten();
