@@ -2,7 +2,8 @@
 //!
 //! A module is a file. It imports what its paths name: `use` and paths in its code, from `crate`, `self`, `super` or one of
 //! its own submodules. So a child that takes something from its parent, which takes something from that child, is a circle.
-//! Tests do not count: they look at their own module by rights.
+//! Tests do not count: they look at their own module by rights. Nor do macros (a call by path, `$crate` within one), which are
+//! written out where they stand, nor code in a text that begins with `use`, which is of whoever it is written for.
 
 use crate::sources;
 use std::{
