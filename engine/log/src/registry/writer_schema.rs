@@ -4,12 +4,14 @@ use super::error::RegistryError;
 use crate::{
     avro_json::{check, to_json},
     avro_select::{FieldPath, Selected, find},
+    avro_shape::{self, difference},
 };
 use serde_avro_fast::{
     Schema,
     schema::{RegularType, SchemaMut},
 };
 use serde_json::{Value, json};
+use std::sync::OnceLock;
 
 /// The schema a record was written with.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct WriterSchema {
     pub text: String,
     pub(crate) schema: Schema,
     nodes: SchemaMut,
+    /// The schema whose struct this one was first held against, and why it does not fit.
+    held_against: OnceLock<(&'static str, Option<String>)>,
 }
 
 impl WriterSchema {
@@ -35,7 +39,20 @@ impl WriterSchema {
             RegularType::Record(record) => record.name.fully_qualified_name().to_owned(),
             _ => String::new(),
         };
-        Ok(Self { id, full_name, text, schema, nodes })
+        Ok(Self { id, full_name, text, schema, nodes, held_against: OnceLock::new() })
+    }
+
+    /// Why what was written with this schema is not to be read into the struct of that one; none when it can be. An id
+    /// is read into one struct nearly always, so that one is remembered.
+    pub(crate) fn difference(&self, read: &'static str) -> Option<String> {
+        let compare = || match (avro_shape::Schema::parse(&self.text), avro_shape::Schema::parse(read)) {
+            (Ok(written), Ok(read)) => difference(&written, &read),
+            (Err(reason), _) | (_, Err(reason)) => Some(reason),
+        };
+        match self.held_against.get_or_init(|| (read, compare())) {
+            (first, found) if std::ptr::eq(*first, read) || *first == read => found.clone(),
+            _ => compare(),
+        }
     }
 
     /// The whole datum as JSON; the error says what was expected at which byte.
