@@ -20,6 +20,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
+use foldstream_browse::Told;
 use foldstream_fold::{CommandDecided, Verdict};
 use foldstream_log::{CAUSE, FetchedRecord, Position, Violation};
 use serde::Serialize;
@@ -118,16 +119,26 @@ async fn decided(
     }
 }
 
+/// Commands of a partition are decided in order, so behind the outcome of a later one there is none of this one; unless it
+/// waited as a dead letter and was redriven, and then it is another command, with a position of its own.
+fn told(command: &Position, cause: Option<&str>) -> Told {
+    let cause: Option<Position> = cause.and_then(|cause| cause.parse().ok());
+    match cause.filter(|cause| cause.topic == command.topic && cause.partition == command.partition) {
+        Some(cause) if cause.offset == command.offset => Told::Wanted,
+        Some(cause) if cause.offset > command.offset => Told::Later,
+        _ => Told::Other,
+    }
+}
+
 async fn look(
     api: &Api,
     aggregate: &Aggregate,
     command: &Position,
     appended_at_ms: i64,
 ) -> Result<Option<CommandDecided>, Problem> {
-    let cause = command.to_string();
-    let is_it = move |record: &FetchedRecord| record.text_header(CAUSE) == Some(&cause);
+    let tell = |record: &FetchedRecord| told(command, record.text_header(CAUSE));
     let (browser, topic) = (api.parts.browse.brokers(), aggregate.outcomes.name);
-    let found = browser.find_since(topic, command.partition, appended_at_ms, is_it).await.map_err(unavailable)?;
+    let found = browser.find_since(topic, command.partition, appended_at_ms, tell).await.map_err(unavailable)?;
     let Some(record) = found else { return Ok(None) };
     let read = (aggregate.read_outcome)(&record, &api.parts.registry).await;
     read.map_err(|error| Problem::Internal { cause: Arc::new(error) })

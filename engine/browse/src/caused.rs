@@ -7,14 +7,12 @@
 use crate::{
     brokers::{Brokers, BrowseError},
     offsets::Isolation,
-    scan::{STEP, Scan},
+    scan::{CLOCKS_APART_MS, STEP, Scan, Told},
 };
 use foldstream_log::{CAUSE, FOLD_VERSION, FetchedRecord, Position, SOURCE, TopicPartition};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How far the clocks of two brokers may lie apart: each stamps what is appended to it.
-const CLOCKS_APART_MS: i64 = 1000;
 /// How many records one search reads at most.
 const MOST_RECORDS: i64 = 20_000;
 
@@ -54,15 +52,6 @@ struct Wanted {
     /// As `ce_source` has it.
     source: String,
     cause: Position,
-}
-
-/// What the headers of a record tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Wanted,
-    Other,
-    /// What is looked for does not come any more.
-    Later,
 }
 
 impl Wanted {

@@ -24,6 +24,17 @@ use tokio::time::{Instant, sleep};
 pub(crate) const STEP: i64 = 500;
 /// Offsets no further apart than this are read in one go.
 const NEIGHBOURS: i64 = 100;
+/// How far the clocks of two brokers may lie apart: each stamps what is appended to it.
+pub(crate) const CLOCKS_APART_MS: i64 = 1000;
+
+/// What a record tells somebody who searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Wanted,
+    Other,
+    /// What is looked for does not come any more.
+    Later,
+}
 
 /// A partition, for as long as somebody waits.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +46,7 @@ pub(crate) struct Scan<'a> {
 }
 
 impl Brokers {
-    /// The records at these offsets of a partition, those that are still there.
+    /// The records at these offsets of a partition, those that are still there: all of them, or an error.
     pub async fn records(
         &self,
         topic: &str,
@@ -47,6 +58,10 @@ impl Brokers {
         let Some(newest) = offsets.last() else { return Ok(found) };
         let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + PATIENCE };
         let range = scan.stable_up_to(newest + 1).await?;
+        if range.stable_end <= *newest && range.stable_end < range.high_watermark {
+            // A part would be taken for the whole.
+            return Err(BrowseError::Late { doing: "waiting for the end of a transaction" });
+        }
         for run in offsets.chunk_by(|a, b| b - a <= NEIGHBOURS) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
             let records = scan.read(range.low.max(*first), range.stable_end.min(last + 1)).await?;
@@ -56,21 +71,27 @@ impl Brokers {
         Ok(found)
     }
 
-    /// The first record of a partition that was appended at or after this time and is the one that is looked for.
+    /// The first committed record of a partition that was appended at or after this time, by whichever broker's clock, and
+    /// is the one that is looked for. `tell` may say that it does not come any more.
     pub async fn find_since(
         &self,
         topic: &str,
         partition: i32,
         appended_at_ms: i64,
-        is_it: impl Fn(&FetchedRecord) -> bool,
+        tell: impl Fn(&FetchedRecord) -> Told,
     ) -> Result<Option<FetchedRecord>, BrowseError> {
         let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + PATIENCE };
-        let Some(mut start) = scan.since(appended_at_ms, Isolation::Committed).await? else { return Ok(None) };
+        let since = appended_at_ms.saturating_sub(CLOCKS_APART_MS);
+        let Some(mut start) = scan.since(since, Isolation::Committed).await? else { return Ok(None) };
         let end = scan.range().await?.stable_end;
         while start < end {
             let next = end.min(start + STEP);
-            if let Some(record) = scan.read(start, next).await?.into_iter().find(&is_it) {
-                return Ok(Some(record));
+            for record in scan.read(start, next).await? {
+                match tell(&record) {
+                    Told::Wanted => return Ok(Some(record)),
+                    Told::Later => return Ok(None),
+                    Told::Other => {}
+                }
             }
             if Instant::now() >= scan.deadline {
                 return Err(BrowseError::Late { doing: "searching a partition" });

@@ -4,6 +4,9 @@ use crate::prefix::Prefix;
 use rdkafka::ClientConfig;
 use url::Url;
 
+/// Brokers bound what a batch takes compressed, by default to 1 MiB; this is many times as much.
+const DEFAULT_MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Config {
@@ -32,6 +35,17 @@ pub struct Config {
     )]
     pub registry_url: Url,
 
+    /// A batch of records that takes more memory than this, decompressed, is not read by those who look into a topic; it is
+    /// named instead
+    #[arg(
+        long = "max-batch-bytes",
+        env = "FOLDSTREAM_MAX_BATCH_BYTES",
+        default_value_t = DEFAULT_MAX_BATCH_BYTES,
+        value_name = "BYTES",
+        global = true
+    )]
+    pub max_batch_bytes: usize,
+
     /// Name of this instance among those of the same service; stable across restarts (on Kubernetes: the pod's name)
     #[arg(long = "instance", env = "FOLDSTREAM_INSTANCE", default_value = "0", value_name = "NAME", global = true)]
     pub instance: String,
@@ -41,7 +55,13 @@ impl Config {
     /// These addresses, and all else as it is by default.
     #[must_use]
     pub fn at(brokers: &str, registry_url: Url) -> Self {
-        Self { brokers: brokers.to_owned(), prefix: Prefix::default(), registry_url, instance: "0".to_owned() }
+        Self {
+            brokers: brokers.to_owned(),
+            prefix: Prefix::default(),
+            registry_url,
+            max_batch_bytes: DEFAULT_MAX_BATCH_BYTES,
+            instance: "0".to_owned(),
+        }
     }
 
     /// What every client has in common.

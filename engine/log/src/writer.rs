@@ -24,6 +24,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::sync::OnceCell;
 
 /// How long a caller waits for the acknowledgement before it is told that the log is unavailable.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,12 +114,15 @@ pub(crate) fn metrics_counter(topic: &'static str, count: u64) {
     metrics::counter!(foldstream_telemetry::names::PRODUCER_RECORDS_TOTAL, "topic" => topic).increment(count);
 }
 
-/// The ids of our own schemas, looked up once.
+/// The ids of our own schemas, each looked up once, and by one of those who need it at the same time.
 #[derive(Clone)]
 pub(crate) struct Schemas {
     registry: Registry,
-    known: Arc<Mutex<HashMap<&'static str, Arc<WriterSchema>>>>,
+    known: Arc<Mutex<HashMap<Subject, Arc<OnceCell<Arc<WriterSchema>>>>>>,
 }
+
+/// Topic and record.
+type Subject = (&'static str, &'static str);
 
 impl Schemas {
     pub(crate) fn new(registry: &Registry) -> Self {
@@ -126,12 +130,14 @@ impl Schemas {
     }
 
     pub(crate) async fn of(&self, record: &RecordType) -> Result<Arc<WriterSchema>, RegistryError> {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(record.full_name) {
-            return Ok(known.clone());
-        }
-        let id = self.registry.id_of(record).await?;
-        let schema = Arc::new(WriterSchema::parse(id, record.schema.to_owned())?);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(record.full_name, schema.clone());
-        Ok(schema)
+        let place = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry((record.topic, record.full_name)).or_default().clone()
+        };
+        let look_up = async || {
+            let id = self.registry.id_of(record).await?;
+            Ok(Arc::new(WriterSchema::parse(id, record.schema.to_owned())?))
+        };
+        place.get_or_try_init(look_up).await.cloned()
     }
 }
