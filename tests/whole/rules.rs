@@ -35,16 +35,16 @@ fn whatever_the_rules_let_through_becomes_rows() {
         let time = chrono::DateTime::parse_from_rfc3339(row["creation_time"].as_str().unwrap());
         assert_eq!(time.unwrap(), report.occurred_at, "{row}");
     }
+    // Of an id that several wishes name, it is not known which comes first.
+    let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+    wishes.iter().for_each(|wish| *named.entry(wish.key()).or_default() += 1);
     let mut registered = 0;
-    let mut told = BTreeMap::new();
     for wish in &wishes {
-        if let PersonCommandsEvent::RegisterPerson(wish) = wish {
-            // Of equal ids the first one wins.
-            told.entry(&wish.person_id).or_insert(wish);
+        let PersonCommandsEvent::RegisterPerson(wish) = wish else { continue };
+        if named[wish.person_id.as_str()] > 1 {
+            continue;
         }
-    }
-    for (id, wish) in told {
-        let shown = world.json(&format!("/api/persons/{}", in_path(id)));
+        let shown = world.json(&format!("/api/persons/{}", in_path(&wish.person_id)));
         assert_eq!(
             (&shown["first_name"], &shown["last_name"], &shown["company_name"]),
             (&wish.first_name.clone().into(), &wish.last_name.clone().into(), &wish.company_name.clone().into())

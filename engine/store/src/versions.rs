@@ -14,6 +14,7 @@
 //!   which no service touches it. It stops exactly where the live version stands in one snapshot, is compared with it,
 //!   and handed over (`folding`). Killed at any moment it goes on: positions move in the transactions of the rows.
 //! - **Verifying**: the same into a schema that nobody else knows and that is dropped afterwards.
+//! - **Leaving nothing over** (`filling.rs`): whoever fills a schema holds a lock; what nobody holds is removed.
 //! - **Swapping** (`swapping.rs`): one row names the version readers are shown.
 //! - **Changing tables** (`tables.rs`): a version is of the statements it was made by; other ones are another version.
 //!
@@ -39,6 +40,7 @@
 
 mod comparing;
 mod digest;
+mod filling;
 mod folding;
 mod rebuilding;
 mod swapping;

@@ -8,6 +8,7 @@
 use super::{
     comparing::{Snapshot, TableComparison, compare, positions},
     digest::{digest, index_statements},
+    filling::{self, Lease, remove_left_over},
     tables::{self, ensure_tables},
     version::{Version, VersionState, schema_of, set_state},
 };
@@ -56,6 +57,8 @@ pub enum VersionError {
     OtherTables { projection: &'static str, version: i32 },
     #[error("the rebuild of version {version} of {projection} was begun with other tables: drop it, and rebuild again")]
     BegunWithOtherTables { projection: &'static str, version: i32 },
+    #[error("version {version} of {projection} is being filled by another rebuild")]
+    Filling { projection: &'static str, version: i32 },
     #[error("version {version} is behind the active one at {partition} ({stands} of {active}): does the service run?")]
     Behind { version: i32, partition: TopicPartition, stands: i64, active: i64 },
 }
@@ -122,6 +125,8 @@ where
         Some(begun) => return Err(VersionError::BegunWithOtherTables { projection, version: begun.version }),
         None => create::<P>(database, &versions).await?,
     };
+    let lease = Lease::take(database, &version.schema_name).await?;
+    let _filling = lease.ok_or(VersionError::Filling { projection, version: version.version })?;
     let replaying = Replaying::<P>::new(service, database, live, &version, progress);
     let mut rebuilt = replaying.run().await?;
     rebuilt.version = Some(version.version);
@@ -142,9 +147,8 @@ where
     if !live.has_tables_of::<P>() {
         return Err(VersionError::OtherTables { projection, version: live.version });
     }
-    let scratch = Version { schema_name: schema_of(P::MODEL, "scratch"), ..live.clone() };
-    // One that was killed may have left it behind.
-    tables::remove::<P>(database, &scratch).await?;
+    remove_left_over::<P>(database).await?;
+    let (scratch, _filling) = filling::scratch::<P>(database, live).await?;
     let failed = |error| DatabaseError::query("version/acquire", error);
     let mut connection = database.pool().acquire().await.map_err(failed)?;
     tables::create::<P>(&mut connection, &scratch.schema_name).await?;
