@@ -93,12 +93,6 @@ pub fn unframe(value: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
     }
 }
 
-/// The schema id of a framed value.
-#[must_use]
-pub fn schema_id(value: &[u8]) -> Option<u32> {
-    unframe(value).ok().map(|(id, _)| id)
-}
-
 /// Reads a value as the event its writer schema names, and checks it against the rules and against the record key.
 pub fn decode<E: TopicEvent>(topic: &str, key: &str, value: &[u8], schema: &WriterSchema) -> Result<E, DecodeError> {
     if value.len() > MAX_RECORD_BYTES {
@@ -165,6 +159,10 @@ mod tests {
         ] {
             assert_eq!(unframe(value).unwrap_err().to_string(), reason);
         }
+    }
+
+    #[test]
+    fn a_schema_id_stands_in_the_frame() {
         assert_eq!(unframe(&[0, 0, 0, 1, 2, 7]).unwrap(), (258, &[7][..]));
     }
 }
