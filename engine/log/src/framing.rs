@@ -5,10 +5,10 @@
 //!
 //! For looking into anybody's topics. What is folded is read by its frame alone (`codec.rs`).
 
-use crate::codec::unframe;
 use std::fmt;
 use uuid::Uuid;
 
+pub(crate) const MAGIC: u8 = 0;
 /// The frame of Apicurio's own serialisers: a zero byte, and eight bytes of id.
 const LONG_FRAME_BYTES: usize = 9;
 
@@ -96,13 +96,21 @@ impl<'a> Framing<'a> {
     fn in_front(bytes: &'a [u8]) -> Self {
         match unframe(bytes) {
             // No registry gives that number.
-            Ok((0, _)) => Self::Foreign(match bytes.first_chunk::<LONG_FRAME_BYTES>() {
+            Some((0, _)) => Self::Foreign(match bytes.first_chunk::<LONG_FRAME_BYTES>() {
                 Some([_, id @ ..]) => Foreign::LongFrame { id: u64::from_be_bytes(*id) },
                 None => Foreign::Zero,
             }),
-            Ok((number, datum)) => Self::Of { schema: SchemaId::Number(number), datum },
-            Err(_) => Self::Bare,
+            Some((number, datum)) => Self::Of { schema: SchemaId::Number(number), datum },
+            None => Self::Bare,
         }
+    }
+}
+
+/// The schema id and the datum of bytes in frame.
+pub(crate) fn unframe(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    match bytes {
+        [MAGIC, a, b, c, d, datum @ ..] => Some((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
+        _ => None,
     }
 }
 

@@ -3,11 +3,10 @@
 //! Only for looking in: bytes that merely begin with a zero name as many schemas as there are records, and each question
 //! costs a call. What folds asks again each time, because a schema may be registered a moment later.
 
-use super::lock;
 use crate::framing::SchemaId;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,18 +22,23 @@ pub(super) struct Absent {
 impl Absent {
     /// Why it is not to be had, if that was found out lately.
     pub(super) fn reason(&self, id: SchemaId) -> Option<Arc<str>> {
-        let known = lock(&self.known);
+        let known = self.known();
         known.get(&id).filter(|(since, _)| since.elapsed() < LASTS).map(|(_, reason)| reason.clone())
     }
 
     pub(super) fn note(&self, id: SchemaId, reason: Arc<str>) {
-        let mut known = lock(&self.known);
+        let mut known = self.known();
         if known.len() >= MOST {
             known.retain(|_, (since, _)| since.elapsed() < LASTS);
         }
         if known.len() < MOST {
             known.insert(id, (Instant::now(), reason));
         }
+    }
+
+    /// The map behind the lock is whole after a panic elsewhere, so poisoning is no reason to stop.
+    fn known(&self) -> MutexGuard<'_, HashMap<SchemaId, (Instant, Arc<str>)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
