@@ -24,7 +24,6 @@ const MOST_ELEMENTS: usize = 3;
 ///
 /// # Panics
 /// When what was made is no event: the rules and the struct do not agree.
-#[must_use]
 pub fn events<E: TopicEvent + Debug>() -> BoxedStrategy<E> {
     Union::new(E::record_types().into_iter().map(event)).boxed()
 }

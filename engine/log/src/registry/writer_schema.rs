@@ -5,6 +5,7 @@ use crate::{
     avro_json::{check, to_json},
     avro_select::{FieldPath, Selected, find},
     avro_shape::{self, difference},
+    framing::SchemaId,
 };
 use serde_avro_fast::{
     Schema,
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 /// The schema a record was written with.
 #[derive(Debug)]
 pub struct WriterSchema {
+    /// Its number; 0, which no registry gives, where it is known by its GUID alone.
     pub id: u32,
     /// Namespace and name of the record; empty when the schema is no record.
     pub full_name: String,
@@ -29,6 +31,10 @@ pub struct WriterSchema {
 
 impl WriterSchema {
     pub fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
+        Self::named(SchemaId::Number(id), text)
+    }
+
+    pub(crate) fn named(id: SchemaId, text: String) -> Result<Self, RegistryError> {
         let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
         let nodes: Result<SchemaMut, _> = text.parse();
         let nodes =
@@ -38,6 +44,10 @@ impl WriterSchema {
         let full_name = match &nodes.root().type_ {
             RegularType::Record(record) => record.name.fully_qualified_name().to_owned(),
             _ => String::new(),
+        };
+        let id = match id {
+            SchemaId::Number(number) => number,
+            SchemaId::Guid(_) => 0,
         };
         Ok(Self { id, full_name, text, schema, nodes, held_against: OnceLock::new() })
     }

@@ -4,9 +4,9 @@
 //! that ended early left over is removed now and then.
 
 use super::{
-    filling::remove_left_over,
+    left_over::remove_left_over,
     tables::ensure_tables,
-    version::{Version, VersionState},
+    version::{LOOK_EVERY, Version, VersionState},
 };
 use crate::{
     checkpoint::Fenced,
@@ -19,8 +19,6 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How soon a service notices that there is another version, or one less.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked for what was left over, first when a service starts.
 const LEFT_OVER_EVERY: Duration = Duration::from_secs(600);
 
