@@ -59,6 +59,7 @@ impl Api {
     pub(crate) fn new(parts: Parts, aggregates: Vec<&'static Aggregate>, openapi: Arc<str>) -> Self {
         let arrival = Arrival {
             flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
+            brokers: parts.browse.brokers().clone(),
             lookups: Lookups::new(parts.browse.brokers()),
             applied: parts.applied.clone(),
             database: parts.database.clone(),

@@ -153,9 +153,16 @@ FAULTS = [
     (
         "a read does not wait for processors",
         "api/src/freshness/arrival.rs",
-        "if committed.next_offset > position.offset {",
+        "if committed.next_offset > range.last {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],
+    ),
+    (
+        "a read takes what others wrote for what it waits for",
+        "api/src/freshness/arrival.rs",
+        "self.follow(projection, after, true, deadline)",
+        "self.follow(projection, after, false, deadline)",
+        [*WHOLE, "after"],
     ),
     (
         "the offset of an effect moves past records that wait",

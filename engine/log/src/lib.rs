@@ -34,6 +34,7 @@ mod ids;
 mod message;
 mod murmur2;
 mod position;
+mod position_range;
 mod prefix;
 mod reader;
 mod registry;
@@ -60,6 +61,7 @@ pub use ids::{derived_event_id, new_event_id, replayed_event_id};
 pub use message::{Message, MessageError, MessageSchema, describe};
 pub use murmur2::partition_of;
 pub use position::{Position, PositionError, Positions, TopicPartition};
+pub use position_range::PositionRange;
 pub use prefix::{Prefix, PrefixError};
 pub use reader::{
     Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,
