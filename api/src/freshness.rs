@@ -2,15 +2,19 @@
 //! far it is (`Foldstream-Applied`, `Foldstream-Lag-Ms`).
 //!
 //! What is said is looked up before the rows are read, so the rows are never older than the headers claim. How a
-//! position is followed over processors to a read model is told in `arrival.rs`.
+//! position is followed over processors to a read model is told in `arrival.rs` and `following.rs`.
 
 pub(crate) mod arrival;
+pub(crate) mod following;
 pub(crate) mod lag;
 pub(crate) mod lookups;
 pub(crate) mod places;
 
 use crate::{
-    freshness::arrival::{Arrival, NotArrived},
+    freshness::{
+        arrival::NotArrived,
+        following::{Following, NotFollowed},
+    },
     http::{
         names::{AFTER, APPLIED, DEFAULT_WAIT_MS, LAG_MS, MAX_WAIT_MS, WAIT_MS},
         parameters::Parameters,
@@ -72,7 +76,7 @@ pub(crate) struct Standing {
 
 impl Freshness {
     pub(crate) fn read(parameters: &mut Parameters, api: &Api, reads: Reads) -> Self {
-        let checked = parameters.text(AFTER).map(|text| asked(text, &api.arrival, reads));
+        let checked = parameters.text(AFTER).map(|text| asked(text, &api.arrival.following, reads));
         Self {
             reads,
             after: checked.and_then(|checked| parameters.check(checked)).unwrap_or_default(),
@@ -144,15 +148,15 @@ fn problem(not_arrived: NotArrived, asked: &[PositionRange]) -> Problem {
             Problem::Parked { record: record.to_string(), dead_letter: id, position: dead_letter.to_string(), reason }
         }
         NotArrived::Database(error) => error.into(),
-        behind @ (NotArrived::Behind { .. } | NotArrived::Untold { .. }) => {
-            Problem::NotYetApplied { progress: behind.to_string() }
+        NotArrived::NotFollowed(unknown @ NotFollowed::Unknown { .. }) => {
+            Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(unknown) }
         }
-        unknown @ NotArrived::Unknown { .. } => Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(unknown) },
+        NotArrived::NotFollowed(behind) => Problem::NotYetApplied { progress: behind.to_string() },
     }
 }
 
 /// Records this answer can be asked to wait for.
-fn asked(text: &str, arrival: &Arrival, reads: Reads) -> Result<Vec<PositionRange>, Violation> {
+fn asked(text: &str, following: &Following, reads: Reads) -> Result<Vec<PositionRange>, Violation> {
     let refused = |rule: String| Violation::new(AFTER, text, rule);
     let ranges = PositionRange::parse_list(text).map_err(|_| {
         refused(
@@ -164,8 +168,8 @@ fn asked(text: &str, arrival: &Arrival, reads: Reads) -> Result<Vec<PositionRang
     }
     for PositionRange { topic, partition, first, last } in &ranges {
         let known = CATALOGUE.topic(topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
-        if !reads.iter().any(|model| arrival.leads(topic, model.projection)) {
-            let mut topics: Vec<&str> = reads.iter().flat_map(|model| arrival.sources(model.projection)).collect();
+        if !reads.iter().any(|model| following.leads(topic, model.projection)) {
+            let mut topics: Vec<&str> = reads.iter().flat_map(|model| following.sources(model.projection)).collect();
             topics.sort_unstable();
             topics.dedup();
             return Err(refused(format!("this answer does not follow from {topic}, only from {}", topics.join(", "))));
@@ -173,8 +177,8 @@ fn asked(text: &str, arrival: &Arrival, reads: Reads) -> Result<Vec<PositionRang
         if *partition >= known.partitions {
             return Err(refused(format!("{topic} has the partitions 0 to {}", known.partitions - 1)));
         }
-        let leading = reads.iter().filter(|model| arrival.leads(topic, model.projection));
-        let is_folded = leading.into_iter().all(|model| arrival.folds(model.projection, topic));
+        let leading = reads.iter().filter(|model| following.leads(topic, model.projection));
+        let is_folded = leading.into_iter().all(|model| following.folds(model.projection, topic));
         if !is_folded && last - first >= MOST_FOLLOWED {
             return Err(refused(format!("of {topic}, at most {MOST_FOLLOWED} records are one range")));
         }

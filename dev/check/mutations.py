@@ -152,7 +152,7 @@ FAULTS = [
     ),
     (
         "a read does not wait for processors",
-        "api/src/freshness/arrival.rs",
+        "api/src/freshness/following.rs",
         "if committed.next_offset > range.last {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],
@@ -160,8 +160,8 @@ FAULTS = [
     (
         "a read takes what others wrote for what it waits for",
         "api/src/freshness/arrival.rs",
-        "self.follow(projection, after, true, deadline)",
-        "self.follow(projection, after, false, deadline)",
+        "self.following.follow(&asked, true)",
+        "self.following.follow(&asked, false)",
         [*WHOLE, "after"],
     ),
     (

@@ -143,7 +143,7 @@ pub(super) fn effects_of<'a>(
 
 /// Whether a processor has passed a record.
 async fn standing(api: &Api, flow: &Flow, topic: &'static Topic, record: &FetchedRecord) -> Result<Processor, Problem> {
-    let committed = api.arrival.lookups.committed(flow.service, topic).await?;
+    let committed = api.arrival.following.lookups.committed(flow.service, topic).await?;
     let partition = usize::try_from(record.partition).unwrap_or_default();
     let next_offset = committed.get(partition).map_or(0, |committed| committed.next_offset);
     let behind = record.offset + 1 - next_offset;

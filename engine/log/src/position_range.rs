@@ -87,7 +87,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn position(partition: i32, offset: i64) -> Position {
-        Position { topic: "locations".to_owned(), partition, offset }
+        Position { topic: "parcels".to_owned(), partition, offset }
     }
 
     fn listed(ranges: &[PositionRange]) -> String {
@@ -135,8 +135,8 @@ mod tests {
             assert!(PositionRange::parse_list(text).is_err(), "{text}");
         }
         assert_eq!(
-            listed(&PositionRange::parse_list("person-commands:0:5, t-1:0:7-9").unwrap()),
-            "person-commands:0:5,t-1:0:7-9"
+            listed(&PositionRange::parse_list("parcel-commands:0:5, t-1:0:7-9").unwrap()),
+            "parcel-commands:0:5,t-1:0:7-9"
         );
     }
 }
