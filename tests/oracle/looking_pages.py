@@ -3,7 +3,7 @@
 import threading
 
 from looking_api import until
-from looking_log import merged, only, partition_of, shown
+from looking_log import merged, only, shown
 from looking_topics import now_ms
 
 
@@ -57,7 +57,6 @@ def questions(log, topic, partitions, random):
     times = sorted(record.timestamp for record in everything)
     since, until = times[len(times) // 4], times[len(times) * 3 // 4] + 1
     key = f"k{random.randrange(20)}"
-    home = partition_of(key.encode(), len(partitions))
     some = sorted(random.sample(sorted(partitions), min(3, len(partitions))))
     word = "zeta"
 
@@ -75,7 +74,7 @@ def questions(log, topic, partitions, random):
         return any(word.encode() in text for text in [*texts, inside])
 
     def undecodable(record):
-        return record.value is not None and log.decoded(record) is None
+        return log.described(record)["value_encoding"] == "base64"
 
     def named(name):
         return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
@@ -89,7 +88,10 @@ def questions(log, topic, partitions, random):
         ([("where", "note=null"), ("type", "Seen")], lambda record: lacking(record) and named("Seen")(record)),
         ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note)),
         ([("type", "looking.Left")], named("Left")),
-        ([("key", key)], lambda record: record.partition == home and record.key == key.encode()),
+        ([("key", key)], lambda record: record.key == key.encode()),
+        ([("key", key), ("key_encoding", "text")], lambda record: record.key == key.encode()),
+        ([("key", "")], lambda record: record.key == b""),
+        ([("key", "//4A"), ("key_encoding", "base64")], lambda record: record.key == b"\xff\xfe\x00"),
         ([("key", key), listed], lambda record: record.partition in some and record.key == key.encode()),
         ([listed], lambda record: record.partition in some),
         ([("since", since)], lambda record: record.timestamp >= since),

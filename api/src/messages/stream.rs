@@ -185,9 +185,7 @@ impl Reader {
 
     fn wants(&self, record: &Record, schemas: &Schemas) -> bool {
         self.wants_partition(record.fetched.partition)
-            && self.filter.matches(&RecordView::of(&record.fetched, record.transaction), &|id| {
-                schemas.get(id).and_then(|known| Some(known.ok()?.writer))
-            })
+            && self.filter.matches(&RecordView::of(&record.fetched, record.transaction), &|id| schemas.get(id))
     }
 
     fn wants_partition(&self, partition: i32) -> bool {

@@ -1,14 +1,16 @@
 //! Which records somebody wants to see.
 //!
-//! All that is asked for must hold. What is cheap is asked first: the key, the time, then the type, which the schema
-//! id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values. A record that
-//! cannot be decoded to its last byte has no type and meets no condition; its text is that of its bytes.
+//! All that is asked for must hold. What is cheap is asked first: the key (`filter/key.rs`), the time, then the type,
+//! which the schema id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values. A
+//! record that cannot be decoded to its last byte has no type and meets no condition; its text is that of its bytes. JSON
+//! has no type and may meet conditions, text has neither.
 //!
 //! Text is found as it is written, upper and lower case apart: in the key, in the values of headers and in the JSON of
 //! the value, names of fields included.
 
 mod condition;
 mod instant;
+mod key;
 mod number;
 
 pub use condition::Condition;
@@ -16,11 +18,9 @@ pub use instant::instant;
 
 use crate::batches::RecordView;
 use chrono::{DateTime, Utc};
-use foldstream_log::Violation;
-use foldstream_log::{WriterSchema, unframe};
-use std::sync::Arc;
+use foldstream_log::{Content, Encoding, Form, LookedUp, Part, SchemaId, Violation};
+use key::WantedKey;
 
-const MAX_KEY_CHARS: usize = 1_000;
 const MAX_TYPE_CHARS: usize = 500;
 const MAX_CONTAINED_CHARS: usize = 200;
 const MAX_CONDITIONS: usize = 20;
@@ -28,7 +28,7 @@ const MAX_CONDITIONS: usize = 20;
 /// Begins as one that lets everything through.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    key: Option<Vec<u8>>,
+    key: Option<WantedKey>,
     since_ms: Option<i64>,
     until_ms: Option<i64>,
     record_type: Option<String>,
@@ -37,14 +37,13 @@ pub struct Filter {
     undecodable: bool,
 }
 
-/// Gives the schema of an id; none when it is not to be had, and then its records cannot be decoded.
-pub type SchemaOf<'a> = dyn Fn(u32) -> Option<Arc<WriterSchema>> + 'a;
+/// Gives the schema of an id, or why it is not to be had, and then its records cannot be decoded.
+pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp + 'a;
 
 impl Filter {
-    /// Only records of this key.
-    pub fn set_key(&mut self, text: &str) -> Result<(), Violation> {
-        within("key", text, MAX_KEY_CHARS)?;
-        self.key = Some(text.as_bytes().to_vec());
+    /// Only records of this key as it is shown; where its encoding is not given, of all that are shown so.
+    pub fn set_key(&mut self, text: &str, encoding: Option<Encoding>) -> Result<(), Violation> {
+        self.key = Some(WantedKey::parse(text, encoding)?);
         Ok(())
     }
 
@@ -104,9 +103,17 @@ impl Filter {
         self.undecodable = undecodable;
     }
 
+    /// The bytes that the key may have where keys are written without a schema; none when none was asked for.
     #[must_use]
-    pub fn key(&self) -> Option<&[u8]> {
-        self.key.as_deref()
+    pub fn key_bytes(&self) -> Option<Vec<&[u8]>> {
+        self.key.as_ref().map(|key| key.bytes().collect())
+    }
+
+    /// The keys of the topic are bytes and name no schema.
+    pub(crate) fn set_plain_keys(&mut self) {
+        if let Some(key) = &mut self.key {
+            key.set_plain();
+        }
     }
 
     /// Milliseconds since 1970, inclusive.
@@ -135,70 +142,62 @@ impl Filter {
     /// Whether the record is wanted.
     #[must_use]
     pub fn matches(&self, record: &RecordView<'_>, schema_of: &SchemaOf<'_>) -> bool {
-        if self.key.as_deref().is_some_and(|key| record.key != Some(key))
-            || self.since_ms.is_some_and(|since_ms| record.timestamp_ms < since_ms)
+        if self.since_ms.is_some_and(|since_ms| record.timestamp_ms < since_ms)
             || self.until_ms.is_some_and(|until_ms| record.timestamp_ms >= until_ms)
+            || self.key.as_ref().is_some_and(|key| !key.is_of(record, schema_of))
         {
             return false;
         }
         if self.record_type.is_none() && self.conditions.is_empty() && self.contained.is_none() && !self.undecodable {
             return true;
         }
-        let value = Value::new(record.value, schema_of);
-        self.matches_type(&value)
-            && self.conditions.iter().all(|condition| value.meets(condition))
-            && self.contained.as_ref().is_none_or(|needle| needle.is_in(record, &value))
-            && self.matches_decoding(&value)
+        let content =
+            record.value.map(|bytes| (bytes, Content::of(Part::Value, bytes, record.headers(), schema_of).form));
+        let value = content.as_ref().map(|(bytes, form)| Value { bytes, form });
+        self.matches_type(value)
+            && self.conditions.iter().all(|condition| value.is_some_and(|value| value.meets(condition)))
+            && self.contained.as_ref().is_none_or(|needle| needle.is_in(record, value))
+            && self.matches_decoding(value)
     }
 
-    fn matches_type(&self, value: &Value<'_>) -> bool {
+    fn matches_type(&self, value: Option<Value<'_>>) -> bool {
         let Some(wanted) = &self.record_type else { return true };
-        let Value::Framed { schema, .. } = value else { return false };
-        let full_name = &schema.full_name;
+        let Some(Value { form: Form::Avro { writer, .. }, .. }) = value else { return false };
+        let full_name = &writer.full_name;
         full_name == wanted || full_name.rsplit_once('.').is_some_and(|(_, name)| name == wanted)
     }
 
     /// What was asked of the value so far may not have looked at all of it.
-    fn matches_decoding(&self, value: &Value<'_>) -> bool {
+    fn matches_decoding(&self, value: Option<Value<'_>>) -> bool {
         let needs_decodable = self.record_type.is_some() || !self.conditions.is_empty();
-        match value {
-            _ if !needs_decodable && !self.undecodable => true,
-            Value::Nothing => false,
-            Value::Opaque(_) => self.undecodable && !needs_decodable,
-            Value::Framed { datum, schema, .. } => match schema.check(datum) {
-                Ok(()) => !self.undecodable,
-                Err(_) => self.undecodable && !needs_decodable,
-            },
+        if !needs_decodable && !self.undecodable {
+            return true;
         }
+        let Some(value) = value else { return false };
+        let is_decodable = match value.form {
+            Form::Avro { datum, writer } => writer.check(datum).is_ok(),
+            Form::Json(_) | Form::Text(_) => true,
+            Form::Opaque(_) => false,
+        };
+        if is_decodable { !self.undecodable } else { self.undecodable && !needs_decodable }
     }
 }
 
-/// The value of a record, as far as its frame goes.
-enum Value<'a> {
-    /// A tombstone.
-    Nothing,
-    /// Bytes that are no datum of a known schema.
-    Opaque(&'a [u8]),
-    Framed {
-        bytes: &'a [u8],
-        datum: &'a [u8],
-        schema: Arc<WriterSchema>,
-    },
+/// The value of a record, and what it is.
+#[derive(Clone, Copy)]
+struct Value<'a> {
+    bytes: &'a [u8],
+    form: &'a Form<'a>,
 }
 
-impl<'a> Value<'a> {
-    fn new(bytes: Option<&'a [u8]>, schema_of: &SchemaOf<'_>) -> Self {
-        let Some(bytes) = bytes else { return Self::Nothing };
-        let framed = unframe(bytes).ok().and_then(|(id, datum)| Some((datum, schema_of(id)?)));
-        framed.map_or(Self::Opaque(bytes), |(datum, schema)| Self::Framed { bytes, datum, schema })
-    }
-
-    fn meets(&self, condition: &Condition) -> bool {
-        match self {
-            Self::Framed { datum, schema, .. } => {
-                schema.find(datum, condition.path()).is_ok_and(|found| condition.is_met_by(found.as_ref()))
+impl Value<'_> {
+    fn meets(self, condition: &Condition) -> bool {
+        match self.form {
+            Form::Avro { datum, writer } => {
+                writer.find(datum, condition.path()).is_ok_and(|found| condition.is_met_by(found.as_ref()))
             }
-            Self::Nothing | Self::Opaque(_) => false,
+            Form::Json(value) => condition.is_met_by(condition.path().find_in(value).as_ref()),
+            Form::Text(_) | Form::Opaque(_) => false,
         }
     }
 }
@@ -217,21 +216,24 @@ impl Needle {
         Self { text: text.to_owned(), in_json: quoted[1..quoted.len() - 1].to_owned() }
     }
 
-    fn is_in(&self, record: &RecordView<'_>, value: &Value<'_>) -> bool {
+    fn is_in(&self, record: &RecordView<'_>, value: Option<Value<'_>>) -> bool {
         let in_bytes = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&self.text);
         if record.key.is_some_and(in_bytes) || record.headers().any(|(_, value)| value.is_some_and(in_bytes)) {
             return true;
         }
-        match value {
-            Value::Nothing => false,
-            Value::Opaque(bytes) => in_bytes(bytes),
-            Value::Framed { bytes, datum, schema } => match schema.to_json(datum) {
-                Ok(decoded) => {
-                    let json = decoded.to_string();
-                    json.contains(&self.text) || json.contains(&self.in_json)
-                }
+        let in_json = |json: &serde_json::Value| {
+            let json = json.to_string();
+            json.contains(&self.text) || json.contains(&self.in_json)
+        };
+        let Some(Value { bytes, form }) = value else { return false };
+        match form {
+            Form::Avro { datum, writer } => match writer.to_json(datum) {
+                Ok(decoded) => in_json(&decoded),
                 Err(_) => in_bytes(bytes),
             },
+            // However it was escaped and spaced, and as it was written.
+            Form::Json(value) => in_json(value) || in_bytes(bytes),
+            Form::Text(_) | Form::Opaque(_) => in_bytes(bytes),
         }
     }
 }

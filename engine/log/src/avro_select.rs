@@ -2,7 +2,7 @@
 //!
 //! Agrees with [`crate::avro_json::to_json`] and then walking the JSON. What stands behind the field is not read, so
 //! a datum that is broken there is not noticed; [`crate::registry::WriterSchema::check`] would. What stands before it is skipped
-//! as strictly as it is read.
+//! as strictly as it is read. The same paths lead into values that are JSON from the start.
 
 use crate::{
     avro_cursor::{Block, Content, Cursor, Opened},
@@ -50,6 +50,22 @@ impl Selected<'_> {
             Self::Scalar(scalar) => scalar.to_json(),
             Self::Composite(value) => value,
         }
+    }
+}
+
+impl FieldPath {
+    /// What stands there in a value that is JSON; none when it has no such path.
+    #[must_use]
+    pub fn find_in<'a>(&self, value: &'a Value) -> Option<Selected<'a>> {
+        let found = self.steps.iter().try_fold(value, |value, step| match value {
+            Value::Object(members) => members.get(&step.name),
+            Value::Array(items) => items.get(step.index?),
+            _ => None,
+        })?;
+        Some(match Scalar::of_json(found) {
+            Some(scalar) => Selected::Scalar(scalar),
+            None => Selected::Composite(found.clone()),
+        })
     }
 }
 

@@ -136,8 +136,7 @@ impl Following<'_> {
 
     fn wants(&self, record: &Record, schemas: &Schemas) -> bool {
         let view = RecordView::of(&record.fetched, record.transaction);
-        self.at.contains_key(&record.fetched.partition)
-            && self.question.filter.matches(&view, &|id| schemas.get(id).and_then(|known| Some(known.ok()?.writer)))
+        self.at.contains_key(&record.fetched.partition) && self.question.filter.matches(&view, &|id| schemas.get(id))
     }
 
     async fn print(&mut self, records: impl Iterator<Item = &Record> + Clone) -> Result<()> {

@@ -171,7 +171,7 @@ impl Numeral {
     fn order_of(&self, scalar: &Scalar<'_>) -> Option<Ordering> {
         match (scalar, self.whole) {
             (Scalar::Integer(number), Some(whole)) => Some(number.cmp(&whole)),
-            (Scalar::Integer(_) | Scalar::Decimal(_), _) => {
+            (Scalar::Integer(_) | Scalar::Unsigned(_) | Scalar::Decimal(_), _) => {
                 Number::parse(&scalar.to_string()).map(|number| number.cmp(&self.exact))
             }
             // A float is the nearest to what was meant, and so is this.

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::batches::Headers;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use foldstream_log::{AnySchema, FetchedRecord, Known, NoSchema, WriterSchema};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const NOON_MS: i64 = 1_795_262_400_000;
 const SCHEMA_ID: u32 = 7;
@@ -13,8 +16,16 @@ const SCHEMA: &str = r#"{"type": "record", "name": "ParcelWeighed", "namespace":
     {"name": "tags", "type": {"type": "map", "values": "string"}}
 ]}"#;
 
-fn schema_of(id: u32) -> Option<Arc<WriterSchema>> {
-    (id == SCHEMA_ID).then(|| Arc::new(WriterSchema::parse(id, SCHEMA.to_owned()).unwrap()))
+const KEY_ID: u32 = 9;
+
+fn schema_of(id: SchemaId) -> LookedUp {
+    let text = match id {
+        SchemaId::Number(SCHEMA_ID) => SCHEMA,
+        SchemaId::Number(KEY_ID) => r#""string""#,
+        _ => return Err(NoSchema::Absent("none".into())),
+    };
+    let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(SCHEMA_ID, text.to_owned()).unwrap()));
+    Ok(Known { id, schema, registered: Arc::default() })
 }
 
 fn framed(id: u32, datum: &[u8]) -> Vec<u8> {
@@ -35,9 +46,9 @@ fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> RecordView<'a> 
     RecordView { offset: 3, timestamp_ms: NOON_MS, key, value, transaction: None, headers: Headers::Encoded(headers) }
 }
 
-type Set = dyn Fn(&mut Filter) -> Result<(), Violation>;
+type Set<'a> = dyn Fn(&mut Filter) -> Result<(), Violation> + 'a;
 
-fn matches(record: &RecordView<'_>, set: &[&Set]) -> bool {
+fn matches(record: &RecordView<'_>, set: &[&Set<'_>]) -> bool {
     let mut filter = Filter::default();
     for set in set {
         set(&mut filter).unwrap();
@@ -54,9 +65,9 @@ fn everything_is_wanted_until_something_is_asked_for() {
     let mut filter = Filter::default();
     assert!(filter.is_everything());
     assert!(filter.matches(&record(None, None), &|_| panic!("no schema is needed")));
-    filter.set_key("ada").unwrap();
+    filter.set_key("ada", None).unwrap();
     assert!(!filter.is_everything());
-    assert_eq!(filter.key(), Some(&b"ada"[..]));
+    assert_eq!(filter.key_bytes(), Some(vec![&b"ada"[..]]));
 }
 
 #[test]
@@ -75,9 +86,9 @@ fn keys_and_times_need_no_schema() {
         filter.set_until(until, now()).unwrap();
         assert_eq!(filter.matches(&record, &|_| panic!("no schema is needed")), wanted, "{since} {until}");
     }
-    assert!(matches(&record, &[&|filter| filter.set_key("ada")]));
-    assert!(!matches(&record, &[&|filter| filter.set_key("ad")]));
-    assert!(!matches(&RecordView { key: None, ..record }, &[&|filter| filter.set_key("ada")]));
+    assert!(matches(&record, &[&|filter| filter.set_key("ada", None)]));
+    assert!(!matches(&record, &[&|filter| filter.set_key("ad", None)]));
+    assert!(!matches(&RecordView { key: None, ..record }, &[&|filter| filter.set_key("ada", None)]));
 }
 
 #[test]
@@ -132,7 +143,7 @@ fn conditions_on_fields() {
     ] {
         assert_eq!(matches(&record, &[&|filter| filter.add_condition(condition)]), wanted, "{condition}");
     }
-    let both: [&Set; 2] =
+    let both: [&Set<'_>; 2] =
         [&|filter| filter.add_condition("parcel_id=ada"), &|filter| filter.add_condition("accuracy=6")];
     assert!(!matches(&record, &both));
 }
@@ -173,8 +184,92 @@ fn text_in_key_headers_and_value() {
 }
 
 #[test]
+fn keys_are_asked_for_as_they_are_shown() {
+    let of_text = framed(KEY_ID, b"\x06ada");
+    let of_record = framed(SCHEMA_ID, &whole()[5..]);
+    let shown = r#"{"accuracy":5,"parcel_id":"ada","price":"12.50","tags":{"city":"say \"Lyon\""}}"#;
+    let other_order = r#"{ "parcel_id": "ada", "price": "12.50", "accuracy": 5, "tags": {"city": "say \"Lyon\""} }"#;
+    let eight = STANDARD.encode(42i64.to_be_bytes());
+    let (avro, text, base64) = (Some(Encoding::Avro), Some(Encoding::Text), Some(Encoding::Base64));
+    for (key, asked, encoding, wanted) in [
+        (&b""[..], "", None, true),
+        (b"", "", text, true),
+        (b"ada", "", None, false),
+        (b"ada", "YWRhIQ==", base64, false),
+        (b"\xff", "/w==", None, true),
+        (b"\xff", "/w==", base64, true),
+        (b"\xff", "/w==", text, false),
+        // Looks alike, is another one.
+        (b"/w==", "/w==", None, true),
+        (b"/w==", "/w==", text, true),
+        (b"/w==", "/w==", base64, false),
+        // Is shown as text, and is these bytes.
+        (b"ada", "YWRh", None, false),
+        (b"ada", "YWRh", base64, true),
+        (&42i64.to_be_bytes(), &eight, None, true),
+        (&of_text, "ada", None, true),
+        (&of_text, "ada", avro, true),
+        (&of_text, "ada", text, false),
+        (&of_text, "ad", None, false),
+        (&of_record, shown, None, true),
+        (&of_record, other_order, avro, true),
+        (&of_record, "{}", None, false),
+    ] {
+        let set: &Set<'_> = &|filter| filter.set_key(asked, encoding);
+        assert_eq!(matches(&record(Some(key), None), &[set]), wanted, "{key:?} {asked} {encoding:?}");
+    }
+    let mut filter = Filter::default();
+    filter.set_key("", None).unwrap();
+    assert!(!filter.matches(&record(None, None), &schema_of), "no key is not the empty one");
+    filter.set_key("ada", None).unwrap();
+    filter.set_plain_keys();
+    assert!(!filter.matches(&record(Some(&of_text), None), &|_| panic!("no schema is needed")));
+}
+
+#[test]
+fn json_meets_conditions_and_text_is_found() {
+    let value = br#"{"city": "Z\u00fcrich", "n": 18446744073709551615, "tags": ["a", {"b": null}]}"#;
+    for (condition, wanted) in [
+        ("city=Zürich", true),
+        ("n>9223372036854775807", true),
+        ("n=18446744073709551615", true),
+        ("n<5", false),
+        ("tags.0=a", true),
+        ("tags.1.b=null", true),
+        ("tags.2=a", false),
+    ] {
+        let found = matches(&record(None, Some(value)), &[&|filter| filter.add_condition(condition)]);
+        assert_eq!(found, wanted, "{condition}");
+        assert!(!matches(&record(None, Some(b"city")), &[&|filter| filter.add_condition(condition)]));
+    }
+    // Escaped or not, spaced or not.
+    for text in ["Zürich", r"Z\u00fcrich", r#""n":1844"#, r#""n": 1844"#] {
+        assert!(matches(&record(None, Some(value)), &[&|filter| filter.set_contains(text)]), "{text}");
+    }
+    assert!(!matches(&record(None, Some(value)), &[&|filter| filter.set_type("city")]));
+}
+
+#[test]
+fn a_schema_in_a_header_decides() {
+    let value = whole();
+    let mut kept = FetchedRecord {
+        topic: "parcels".to_owned(),
+        partition: 0,
+        offset: 3,
+        timestamp_ms: NOON_MS,
+        key: None,
+        value: Some(value[5..].to_vec()),
+        headers: vec![("__value_schema_id".to_owned(), Some(framed(SCHEMA_ID, b"")))],
+    };
+    let condition: &Set<'_> = &|filter| filter.add_condition("parcel_id=ada");
+    assert!(matches(&RecordView::of(&kept, None), &[condition]));
+    kept.value = Some(value);
+    assert!(!matches(&RecordView::of(&kept, None), &[condition]), "the frame is no part of a bare datum");
+}
+
+#[test]
 fn only_what_cannot_be_decoded() {
-    let undecodable: &Set = &|filter| {
+    let undecodable: &Set<'_> = &|filter| {
         filter.set_undecodable(true);
         Ok(())
     };
@@ -182,7 +277,10 @@ fn only_what_cannot_be_decoded() {
     let (unknown, cut) = (framed(8, &value[5..]), &value[..value.len() - 1]);
     assert!(!matches(&record(None, Some(&value)), &[undecodable]));
     assert!(!matches(&record(None, None), &[undecodable]));
-    for value in [&b"{}"[..], b"", &unknown, cut] {
+    for plain in [&b"{}"[..], b"", b"hello"] {
+        assert!(!matches(&record(None, Some(plain)), &[undecodable]), "{plain:?}");
+    }
+    for value in [&b"\xff"[..], b"\0\0\0", &unknown, cut] {
         assert!(matches(&record(None, Some(value)), &[undecodable]), "{value:?}");
         assert!(!matches(&record(None, Some(value)), &[undecodable, &|filter| filter.set_type("ParcelWeighed")]));
     }
@@ -200,8 +298,9 @@ fn bad_input_is_refused_by_name() {
     for bad in [String::new(), "x".repeat(201)] {
         assert_eq!(refused(|filter| filter.set_contains(&bad)), "contains");
     }
-    for bad in [String::new(), "x".repeat(1_001)] {
-        assert_eq!(refused(|filter| filter.set_key(&bad)), "key");
+    let long = "x".repeat(16_385);
+    for (bad, encoding) in [(&long[..], None), ("a", Some(Encoding::Base64)), ("YQ", Some(Encoding::Base64))] {
+        assert_eq!(refused(|filter| filter.set_key(bad, encoding)), "key");
     }
     let mut filter = Filter::default();
     for _ in 0..20 {
@@ -211,6 +310,42 @@ fn bad_input_is_refused_by_name() {
 }
 
 proptest! {
+    /// Every key is found by what is shown of it, with its encoding and without, and by nothing else.
+    #[test]
+    fn a_key_is_found_by_what_is_shown_of_it(
+        keys in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..10),
+                ".{0,5}".prop_map(String::into_bytes),
+                ".{0,5}".prop_map(|text| STANDARD.encode(text).into_bytes()),
+                "[a-c]{0,3}".prop_map(|text| {
+                    framed(KEY_ID, &[&[u8::try_from(text.len() * 2).unwrap()], text.as_bytes()].concat())
+                }),
+            ],
+            2,
+        ),
+    ) {
+        let shown = |key: &[u8]| match Content::of(Part::Key, key, std::iter::empty(), &schema_of).form {
+            Form::Text(text) => (text.to_owned(), Encoding::Text),
+            Form::Avro { datum, writer } => match writer.to_json(datum) {
+                Ok(value) => (foldstream_log::as_text(&value).into_owned(), Encoding::Avro),
+                Err(_) => (STANDARD.encode(key), Encoding::Base64),
+            },
+            _ => (STANDARD.encode(key), Encoding::Base64),
+        };
+        for asked in &keys {
+            let (text, encoding) = shown(asked);
+            for key in &keys {
+                let wants = |encoding| matches(&record(Some(key), None), &[&|filter| filter.set_key(&text, encoding)]);
+                let (found, alike) = (shown(key), shown(key).0 == text);
+                prop_assert_eq!(wants(None), alike, "{:?} by {:?}", key, text);
+                // Bytes in base64 are these bytes, also where they are shown otherwise.
+                let same = if encoding == Encoding::Base64 { key == asked } else { found == (text.clone(), encoding) };
+                prop_assert_eq!(wants(Some(encoding)), same, "{:?} by {:?} {:?}", key, text, encoding);
+            }
+        }
+    }
+
     #[test]
     fn no_record_panics(
         key in prop::option::of(prop::collection::vec(any::<u8>(), 0..10)),
@@ -230,7 +365,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in ".{0,250}") {
         let mut filter = Filter::default();
-        let _ = (filter.set_key(&text), filter.set_type(&text), filter.set_contains(&text));
+        let _ = (filter.set_key(&text, None), filter.set_type(&text), filter.set_contains(&text));
         let _ = (filter.add_condition(&text), filter.set_since(&text, now()), filter.set_until(&text, now()));
     }
 }

@@ -2,10 +2,7 @@
 //! generated schemas.
 
 use super::*;
-use crate::{
-    avro_json::{check, to_json},
-    codec::schema_id,
-};
+use crate::avro_json::{check, to_json};
 use proptest::prelude::*;
 use serde_json::json;
 use std::{fs, path::Path};
@@ -54,6 +51,7 @@ fn agrees(datum: &[u8], schema: &SchemaMut) {
     check(datum, schema).unwrap();
     for path in paths(&whole) {
         let expected = walk(&whole, &path);
+        assert_eq!(path.find_in(&whole).map(Selected::to_json).as_ref(), expected, "{path:?} of {whole}");
         assert_eq!(select(datum, schema, &path).unwrap().as_ref(), expected, "{path:?} of {whole}");
         for length in 0..datum.len() {
             if let Ok(found) = select(&datum[..length], schema, &path) {
@@ -133,12 +131,6 @@ fn schemas_that_stand_for_endless_values_are_refused() {
     for result in [to_json(&[], &schema).map(drop), check(&[], &schema), select(&[], &schema, &path("b")).map(drop)] {
         assert!(result.unwrap_err().ends_with("more than 1000000 values"));
     }
-}
-
-#[test]
-fn a_schema_id_stands_in_the_frame() {
-    assert_eq!(schema_id(&[0, 0, 0, 1, 2, 7]), Some(258));
-    assert_eq!(schema_id(b"{}"), None);
 }
 
 /// A schema that data can be made of.
