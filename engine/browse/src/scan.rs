@@ -1,5 +1,4 @@
-//! Committed records of one partition, read for a purpose: those at some offsets, the first that is wanted, the last of a
-//! key.
+//! Committed records of one partition, read for a purpose: those at some offsets, the last of a key.
 //!
 //! An open transaction holds the last stable offset back, and committed records behind it are not shown. Where one of
 //! them could be what is looked for, its end is waited for; at the latest, the brokers end it when it times out.
@@ -8,7 +7,7 @@ use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, PATIENCE},
     fetch::{Keep, Stretch},
-    offsets::{End, Isolation, Range},
+    offsets::Range,
     settled::{SETTLING, pauses},
 };
 use backon::BackoffBuilder;
@@ -24,17 +23,6 @@ use tokio::time::{Instant, sleep};
 pub(crate) const STEP: i64 = 500;
 /// Offsets no further apart than this are read in one go.
 const NEIGHBOURS: i64 = 100;
-/// How far the clocks of two brokers may lie apart: each stamps what is appended to it.
-pub(crate) const CLOCKS_APART_MS: i64 = 1000;
-
-/// What a record tells somebody who searches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    Wanted,
-    Other,
-    /// What is looked for does not come any more.
-    Later,
-}
 
 /// A partition, for as long as somebody waits.
 #[derive(Debug, Clone, Copy)]
@@ -69,36 +57,6 @@ impl Brokers {
             found.extend(wanted.map(|record| (record.offset, record)));
         }
         Ok(found)
-    }
-
-    /// The first committed record of a partition that was appended at or after this time, by whichever broker's clock, and
-    /// is the one that is looked for. `tell` may say that it does not come any more.
-    pub async fn find_since(
-        &self,
-        topic: &str,
-        partition: i32,
-        appended_at_ms: i64,
-        tell: impl Fn(&FetchedRecord) -> Told,
-    ) -> Result<Option<FetchedRecord>, BrowseError> {
-        let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + PATIENCE };
-        let since = appended_at_ms.saturating_sub(CLOCKS_APART_MS);
-        let Some(mut start) = scan.since(since, Isolation::Committed).await? else { return Ok(None) };
-        let end = scan.range().await?.stable_end;
-        while start < end {
-            let next = end.min(start + STEP);
-            for record in scan.read(start, next).await? {
-                match tell(&record) {
-                    Told::Wanted => return Ok(Some(record)),
-                    Told::Later => return Ok(None),
-                    Told::Other => {}
-                }
-            }
-            if Instant::now() >= scan.deadline {
-                return Err(BrowseError::Late { doing: "searching a partition" });
-            }
-            start = next;
-        }
-        Ok(None)
     }
 
     /// The newest committed record of a key, of all that was appended before the call, committed then or soon.
@@ -160,14 +118,6 @@ impl Scan<'_> {
             }
             sleep(pause).await;
         }
-    }
-
-    /// The first offset whose record is of this time or later; none where there is no such record.
-    pub(crate) async fn since(&self, time_ms: i64, isolation: Isolation) -> Result<Option<i64>, BrowseError> {
-        let found = self.brokers.settled(self.topic, SETTLING, async |layout| {
-            self.brokers.offsets(&layout.only(&self.only()), End::Since(time_ms, isolation)).await
-        });
-        Ok(found.await?.get(&self.partition).copied().filter(|offset| *offset >= 0))
     }
 
     /// The committed records from `start` up to, not including, `end`, which is stable.

@@ -108,8 +108,9 @@ pub(crate) fn find<'a>(
     datum: &'a [u8],
     schema: &'a SchemaMut,
     path: &FieldPath,
+    most_depth: u32,
 ) -> Result<Option<Selected<'a>>, String> {
-    let mut cursor = Cursor::new(datum, schema);
+    let mut cursor = Cursor::new(datum, schema, most_depth);
     let mut opened = cursor.root()?;
     for step in &path.steps {
         let part = match opened.content {

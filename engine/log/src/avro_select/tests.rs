@@ -2,10 +2,18 @@
 //! generated schemas.
 
 use super::*;
-use crate::avro_json::{check, to_json};
+use crate::{avro_cursor::DEPTH, avro_json};
 use proptest::prelude::*;
 use serde_json::json;
 use std::{fs, path::Path};
+
+fn to_json(datum: &[u8], schema: &SchemaMut) -> Result<Value, String> {
+    avro_json::to_json(datum, schema, DEPTH)
+}
+
+fn check(datum: &[u8], schema: &SchemaMut) -> Result<(), String> {
+    avro_json::check(datum, schema, DEPTH)
+}
 
 fn path(text: &str) -> FieldPath {
     text.parse().unwrap()
@@ -42,7 +50,7 @@ fn paths(value: &Value) -> Vec<FieldPath> {
 }
 
 fn select(datum: &[u8], schema: &SchemaMut, path: &FieldPath) -> Result<Option<Value>, String> {
-    Ok(find(datum, schema, path)?.map(Selected::to_json))
+    Ok(find(datum, schema, path, DEPTH)?.map(Selected::to_json))
 }
 
 /// Every path of the whole datum gives what is there; of a cut one either an error or the same.
