@@ -127,6 +127,12 @@ impl Batches {
         Self { bytes, aborted, stable_end, most_bytes }
     }
 
+    /// Whether the first batch bears the time of the broker that appended it; none when there is none.
+    pub(crate) fn begin_stamped(&self) -> Result<Option<bool>, BatchError> {
+        let header = (self.bytes.len() >= HEADER_BYTES).then(|| Header::read(&self.bytes)).transpose()?;
+        Ok(header.map(|header| header.is_stamped()))
+    }
+
     /// Hands every record from `start` up to, not including, `end` over, aborted ones included; gives the offset
     /// behind the last batch that was whole, or none when none was. The error is of the first batch that cannot be read;
     /// what lies before it was handed over.
@@ -219,6 +225,11 @@ impl Header {
         Ok(Self { size, checksum, base_offset, last_offset, attributes, times, producer_id, count })
     }
 
+    /// The broker's append time counts, and it is the same for the whole batch.
+    fn is_stamped(&self) -> bool {
+        self.attributes & 0x08 != 0
+    }
+
     fn is_transactional(&self) -> bool {
         self.attributes & 0x10 != 0
     }
@@ -241,8 +252,7 @@ impl Header {
         }
         batch.advance(HEADER_BYTES);
         let records = decompressed(self.attributes & 0x07, batch, most_bytes).map_err(refuse)?;
-        // Bit 3: the broker's append time counts, and it is the same for the whole batch.
-        let append_time = (self.attributes & 0x08 != 0).then_some(self.times.1);
+        let append_time = self.is_stamped().then_some(self.times.1);
         let mut cursor = Cursor { rest: &records };
         for at in 0..self.count {
             let record = cursor.sized().flatten().and_then(|record| self.record(record, append_time));
@@ -268,6 +278,13 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn varint(&mut self) -> Option<i64> {
+        // Nearly all of them are lengths and small steps, in one byte.
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 0x80
+        {
+            self.rest = rest;
+            return Some(i64::from(*byte >> 1) ^ -i64::from(*byte & 1));
+        }
         let (number, size) = i64::decode_var(self.rest)?;
         self.rest = &self.rest[size..];
         Some(number)
