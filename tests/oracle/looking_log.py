@@ -105,6 +105,13 @@ class Log:
             return None
         return None if datum.read() else (schema["name"], decoded)
 
+    def type_of(self, record):
+        """Name of the type that the schema of a value has, whatever follows it; none where there is no such schema."""
+        self.decoded(record)
+        value = record.value or b""
+        schema = self.schemas.get(int.from_bytes(value[1:5], "big")) if len(value) >= 5 and value[0] == 0 else None
+        return schema and schema["name"]
+
     def schema(self, schema_id):
         try:
             with urllib.request.urlopen(f"{self.registry_url}/schemas/ids/{schema_id}", timeout=30) as answer:

@@ -1,8 +1,9 @@
 //! Which records somebody wants to see.
 //!
 //! All that is asked for must hold. What is cheap is asked first: the key, the time, then the type, which the schema
-//! id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values. A record that
-//! cannot be decoded to its last byte has no type and meets no condition; its text is that of its bytes.
+//! id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values. Of a record that
+//! cannot be decoded to its last byte nothing is said that its value would have to tell: neither that it is wanted nor that
+//! it is not ([`Verdict::Uncompared`]). A record without a value has no type and meets no condition.
 //!
 //! Text is found as it is written, upper and lower case apart: in the key, in the values of headers and in the JSON of
 //! the value, names of fields included.
@@ -10,14 +11,18 @@
 mod condition;
 mod instant;
 mod number;
+mod paths;
 
 pub use condition::Condition;
 pub use instant::instant;
+pub use paths::PathsSeen;
 
-use crate::batches::RecordView;
+use crate::{
+    batches::RecordView,
+    uncompared::{Reason, Verdict},
+};
 use chrono::{DateTime, Utc};
-use foldstream_log::Violation;
-use foldstream_log::{WriterSchema, unframe};
+use foldstream_log::{LookedUp, Violation, WriterSchema, unframe};
 use std::sync::Arc;
 
 const MAX_KEY_CHARS: usize = 1_000;
@@ -37,8 +42,8 @@ pub struct Filter {
     undecodable: bool,
 }
 
-/// Gives the schema of an id; none when it is not to be had, and then its records cannot be decoded.
-pub type SchemaOf<'a> = dyn Fn(u32) -> Option<Arc<WriterSchema>> + 'a;
+/// Gives the schema of an id, or why it is not to be had, and then its records cannot be decoded.
+pub type SchemaOf<'a> = dyn Fn(u32) -> LookedUp + 'a;
 
 impl Filter {
     /// Only records of this key.
@@ -132,44 +137,49 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// Whether the record is wanted.
+    /// Whether the record is wanted; it is noted which paths its schema has.
     #[must_use]
-    pub fn matches(&self, record: &RecordView<'_>, schema_of: &SchemaOf<'_>) -> bool {
+    pub fn compare(&self, record: &RecordView<'_>, schema_of: &SchemaOf<'_>, paths: &PathsSeen) -> Verdict {
         if self.key.as_deref().is_some_and(|key| record.key != Some(key))
             || self.since_ms.is_some_and(|since_ms| record.timestamp_ms < since_ms)
             || self.until_ms.is_some_and(|until_ms| record.timestamp_ms >= until_ms)
         {
-            return false;
+            return Verdict::Other;
         }
         if self.record_type.is_none() && self.conditions.is_empty() && self.contained.is_none() && !self.undecodable {
-            return true;
+            return Verdict::Wanted;
         }
         let value = Value::new(record.value, schema_of);
-        self.matches_type(&value)
-            && self.conditions.iter().all(|condition| value.meets(condition))
-            && self.contained.as_ref().is_none_or(|needle| needle.is_in(record, &value))
-            && self.matches_decoding(&value)
-    }
-
-    fn matches_type(&self, value: &Value<'_>) -> bool {
-        let Some(wanted) = &self.record_type else { return true };
-        let Value::Framed { schema, .. } = value else { return false };
-        let full_name = &schema.full_name;
-        full_name == wanted || full_name.rsplit_once('.').is_some_and(|(_, name)| name == wanted)
-    }
-
-    /// What was asked of the value so far may not have looked at all of it.
-    fn matches_decoding(&self, value: &Value<'_>) -> bool {
-        let needs_decodable = self.record_type.is_some() || !self.conditions.is_empty();
-        match value {
-            _ if !needs_decodable && !self.undecodable => true,
-            Value::Nothing => false,
-            Value::Opaque(_) => self.undecodable && !needs_decodable,
-            Value::Framed { datum, schema, .. } => match schema.check(datum) {
-                Ok(()) => !self.undecodable,
-                Err(_) => self.undecodable && !needs_decodable,
-            },
+        if let Value::Framed { schema, .. } = &value
+            && self.record_type.as_ref().is_none_or(|wanted| is_named(schema, wanted))
+        {
+            self.conditions.iter().enumerate().for_each(|(at, condition)| paths.note(at, schema, condition));
         }
+        let of_type = self.record_type.iter().map(|wanted| self.is_of_type(wanted, &value));
+        let undecodable = self.undecodable.then_some(()).into_iter().map(|()| value.is_undecodable());
+        let conditions = self.conditions.iter().map(|condition| value.meets(condition));
+        let contained = self.contained.iter().map(|needle| needle.is_in(record, &value));
+        Verdict::of_all(of_type.chain(undecodable).chain(conditions).chain(contained))
+    }
+
+    fn is_of_type(&self, wanted: &str, value: &Value<'_>) -> Result<bool, Reason> {
+        match value {
+            Value::Nothing => Ok(false),
+            Value::Opaque { reason, .. } => Err(*reason),
+            Value::Framed { schema, .. } if !is_named(schema, wanted) => Ok(false),
+            // These tell it, too.
+            Value::Framed { .. } if !self.conditions.is_empty() => Ok(true),
+            Value::Framed { datum, schema, .. } => {
+                schema.check(datum).map_or(Err(Reason::Undecodable(schema.id)), |()| Ok(true))
+            }
+        }
+    }
+
+    /// Paths of conditions that no schema on the way had, though values were held against them.
+    #[must_use]
+    pub fn unknown_paths(&self, paths: &PathsSeen) -> Vec<String> {
+        let unknown = self.conditions.iter().enumerate().filter(|(at, _)| paths.is_unknown(*at));
+        unknown.map(|(_, condition)| condition.path().to_string()).collect()
     }
 }
 
@@ -177,30 +187,46 @@ impl Filter {
 enum Value<'a> {
     /// A tombstone.
     Nothing,
-    /// Bytes that are no datum of a known schema.
-    Opaque(&'a [u8]),
-    Framed {
-        bytes: &'a [u8],
-        datum: &'a [u8],
-        schema: Arc<WriterSchema>,
-    },
+    /// Bytes that are no datum of a schema at hand.
+    Opaque { bytes: &'a [u8], reason: Reason },
+    Framed { bytes: &'a [u8], datum: &'a [u8], schema: Arc<WriterSchema> },
 }
 
 impl<'a> Value<'a> {
     fn new(bytes: Option<&'a [u8]>, schema_of: &SchemaOf<'_>) -> Self {
         let Some(bytes) = bytes else { return Self::Nothing };
-        let framed = unframe(bytes).ok().and_then(|(id, datum)| Some((datum, schema_of(id)?)));
-        framed.map_or(Self::Opaque(bytes), |(datum, schema)| Self::Framed { bytes, datum, schema })
-    }
-
-    fn meets(&self, condition: &Condition) -> bool {
-        match self {
-            Self::Framed { datum, schema, .. } => {
-                schema.find(datum, condition.path()).is_ok_and(|found| condition.is_met_by(found.as_ref()))
-            }
-            Self::Nothing | Self::Opaque(_) => false,
+        let Ok((id, datum)) = unframe(bytes) else { return Self::Opaque { bytes, reason: Reason::Unframed } };
+        match schema_of(id) {
+            Ok(known) => Self::Framed { bytes, datum, schema: known.writer },
+            Err(error) if error.is_retriable() => Self::Opaque { bytes, reason: Reason::SchemaAway(id) },
+            Err(_) => Self::Opaque { bytes, reason: Reason::NoSchema(id) },
         }
     }
+
+    fn is_undecodable(&self) -> Result<bool, Reason> {
+        match self {
+            Self::Nothing => Ok(false),
+            Self::Opaque { reason, .. } if reason.is_retriable() => Err(*reason),
+            Self::Opaque { .. } => Ok(true),
+            Self::Framed { datum, schema, .. } => Ok(schema.check(datum).is_err()),
+        }
+    }
+
+    fn meets(&self, condition: &Condition) -> Result<bool, Reason> {
+        match self {
+            Self::Nothing => Ok(false),
+            Self::Opaque { reason, .. } => Err(*reason),
+            Self::Framed { datum, schema, .. } => {
+                condition.is_met_in(datum, schema).map_err(|_| Reason::Undecodable(schema.id))
+            }
+        }
+    }
+}
+
+/// By its full name, or the last part of it.
+fn is_named(schema: &WriterSchema, wanted: &str) -> bool {
+    let full_name = &schema.full_name;
+    full_name == wanted || full_name.rsplit_once('.').is_some_and(|(_, name)| name == wanted)
 }
 
 /// A text that is looked for.
@@ -217,20 +243,25 @@ impl Needle {
         Self { text: text.to_owned(), in_json: quoted[1..quoted.len() - 1].to_owned() }
     }
 
-    fn is_in(&self, record: &RecordView<'_>, value: &Value<'_>) -> bool {
+    /// What has no schema is text as its bytes are. Of what its schema does not tell, or not yet, the bytes are only a part
+    /// of what its JSON would be.
+    fn is_in(&self, record: &RecordView<'_>, value: &Value<'_>) -> Result<bool, Reason> {
         let in_bytes = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&self.text);
         if record.key.is_some_and(in_bytes) || record.headers().any(|(_, value)| value.is_some_and(in_bytes)) {
-            return true;
+            return Ok(true);
         }
         match value {
-            Value::Nothing => false,
-            Value::Opaque(bytes) => in_bytes(bytes),
+            Value::Nothing => Ok(false),
+            Value::Opaque { bytes, reason: Reason::Unframed } => Ok(in_bytes(bytes)),
+            Value::Opaque { bytes, reason } if !reason.is_retriable() && in_bytes(bytes) => Ok(true),
+            Value::Opaque { reason, .. } => Err(*reason),
             Value::Framed { bytes, datum, schema } => match schema.to_json(datum) {
                 Ok(decoded) => {
                     let json = decoded.to_string();
-                    json.contains(&self.text) || json.contains(&self.in_json)
+                    Ok(json.contains(&self.text) || json.contains(&self.in_json))
                 }
-                Err(_) => in_bytes(bytes),
+                Err(_) if in_bytes(bytes) => Ok(true),
+                Err(_) => Err(Reason::Undecodable(schema.id)),
             },
         }
     }

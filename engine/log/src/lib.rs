@@ -7,7 +7,7 @@
 //! | bring states to the end of their changelog | [`restore()`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |
 //! | know which schema an id stands for | [`Registry`]; for the records of a page [`Schemas`] |
-//! | show any record as a person reads it | [`describe`]; one field of it [`WriterSchema::select`] |
+//! | show any record as a person reads it | [`describe`]; what stands in a field of it [`WriterSchema::any_at`] |
 //!
 //! Questions about topics are not answered here: they are `foldstream-browse`'s.
 //!
@@ -68,7 +68,7 @@ pub use reader::{
 pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
-pub use schemas::{Known, LookedUp, Schemas};
+pub use schemas::{Known, LookedUp, NoSchema, Schemas};
 pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};
 pub use writer::{WriteError, Writer};

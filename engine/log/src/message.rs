@@ -105,8 +105,7 @@ fn value_of(
     schemas: &Schemas,
 ) -> Result<(Value, MessageSchema), (String, Option<MessageSchema>)> {
     let (id, datum) = unframe(bytes).map_err(|error| (error.to_string(), None))?;
-    let known = schemas.get(id).ok_or_else(|| (format!("schema id {id} was not looked up"), None))?;
-    let known = known.map_err(|reason| (reason.to_string(), None))?;
+    let known = schemas.get(id).map_err(|reason| (reason.to_string(), None))?;
     let schema = MessageSchema::new(topic, &known);
     match known.writer.to_json(datum) {
         Ok(value) => Ok((value, schema)),

@@ -22,7 +22,6 @@ use tokio::{
 const AT_ONCE: usize = 16;
 /// How long reading may stop for one schema.
 const PATIENCE: Duration = Duration::from_secs(2);
-const LATE: &str = "the schema registry does not answer in time";
 
 /// A schema and where it is registered: nowhere, when that could not be had.
 #[derive(Debug, Clone)]
@@ -31,8 +30,23 @@ pub struct Known {
     pub registered: Arc<[Registered]>,
 }
 
-/// What looking a schema up gave; an error is the reason as text.
-pub type LookedUp = Result<Known, Arc<str>>;
+/// Why a schema is not at hand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSchema {
+    /// The registry has none that could be used: asking again soon gives the same.
+    #[error("{0}")]
+    Absent(Arc<str>),
+    /// It could not be had just now.
+    #[error("{0}")]
+    Away(Arc<str>),
+    #[error("the schema registry does not answer in time")]
+    Late,
+    #[error("schema id {0} was not looked up")]
+    NotLookedUp(u32),
+}
+
+/// What looking a schema up gave.
+pub type LookedUp = Result<Known, NoSchema>;
 
 /// Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
@@ -85,24 +99,25 @@ impl Schemas {
                 state.late = true;
                 // The schema itself may be known, and only where it is registered is not.
                 let known = self.registry.cached(id).map(|writer| Known { writer, registered: Arc::default() });
-                state.looked_up.insert(id, known.ok_or_else(|| LATE.into()));
+                state.looked_up.insert(id, known.ok_or(NoSchema::Late));
             }
         }
     }
 
-    /// What is known of a schema; none when it was not looked up.
-    #[must_use]
-    pub fn get(&self, id: u32) -> Option<LookedUp> {
-        self.state().looked_up.get(&id).cloned()
+    /// What is known of a schema that was looked up.
+    pub fn get(&self, id: u32) -> LookedUp {
+        self.state().looked_up.get(&id).cloned().unwrap_or(Err(NoSchema::NotLookedUp(id)))
     }
 
-    /// The schema, looked up if it was not before. For threads that may wait: panics on one that runs tasks.
-    pub fn schema_blocking(&self, id: u32, runtime: &Handle) -> Result<Arc<WriterSchema>, Arc<str>> {
-        let looked_up = self.get(id).or_else(|| {
-            runtime.block_on(self.look_up([id], PATIENCE));
-            self.get(id)
-        });
-        looked_up.unwrap_or_else(|| Err(LATE.into())).map(|known| known.writer)
+    /// The same, looked up if it was not before. For threads that may wait: panics on one that runs tasks.
+    pub fn get_blocking(&self, id: u32, runtime: &Handle) -> LookedUp {
+        self.get(id).or_else(|error| match error {
+            NoSchema::NotLookedUp(_) => {
+                runtime.block_on(self.look_up([id], PATIENCE));
+                self.get(id)
+            }
+            other => Err(other),
+        })
     }
 
     /// The map behind the lock is whole after a panic elsewhere, so poisoning is no reason to stop.
@@ -113,14 +128,25 @@ impl Schemas {
 
 async fn ask(registry: &Registry, id: u32) -> LookedUp {
     let (writer, registered) = tokio::join!(registry.schema(id), registry.registered(id));
-    let writer = writer.map_err(|error| with_cause(&error))?;
+    let writer = writer.map_err(|error| NoSchema::from(&error))?;
     Ok(Known { writer, registered: registered.unwrap_or_default().into() })
 }
 
-fn with_cause(error: &RegistryError) -> Arc<str> {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}").into(),
-        None => error.to_string().into(),
+impl From<&RegistryError> for NoSchema {
+    fn from(error: &RegistryError) -> Self {
+        let reason = match error.source() {
+            Some(cause) => format!("{error}: {cause}").into(),
+            None => error.to_string().into(),
+        };
+        if error.is_retriable() { Self::Away(reason) } else { Self::Absent(reason) }
+    }
+}
+
+impl NoSchema {
+    /// Whether asking again soon may help.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        !matches!(self, Self::Absent(_))
     }
 }
 
@@ -212,13 +238,13 @@ mod tests {
     async fn each_schema_is_asked_for_once() {
         let stub = Stub::start();
         let schemas = Schemas::new(stub.registry.clone());
-        assert!(schemas.get(7).is_none());
+        assert_eq!(schemas.get(7).unwrap_err(), NoSchema::NotLookedUp(7));
         for _ in 0..2 {
             schemas.look_up([7, 8, 7, 8], Duration::from_secs(5)).await;
         }
-        let known = schemas.get(7).unwrap().unwrap();
+        let known = schemas.get(7).unwrap();
         assert_eq!((known.writer.full_name.as_str(), known.registered[0].version), ("a.Seen", 3));
-        assert_eq!(&*schemas.get(8).unwrap().unwrap_err(), "schema id 8 is not in the registry");
+        assert_eq!(schemas.get(8).unwrap_err(), NoSchema::Absent("schema id 8 is not in the registry".into()));
         assert_eq!(stub.asked(), 4);
     }
 
@@ -252,19 +278,19 @@ mod tests {
         let start = Instant::now();
         schemas.look_up([9, 7], patience).await;
         assert!(start.elapsed() >= patience);
-        assert!(schemas.get(7).unwrap().is_ok());
-        assert_eq!(&*schemas.get(9).unwrap().unwrap_err(), LATE);
+        assert!(schemas.get(7).is_ok());
+        assert_eq!(schemas.get(9).unwrap_err(), NoSchema::Late);
         let start = Instant::now();
         schemas.look_up([9, 10, 11], Duration::from_secs(60)).await;
         assert!(start.elapsed() < Duration::from_secs(5), "it was waited for again");
-        assert_eq!(&*schemas.get(11).unwrap().unwrap_err(), LATE);
+        assert_eq!(schemas.get(11).unwrap_err(), NoSchema::Late);
     }
 
     #[tokio::test]
     async fn threads_that_may_wait_look_up_what_they_meet() {
         let stub = Stub::start();
         let (schemas, runtime) = (Schemas::new(stub.registry.clone()), Handle::current());
-        let ask = move |id| (schemas.schema_blocking(id, &runtime).map(|schema| schema.id), schemas.clone());
+        let ask = move |id| (schemas.get_blocking(id, &runtime).map(|known| known.writer.id), schemas.clone());
         let (found, _) = tokio::task::spawn_blocking({
             let ask = ask.clone();
             move || ask(7)

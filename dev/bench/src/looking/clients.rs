@@ -156,8 +156,8 @@ impl Assigning {
             return Ok(false);
         }
         let (id, datum) = unframe(message.payload().context("no value")?)?;
-        let schema = self.schemas.schema_blocking(id, &tokio::runtime::Handle::current());
-        let value = schema.map_err(|reason| anyhow::anyhow!("{reason}"))?.to_json(datum).map_err(anyhow::Error::msg)?;
+        let known = self.schemas.get_blocking(id, &tokio::runtime::Handle::current())?;
+        let value = known.writer.to_json(datum).map_err(anyhow::Error::msg)?;
         Ok(asked.person.is_none_or(|person| value["person_id"] == person))
     }
 }
