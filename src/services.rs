@@ -156,7 +156,7 @@ async fn serve(process: Arc<Process>, database: Database, applied: Applied) -> R
         provenances: projections().map(|(_, tables)| tables.provenance).collect(),
         database,
         applied,
-        browse: Browse::new(brokers.clone()),
+        browse: Browse::new(brokers.clone(), foldstream_events::CATALOGUE),
         looking: settings.api.looking.clone(),
         registry: registry.clone(),
         health: health.clone(),

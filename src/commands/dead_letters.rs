@@ -17,16 +17,14 @@ use chrono::Utc;
 use filters::Filters;
 use foldstream_fold::Action as Wish;
 use foldstream_log::Position;
-use foldstream_log::{Schemas, describe, schema_id};
+use foldstream_log::{Schemas, as_text, describe};
 use foldstream_store::dead_letters::parked_offsets;
 use letters::{Id, Letter, Shown, of_projections, of_topic};
 use sources::Sources;
-use std::time::Duration;
 
 /// More positions than these are not printed by `show`.
 const MOST_PARKED_SHOWN: u32 = 1000;
 /// How long the schema registry may take to give the schema of the one that is shown.
-const SCHEMA_BUDGET: Duration = Duration::from_secs(5);
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Action {
@@ -95,7 +93,7 @@ async fn show(options: &Show, sources: &Sources) -> Result<()> {
     let letter = Letter::find(&options.id, sources).await?;
     let shown = letter.shown(Utc::now());
     let schemas = Schemas::new(sources.registry.clone());
-    schemas.look_up(letter.record().value.as_deref().and_then(schema_id), SCHEMA_BUDGET).await;
+    schemas.look_up(letter.record().schema_ids()).await;
     let message = describe(letter.record(), &schemas);
     let parked = match options.id {
         Id::Stored(id) => parked_offsets(&sources.database, id, MOST_PARKED_SHOWN).await?,
@@ -107,7 +105,7 @@ async fn show(options: &Show, sources: &Sources) -> Result<()> {
     let value = record.value.as_deref();
     if options.output.output == Format::Json {
         let mut all = serde_json::to_value(&shown).context("cannot write JSON")?;
-        all["headers"] = message.headers.into();
+        all["headers"] = serde_json::to_value(message.headers).context("cannot write JSON")?;
         all["value_base64"] = value.map(letters::base64).into();
         all["value_hex"] = value.map(letters::hex).into();
         all["value"] = message.value;
@@ -116,6 +114,8 @@ async fn show(options: &Show, sources: &Sources) -> Result<()> {
         all["parked_positions"] = parked.into();
         return line(&serde_json::to_string_pretty(&all).context("cannot write JSON")?);
     }
+    let headers: Vec<String> =
+        message.headers.iter().map(|header| format!("{}: {}", header.name, as_text(&header.value))).collect();
     let decoded = message.error.map_or_else(|| message.value.to_string(), |error| format!("! {}", error.reason));
     for (name, text) in [
         ("id", shown.id),
@@ -125,7 +125,7 @@ async fn show(options: &Show, sources: &Sources) -> Result<()> {
         ("reason", shown.reason),
         ("age", age(shown.age_seconds)),
         ("asked", shown.state),
-        ("headers", serde_json::Value::from(message.headers).to_string()),
+        ("headers", headers.join(", ")),
         ("value", decoded),
         ("hex", value.map(letters::hex).unwrap_or_default()),
         ("base64", value.map(letters::base64).unwrap_or_default()),

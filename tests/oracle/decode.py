@@ -83,7 +83,8 @@ for ours in messages:
     kind, at = theirs.timestamp()
     assert kind == TIMESTAMP_LOG_APPEND_TIME, kind
     assert datetime.datetime.fromisoformat(ours["timestamp"]).timestamp() == at / 1000, ours["position"]
-    assert ours["headers"] == {name: value.decode() for name, value in theirs.headers() or []}, ours["position"]
+    headers = [{"name": name, "value": value.decode()} for name, value in theirs.headers() or []]
+    assert ours["headers"] == headers, ours["position"]
     assert ours["size"] == len(theirs.key()) + len(theirs.value() or b""), ours["position"]
     if theirs.value() is None:
         assert ours["value"] is None, ours["position"]

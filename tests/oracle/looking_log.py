@@ -10,6 +10,7 @@ import datetime
 import heapq
 import io
 import json
+import unicodedata
 import urllib.error
 import urllib.request
 
@@ -87,55 +88,87 @@ class Log:
         everything = self.read(topic, "read_uncommitted")
         return {partition: [flagged(record) for record in records] for partition, records in everything.items()}
 
-    def decoded(self, record):
+    def decoded(self, record, part="value"):
         """Name of the type and the value; none when there is no value or it cannot be decoded to its last byte."""
-        value = record.value
-        if value is None or len(value) < 5 or value[0] != 0:
+        schema_id, datum = framed(record, part)
+        kind, schema = self.schema(schema_id) if schema_id else (None, None)
+        if kind != "AVRO":
             return None
-        schema_id = int.from_bytes(value[1:5], "big")
-        if schema_id not in self.schemas:
-            self.schemas[schema_id] = self.schema(schema_id)
-        schema = self.schemas[schema_id]
-        if schema is None:
-            return None
-        datum = io.BytesIO(value[5:])
+        datum = io.BytesIO(datum)
         try:
             decoded = fastavro.schemaless_reader(datum, schema)
         except Exception:  # Whatever a decoder does with bytes that are none of its schema.
             return None
-        return None if datum.read() else (schema["name"], decoded)
+        return None if datum.read() else (schema["name"] if isinstance(schema, dict) else None, decoded)
 
     def type_of(self, record):
         """Name of the type that the schema of a value has, whatever follows it; none where there is no such schema."""
-        self.decoded(record)
-        value = record.value or b""
-        schema = self.schemas.get(int.from_bytes(value[1:5], "big")) if len(value) >= 5 and value[0] == 0 else None
-        return schema and schema["name"]
+        schema_id, _ = framed(record, "value")
+        kind, schema = self.schema(schema_id) if schema_id else (None, None)
+        return schema["name"] if kind == "AVRO" else None
 
     def schema(self, schema_id):
-        try:
-            with urllib.request.urlopen(f"{self.registry_url}/schemas/ids/{schema_id}", timeout=30) as answer:
-                found = json.load(answer)
-        except urllib.error.HTTPError:
-            return None
-        return fastavro.parse_schema(json.loads(found["schema"])) if found.get("schemaType", "AVRO") == "AVRO" else None
+        """Its kind, and the schema where it is Avro."""
+        if schema_id not in self.schemas:
+            try:
+                with urllib.request.urlopen(f"{self.registry_url}/schemas/ids/{schema_id}", timeout=30) as answer:
+                    found = json.load(answer)
+                    kind = found.get("schemaType", "AVRO")
+                    avro = fastavro.parse_schema(json.loads(found["schema"])) if kind == "AVRO" else None
+                    self.schemas[schema_id] = kind, avro
+            except urllib.error.HTTPError:
+                self.schemas[schema_id] = None, None
+        return self.schemas[schema_id]
+
+    def shown_part(self, record, part):
+        """A key or a value as it must be shown, and how that is encoded."""
+        whole = getattr(record, part)
+        if whole is None:
+            return None, None
+        decoded = self.decoded(record, part)
+        if decoded:
+            return decoded[1], "avro"
+        schema_id, datum = framed(record, part)
+        if schema_id is None or self.schema(schema_id)[0] == "JSON":
+            shown, encoding = text(datum)
+            if encoding == "text" and (part == "value" or schema_id) and shown.lstrip()[:1] in ("{", "["):
+                try:
+                    return json.loads(shown), "json"
+                except ValueError:
+                    pass
+            if encoding == "text":
+                return shown, encoding
+        return base64.b64encode(whole).decode(), "base64"
 
     def described(self, record):
         """What a message of this record must say."""
-        decoded = self.decoded(record)
-        unreadable = record.value is not None and decoded is None
-        key, key_encoding = text(record.key)
+        key, key_encoding = self.shown_part(record, "key")
+        value, value_encoding = self.shown_part(record, "value")
+        unreadable = value_encoding == "base64"
         return {
             "position": f"{record.topic}:{record.partition}:{record.offset}",
             "timestamp": written(record.timestamp),
+            "timestamp_ms": record.timestamp,
             "key": key,
             "key_encoding": key_encoding,
-            "value": decoded[1] if decoded else None,
-            "value_base64": base64.b64encode(record.value).decode() if unreadable else None,
-            "headers": {name: header(value) for name, value in record.headers},
+            "value": None if unreadable else value,
+            "value_encoding": value_encoding,
+            "value_base64": value if unreadable else None,
+            "headers": [{"name": name, "value": header(value)} for name, value in record.headers],
             "size": len(record.key or b"") + len(record.value or b""),
             "transaction": record.transaction,
         }
+
+
+def framed(record, part):
+    """The schema id that a key or a value names, and its datum; a header decides."""
+    whole = getattr(record, part) or b""
+    by_header = dict(record.headers).get(f"__{part}_schema_id")
+    if by_header is not None:
+        return int.from_bytes(by_header[1:5], "big"), whole
+    if len(whole) < 5 or whole[0] != 0:
+        return None, whole
+    return int.from_bytes(whole[1:5], "big"), whole[5:]
 
 
 def record_of(message):
@@ -158,9 +191,11 @@ def shown(message):
     return {
         "position": message["position"],
         "timestamp": message["timestamp"],
+        "timestamp_ms": message["timestamp_ms"],
         "key": message["key"],
-        "key_encoding": message.get("key_encoding"),
+        "key_encoding": message["key_encoding"],
         "value": message["value"],
+        "value_encoding": message["value_encoding"],
         "value_base64": error["value_base64"] if error else None,
         "headers": message["headers"],
         "size": message["size"],
@@ -169,15 +204,21 @@ def shown(message):
 
 
 def text(value):
+    """As text where it is some, without control characters but those that shape it; otherwise as base64."""
     try:
-        return (None if value is None else value.decode()), None
+        decoded = value.decode()
     except UnicodeDecodeError:
+        decoded = "\0"
+    if any(unicodedata.category(character) == "Cc" and character not in "\t\n\r" for character in decoded):
         return base64.b64encode(value).decode(), "base64"
+    return decoded, "text"
 
 
 def header(value):
+    if value is None:
+        return None
     readable, encoding = text(value)
-    return {"base64": readable} if encoding else readable
+    return {"base64": readable} if encoding == "base64" else readable
 
 
 def written(milliseconds):

@@ -3,7 +3,7 @@
 import threading
 
 from looking_api import until
-from looking_log import merged, only, partition_of, shown
+from looking_log import merged, only, shown
 from looking_topics import now_ms
 
 
@@ -64,7 +64,6 @@ def questions(log, topic, partitions, random):
     times = sorted(record.timestamp for record in everything)
     since, until = times[len(times) // 4], times[len(times) * 3 // 4] + 1
     key = f"k{random.randrange(20)}"
-    home = partition_of(key.encode(), len(partitions))
     some = sorted(random.sample(sorted(partitions), min(3, len(partitions))))
     word = "zeta"
 
@@ -84,7 +83,11 @@ def questions(log, topic, partitions, random):
     def named(name):
         return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
 
+    def undecodable(record):
+        return log.described(record)["value_encoding"] == "base64"
+
     def unreadable(record):
+        """It is something, but no datum that has a type and fields."""
         return record.value is not None and log.decoded(record) is None
 
     def unreadable_as(name):
@@ -111,7 +114,10 @@ def questions(log, topic, partitions, random):
         ),
         ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note), unreadable),
         ([("type", "looking.Left")], named("Left"), unreadable_as("Left")),
-        ([("key", key)], lambda record: record.partition == home and record.key == key.encode(), always_told),
+        ([("key", key)], lambda record: record.key == key.encode(), always_told),
+        ([("key", key), ("key_encoding", "text")], lambda record: record.key == key.encode(), always_told),
+        ([("key", "")], lambda record: record.key == b"", always_told),
+        ([("key", "//4A"), ("key_encoding", "base64")], lambda record: record.key == b"\xff\xfe\x00", always_told),
         (
             [("key", key), listed],
             lambda record: record.partition in some and record.key == key.encode(),
@@ -126,7 +132,7 @@ def questions(log, topic, partitions, random):
             lambda record: since <= record.timestamp < until and unreadable(record),
         ),
         ([("contains", word)], holds, half_read),
-        ([("undecodable", "true")], unreadable, always_told),
+        ([("undecodable", "true")], undecodable, always_told),
     ]
 
 

@@ -61,6 +61,7 @@ def poison(log, api, writer, topic):
     as_json = writer.register_as(f"{topic}-json", json.dumps(JSON_SCHEMA), "JSON")
     protobuf = 'syntax = "proto3"; package looking; message Spot { string id = 1; }'
     as_protobuf = writer.register_as(f"{topic}-protobuf", protobuf, "PROTOBUF")
+    as_text = writer.register_as(f"{topic}-key", json.dumps("string"), "AVRO")
     whole = writer.framed(topic, SEEN, {"id": "good", "n": 1, "kind": "red", "ratio": 0.5, "note": "short"})
 
     def of_schema(schema_id, datum=whole[5:]):
@@ -89,6 +90,17 @@ def poison(log, api, writer, topic):
         (None, None, []),
         (b"headers", whole, [("none", None), ("raw", b"\xff\x00"), ("empty", b""), ("", b"no name")]),
         (b"doubled headers", whole, [("twice", b"first"), ("twice", b"second")]),
+        (b"odd headers", whole, [("controls", b"a\x01b"), ("tab", b"a\tb"), ("not text", b"\xc3"), ("accent", "é".encode())]),
+        (b"by header", whole[5:], [("__value_schema_id", whole[:5])]),
+        (b"frame behind a header", whole, [("__value_schema_id", whole[:5])]),
+        (b"unknown by header", whole, [("__value_schema_id", of_schema(999_999, b""))]),
+        (b"json array", b' ["Z\\u00fcrich", 1.5, null]', []),
+        (b"json number", b"42", []),
+        (of_schema(as_text, b"\x06ada"), whole, []),
+        (b"ada", whole, []),
+        (b"YWRh", whole, []),
+        ((42).to_bytes(8, "big"), whole, []),
+        (of_schema(as_text, b"\x06ad"), whole, []),
         (b"good again", whole, []),
     ]
     producer = writer.producer({"message.max.bytes": 8_000_000})
@@ -99,16 +111,27 @@ def poison(log, api, writer, topic):
     assert len(read[0]) == len(records)
     page = api.get("/messages", [("topic", topic), ("limit", 1000)])
     same(log, merged(read), page["messages"], "a page of poison")
-    undecodable = [record for record in merged(read) if record.value is not None and log.decoded(record) is None]
+    for message in page["messages"]:
+        if message["key_encoding"] is None:
+            continue
+        # What is shown as JSON is asked for as that.
+        key = message["key"] if isinstance(message["key"], str) else json.dumps(message["key"])
+        asked = [("topic", topic), ("limit", 1000), ("key", key)]
+        alike = [record for record in merged(read) if log.shown_part(record, "key")[0] == message["key"]]
+        same(log, alike, api.get("/messages", asked)["messages"], f"key {key}")
+        encoding = message["key_encoding"]
+        found = api.get("/messages", [*asked, ("key_encoding", encoding)])["messages"]
+        alike = [record for record in alike if log.shown_part(record, "key")[1] == encoding]
+        same(log, alike, found, f"key {key} as {encoding}")
+    undecodable = [record for record in merged(read) if log.described(record)["value_encoding"] == "base64"]
     assert len(undecodable) > 20
     page = api.get("/messages", [("topic", topic), ("limit", 1000), ("undecodable", "true")])
     same(log, undecodable, page["messages"], "only what cannot be decoded")
     reasons = {message["key"]: message["error"]["reason"] for message in page["messages"]}
     for key, word in (
-        ("empty", "empty"),
-        ("not framed", "starts with byte"),
+        ("frame cut off", "names no schema"),
         ("unknown schema", "999999"),
-        ("json schema", str(as_json)),
+        ("unknown by header", "999999"),
         ("protobuf schema", str(as_protobuf)),
         ("truncated", "is not what schema"),
         ("trailing", "1 bytes follow"),
@@ -178,7 +201,8 @@ def lost_cursors(log, api, writer, topic):
 WRONG = {
     "limit": ("0", "-1", "1001", "x", "", "1.5", "99999999999999999999"),
     "partition": ("-1", "x", "", "1,", "1;2", "2147483648", "0,-1"),
-    "key": ("", "k" * 1001),
+    "key": ("k" * 16_385,),
+    "key_encoding": ("", "hex", "text"),
     "since": ("yesterday", "", "-5", "2026-13-01", "5y", "99999999999999999999", "2026-01-01T00:00"),
     "until": ("tomorrow", "", "-5", "2026-02-30"),
     "type": ("", "a b", "1a", "a..b", "a" * 501),
@@ -242,7 +266,7 @@ def times_pass(log, api, writer, topic):
 
 
 def grows_between(log, api, writer, topic):
-    """The pages of a key lead on through the partition it was in, also when the topic has grown since."""
+    """The pages of a key are of the partitions there were at the first one; who asks anew is shown all."""
     key = next(key for key in map(str, range(1000)) if partition_of(key.encode(), 5))
     writer.create(topic, 1)
     for _ in range(30):
@@ -257,6 +281,15 @@ def grows_between(log, api, writer, topic):
     for page in pages:
         found += page["messages"]
     same(log, merged(expected), found, "the pages of a key in a topic that grew")
+    # Where the key lives now, and where it lived; librdkafka's own clients place it by CRC32.
+    for partitioner in ("murmur2_random", "consistent_random"):
+        producer = writer.producer({"partitioner": partitioner})
+        producer.produce(topic, b"grown", key)
+        writer.flush(producer)
+    everything = log.read(topic)
+    assert len(merged(everything)) == 32
+    answered = api.get("/messages", [("topic", topic), ("key", key), ("limit", 1000)])
+    same(log, merged(everything), answered["messages"], "a key in a topic that grew")
 
 
 def many_calls(log, api, _, topic, random):
@@ -301,7 +334,9 @@ def without_a_leader(log, api, writer, topic):
     assert sorted(message["partition"] for message in found) == [0, 0, 1, 1, 1], found
     page = api.get("/messages", [("topic", topic), ("partition", "0,1"), ("limit", 7)])
     assert len(page["messages"]) == 7 and page["next"] is None, page
-    page = api.get("/messages", [("topic", topic), ("key", key), ("since", "1h")])
+    # Nobody knows where the clients of this topic put it.
+    api.refused("/messages", [("topic", topic), ("key", key)], 503, None, "partition 2")
+    page = api.get("/messages", [("topic", topic), ("key", key), ("partition", 1), ("since", "1h")])
     assert [message["key"] for message in page["messages"]] == [key], page
     record = expected[0][0]
     assert shown(api.get(f"/messages/{topic}/0/{record.offset}")) == log.described(record)

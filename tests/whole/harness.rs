@@ -434,3 +434,9 @@ pub(crate) fn sql(database_url: &str, query: &str) -> String {
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// The value of the last header of this name.
+pub(crate) fn header_of<'a>(message: &'a Value, name: &str) -> &'a Value {
+    let headers = message["headers"].as_array().unwrap();
+    headers.iter().rfind(|header| header["name"] == name).map_or(&Value::Null, |header| &header["value"])
+}

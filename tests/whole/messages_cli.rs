@@ -35,7 +35,7 @@ fn a_person_looks_into_topics() {
     let world = World::start("messages");
     let services = world.run_all();
     world.succeeds(&["replay", "aircraft", "--limit", "2500"]);
-    world.append("person-commands", "nobody", b"no command");
+    world.append("person-commands", "nobody", b"no command\xff");
     world.until_caught_up();
     prints_what_the_api_answers(&world);
     prints_values_alone(&world);

@@ -1,7 +1,7 @@
 //! Where things come from and where they lead: every row names the message that made it, and a message tells which
 //! records and rows followed from it, and what became of those.
 
-use crate::harness::{REGISTER, Running, World, until};
+use crate::harness::{REGISTER, Running, World, header_of, until};
 use reqwest::{
     Method,
     blocking::{Client, Response},
@@ -48,7 +48,7 @@ fn registers(world: &World) -> (String, String) {
         assert_eq!(caused["cause"], json!(link(&command)), "{caused}");
         let message = message(world, caused["message"].as_str().unwrap());
         assert_eq!((&message["position"], &message["key"]), (&caused["position"], &json!(id)));
-        assert_eq!(message["headers"]["cause"], json!(command));
+        assert_eq!(header_of(&message, "cause"), &json!(command));
     }
     let outcome = message(world, caused(&effects, "person-outcomes")["message"].as_str().unwrap());
     assert_eq!(outcome["value"]["decision"], "accepted");

@@ -3,7 +3,7 @@
 //! A decider of its own runs in the test: whoever is registered is erased when its time has come, and another one is
 //! asked to be registered.
 
-use crate::harness::{World, until};
+use crate::harness::{World, header_of, until};
 use chrono::{DateTime, TimeDelta};
 use foldstream_browse::Brokers;
 use foldstream_events::{
@@ -117,7 +117,7 @@ fn a_timer_fires_once_even_if_nobody_ran_when_it_was_due() {
         let messages = world.succeeds(&["messages", "--topic", "people", "--limit", "100", "--output", "json"]);
         let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let event = |message: Value| {
-            let kind = message["headers"]["ce_type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
+            let kind = header_of(&message, "ce_type").as_str().unwrap().rsplit('.').next().unwrap().to_owned();
             (message["key"].as_str().unwrap().to_owned(), kind)
         };
         let mut events: Vec<_> = messages.map(event).collect();

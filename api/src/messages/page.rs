@@ -30,8 +30,10 @@ pub(crate) struct Messages {
     /// partitions they may be anything; within a partition order is by offset.
     #[schema(example = "timestamp")]
     order: &'static str,
-    /// Each with topic, partition, offset, position, timestamp, key, headers, value, schema, size, and error when it
-    /// could not be decoded
+    /// Each with topic, partition, offset, position, timestamp, timestamp_ms, key, key_encoding (`avro`, `json`, `text`,
+    /// `base64`), headers (a list of name and value, which is text, `{"base64": …}` or null), value, value_encoding,
+    /// schema, size; with key_schema where the key has one, and error when the value could not be decoded. What there is
+    /// not is null
     #[schema(value_type = Vec<Object>)]
     messages: Vec<Message>,
     /// Whether everything is here that was asked for of what is covered, and more only behind a full page. False when a

@@ -13,9 +13,12 @@ pub(crate) struct FilterParameters {
     /// Only these partitions, joined by commas
     #[param(example = "0,3")]
     partition: Option<String>,
-    /// Only records of this key; only the partition where murmur2 puts it is read, unless `partition` names others
+    /// Only records of this key, as it is shown: text, base64, or the JSON of an Avro key; empty for the empty key. Of a
+    /// declared topic only the partition is read where its writers put the key, of any other all; or those of `partition`
     #[param(example = "0101de")]
     key: Option<String>,
+    /// Of keys that are shown alike only those whose `key_encoding` is this: `avro`, `json`, `text` or `base64`
+    key_encoding: Option<String>,
     /// Only records as old as this or younger: a time, a day, milliseconds since 1970, or an age such as `15m`, `2h`, `7d`
     #[param(example = "15m")]
     since: Option<String>,
@@ -30,7 +33,7 @@ pub(crate) struct FilterParameters {
     /// names, keys and indexes joined by dots; `items[*].sku` is that of any item. May be given several times; all must hold
     #[param(example = "latitude>=50.5")]
     r#where: Option<Vec<String>>,
-    /// `true`: only records whose value cannot be decoded
+    /// `true`: only records whose value is neither Avro of its schema, nor JSON, nor text
     undecodable: Option<bool>,
 }
 
@@ -44,15 +47,17 @@ pub(crate) struct TailParameters {
     topic: String,
     /// Only these partitions, joined by commas
     partition: Option<String>,
-    /// Only records of this key
+    /// Only records of this key, as it is shown
     key: Option<String>,
+    /// Of keys that are shown alike only those whose `key_encoding` is this: `avro`, `json`, `text` or `base64`
+    key_encoding: Option<String>,
     /// Only records of this type
     r#type: Option<String>,
     /// Only records that hold this text
     contains: Option<String>,
     /// Only records whose value meets this condition, as in a page
     r#where: Option<Vec<String>>,
-    /// `true`: only records whose value cannot be decoded
+    /// `true`: only records whose value is neither Avro of its schema, nor JSON, nor text
     undecodable: Option<bool>,
 }
 

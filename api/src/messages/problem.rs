@@ -19,5 +19,8 @@ pub(super) fn of_page(error: PageError, cursor: Option<&str>) -> Problem {
 
 /// Nothing is told where the registry would have to say what is wanted and is away.
 pub(super) fn of_uncompared(uncompared: &Uncompared) -> Problem {
-    Problem::Unavailable { what: "the schema registry".into(), cause: Arc::new(io::Error::other(uncompared.to_string())) }
+    Problem::Unavailable {
+        what: "the schema registry".into(),
+        cause: Arc::new(io::Error::other(uncompared.to_string())),
+    }
 }

@@ -8,16 +8,32 @@ use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{
     Question,
-    asking::{self, CONTAINS, ISOLATION, KEY, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
+    asking::{
+        self, CONTAINS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+    },
 };
 
-pub(super) const PAGE: &[&str] =
-    &[TOPIC, LIMIT, PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ORDER, ISOLATION, CURSOR];
+pub(super) const PAGE: &[&str] = &[
+    TOPIC,
+    LIMIT,
+    PARTITION,
+    KEY,
+    KEY_ENCODING,
+    SINCE,
+    UNTIL,
+    TYPE,
+    CONTAINS,
+    WHERE,
+    UNDECODABLE,
+    ORDER,
+    ISOLATION,
+    CURSOR,
+];
 /// A live tail goes on from now.
-pub(super) const TAIL: &[&str] = &[TOPIC, PARTITION, KEY, TYPE, CONTAINS, WHERE, UNDECODABLE];
+pub(super) const TAIL: &[&str] = &[TOPIC, PARTITION, KEY, KEY_ENCODING, TYPE, CONTAINS, WHERE, UNDECODABLE];
 /// An export runs from the oldest record to the newest.
 pub(super) const EXPORT: &[&str] =
-    &[TOPIC, PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION];
+    &[TOPIC, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION];
 
 pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Parameters {
     Parameters::read_repeating(uri, known, &[WHERE])

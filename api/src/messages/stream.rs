@@ -23,8 +23,8 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
-    BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail, Uncompared,
-    Verdict, look_up,
+    BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
+    Uncompared, Verdict, look_up,
 };
 use foldstream_log::{Schemas, Violation};
 use futures::stream;

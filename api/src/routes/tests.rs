@@ -33,7 +33,7 @@ fn parts() -> Parts {
     Parts {
         applied: Applied::start(&database, CancellationToken::new()),
         database,
-        browse: Browse::new(Brokers::new(&wire)),
+        browse: Browse::new(Brokers::new(&wire), foldstream_events::CATALOGUE),
         looking: LookingConfig::default(),
         writer: Writer::connect(&wire, &registry, "api").unwrap(),
         flows: Arc::new([

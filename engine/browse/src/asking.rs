@@ -1,13 +1,14 @@
 //! A question in words: the same on the command line and in the query string of `/messages`.
 
-use crate::{lane::Order, offsets::Isolation, page::Question};
+use crate::{filter::Filter, lane::Order, offsets::Isolation, page::Question};
 use chrono::{DateTime, Utc};
-use foldstream_log::Violation;
+use foldstream_log::{Encoding, Violation};
 use std::collections::BTreeSet;
 
 pub const TOPIC: &str = "topic";
 pub const PARTITION: &str = "partition";
 pub const KEY: &str = "key";
+pub const KEY_ENCODING: &str = "key_encoding";
 pub const SINCE: &str = "since";
 pub const UNTIL: &str = "until";
 pub const TYPE: &str = "type";
@@ -19,30 +20,34 @@ pub const ORDER: &str = "order";
 pub const ISOLATION: &str = "isolation";
 
 /// Which records, of a topic that is named elsewhere.
-pub const FILTERS: &[&str] = &[PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE];
+pub const FILTERS: &[&str] = &[PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE];
 
 /// Reads the question; what breaks a rule is noted, and a stand-in takes its place.
 pub fn question<'a>(
     given: impl Iterator<Item = (&'a str, &'a str)>,
     (limit, now): (usize, DateTime<Utc>),
 ) -> (Question, Vec<Violation>) {
-    let mut reading = Reading { violations: Vec::new(), now };
+    let mut reading = Reading { violations: Vec::new(), now, key: None, key_encoding: None };
     let mut question = Question::newest("", limit);
     for (word, text) in given {
         reading.take(word, text, &mut question);
     }
+    reading.take_key(&mut question.filter);
     if question.topic.is_empty() && !reading.violations.iter().any(|violation| violation.field == TOPIC) {
         reading.violations.push(Violation::new(TOPIC, "(missing)", "topic must be given: the topic to look into"));
     }
     (question, reading.violations)
 }
 
-struct Reading {
+struct Reading<'a> {
     violations: Vec<Violation>,
     now: DateTime<Utc>,
+    /// Two words that say one thing.
+    key: Option<&'a str>,
+    key_encoding: Option<&'a str>,
 }
 
-impl Reading {
+impl<'a> Reading<'a> {
     fn check<T>(&mut self, checked: Result<T, Violation>) -> Option<T> {
         checked.map_err(|violation| self.violations.push(violation)).ok()
     }
@@ -51,12 +56,13 @@ impl Reading {
         self.violations.extend(checked.err());
     }
 
-    fn take(&mut self, word: &str, text: &str, question: &mut Question) {
+    fn take(&mut self, word: &str, text: &'a str, question: &mut Question) {
         let filter = &mut question.filter;
         match word {
             TOPIC => question.topic = self.check(topic(text)).unwrap_or_default(),
             PARTITION => question.partitions = self.check(partitions(text)),
-            KEY => self.note(filter.set_key(text)),
+            KEY => self.key = Some(text),
+            KEY_ENCODING => self.key_encoding = Some(text),
             SINCE => self.note(filter.set_since(text, self.now)),
             UNTIL => self.note(filter.set_until(text, self.now)),
             TYPE => self.note(filter.set_type(text)),
@@ -72,6 +78,24 @@ impl Reading {
             }
             ISOLATION => question.isolation = self.check(isolation(text)).unwrap_or_default(),
             _ => {}
+        }
+    }
+
+    fn take_key(&mut self, filter: &mut Filter) {
+        let words = [
+            ("avro", Encoding::Avro),
+            ("json", Encoding::Json),
+            ("text", Encoding::Text),
+            ("base64", Encoding::Base64),
+        ];
+        let encoding = self.key_encoding.and_then(|text| self.check(word_of(KEY_ENCODING, text, &words)));
+        match (self.key, self.key_encoding) {
+            (Some(key), _) => self.note(filter.set_key(key, encoding)),
+            (None, Some(text)) => {
+                let rule = "key_encoding says how the key is shown that is asked for by key";
+                self.violations.push(Violation::new(KEY_ENCODING, text, rule));
+            }
+            (None, None) => {}
         }
     }
 }

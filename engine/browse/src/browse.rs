@@ -8,7 +8,7 @@ use crate::{
     settled::SETTLING,
     tails::Tails,
 };
-use foldstream_log::Schemas;
+use foldstream_log::{Catalogue, Schemas};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -26,15 +26,17 @@ pub struct Browse {
 #[derive(Debug)]
 struct Inner {
     brokers: Brokers,
+    catalogue: Catalogue,
     tails: Tails,
     live: Live,
 }
 
 impl Browse {
+    /// Any topic can be looked into; of those in the catalogue it is known how their keys are written and placed.
     #[must_use]
-    pub fn new(brokers: Brokers) -> Self {
+    pub fn new(brokers: Brokers, catalogue: Catalogue) -> Self {
         let (tails, live) = (Tails::new(brokers.clone()), Live::new(brokers.clone(), UNHURRIED));
-        Self { inner: Arc::new(Inner { brokers, tails, live }) }
+        Self { inner: Arc::new(Inner { brokers, catalogue, tails, live }) }
     }
 
     #[must_use]
@@ -44,8 +46,8 @@ impl Browse {
 
     /// The next page of what is looked for.
     pub async fn page(&self, question: Question, schemas: &Schemas, budget: &Budget) -> Result<Page, PageError> {
-        let Inner { brokers, tails, .. } = self.inner.as_ref();
-        Reading { brokers, tails, schemas }.page(question, budget).await
+        let Inner { brokers, catalogue, tails, .. } = self.inner.as_ref();
+        Reading { brokers, catalogue, tails, schemas }.page(question, budget).await
     }
 
     /// Listens to what is appended to a topic from now on; or, for a reader that comes back, from where it stood.

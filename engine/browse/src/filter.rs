@@ -1,15 +1,18 @@
 //! Which records somebody wants to see.
 //!
-//! All that is asked for must hold. What is cheap is asked first: the key, the time, then the type, which the schema
-//! id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values. Of a record that
-//! cannot be decoded to its last byte nothing is said that its value would have to tell: neither that it is wanted nor that
-//! it is not ([`Verdict::Uncompared`]). A record without a value has no type and meets no condition.
+//! All that is asked for must hold. What is cheap is asked first: the key (`filter/key.rs`), the time, then the type,
+//! which the schema id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values.
+//!
+//! Of what cannot be decoded to its last byte nothing is said that it would have to tell: neither that it is wanted nor that
+//! it is not ([`Verdict::Uncompared`]). Nor is that of values of another kind than is asked about: JSON has no type, text has
+//! neither type nor fields. A record without a value has nothing, and that is certain.
 //!
 //! Text is found as it is written, upper and lower case apart: in the key, in the values of headers and in the JSON of
 //! the value, names of fields included.
 
 mod condition;
 mod instant;
+mod key;
 mod number;
 mod paths;
 
@@ -22,10 +25,9 @@ use crate::{
     uncompared::{Reason, Verdict},
 };
 use chrono::{DateTime, Utc};
-use foldstream_log::{LookedUp, Violation, WriterSchema, unframe};
-use std::sync::Arc;
+use foldstream_log::{Content, Encoding, Form, LookedUp, Opaque, Part, SchemaId, Violation, WriterSchema};
+use key::WantedKey;
 
-const MAX_KEY_CHARS: usize = 1_000;
 const MAX_TYPE_CHARS: usize = 500;
 const MAX_CONTAINED_CHARS: usize = 200;
 const MAX_CONDITIONS: usize = 20;
@@ -33,7 +35,7 @@ const MAX_CONDITIONS: usize = 20;
 /// Begins as one that lets everything through.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    key: Option<Vec<u8>>,
+    key: Option<WantedKey>,
     since_ms: Option<i64>,
     until_ms: Option<i64>,
     record_type: Option<String>,
@@ -43,13 +45,12 @@ pub struct Filter {
 }
 
 /// Gives the schema of an id, or why it is not to be had, and then its records cannot be decoded.
-pub type SchemaOf<'a> = dyn Fn(u32) -> LookedUp + 'a;
+pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp + 'a;
 
 impl Filter {
-    /// Only records of this key.
-    pub fn set_key(&mut self, text: &str) -> Result<(), Violation> {
-        within("key", text, MAX_KEY_CHARS)?;
-        self.key = Some(text.as_bytes().to_vec());
+    /// Only records of this key as it is shown; where its encoding is not given, of all that are shown so.
+    pub fn set_key(&mut self, text: &str, encoding: Option<Encoding>) -> Result<(), Violation> {
+        self.key = Some(WantedKey::parse(text, encoding)?);
         Ok(())
     }
 
@@ -109,9 +110,17 @@ impl Filter {
         self.undecodable = undecodable;
     }
 
+    /// The bytes that the key may have where keys are written without a schema; none when none was asked for.
     #[must_use]
-    pub fn key(&self) -> Option<&[u8]> {
-        self.key.as_deref()
+    pub fn key_bytes(&self) -> Option<Vec<&[u8]>> {
+        self.key.as_ref().map(|key| key.bytes().collect())
+    }
+
+    /// The keys of the topic are bytes and name no schema.
+    pub(crate) fn set_plain_keys(&mut self) {
+        if let Some(key) = &mut self.key {
+            key.set_plain();
+        }
     }
 
     /// Milliseconds since 1970, inclusive.
@@ -140,38 +149,50 @@ impl Filter {
     /// Whether the record is wanted; it is noted which paths its schema has.
     #[must_use]
     pub fn compare(&self, record: &RecordView<'_>, schema_of: &SchemaOf<'_>, paths: &PathsSeen) -> Verdict {
-        if self.key.as_deref().is_some_and(|key| record.key != Some(key))
-            || self.since_ms.is_some_and(|since_ms| record.timestamp_ms < since_ms)
+        if self.since_ms.is_some_and(|since_ms| record.timestamp_ms < since_ms)
             || self.until_ms.is_some_and(|until_ms| record.timestamp_ms >= until_ms)
         {
             return Verdict::Other;
         }
-        if self.record_type.is_none() && self.conditions.is_empty() && self.contained.is_none() && !self.undecodable {
-            return Verdict::Wanted;
+        let of_key = self.key.as_ref().map(|key| key.is_of(record, schema_of));
+        let asks_of_value = self.record_type.is_some() || !self.conditions.is_empty();
+        if of_key == Some(Ok(false)) || !asks_of_value && self.contained.is_none() && !self.undecodable {
+            return Verdict::of_all(of_key.into_iter());
         }
-        let value = Value::new(record.value, schema_of);
-        if let Value::Framed { schema, .. } = &value
-            && self.record_type.as_ref().is_none_or(|wanted| is_named(schema, wanted))
-        {
-            self.conditions.iter().enumerate().for_each(|(at, condition)| paths.note(at, schema, condition));
-        }
-        let of_type = self.record_type.iter().map(|wanted| self.is_of_type(wanted, &value));
-        let undecodable = self.undecodable.then_some(()).into_iter().map(|()| value.is_undecodable());
-        let conditions = self.conditions.iter().map(|condition| value.meets(condition));
-        let contained = self.contained.iter().map(|needle| needle.is_in(record, &value));
-        Verdict::of_all(of_type.chain(undecodable).chain(conditions).chain(contained))
+        let content =
+            record.value.map(|bytes| (bytes, Content::of(Part::Value, bytes, record.headers(), schema_of).form));
+        let value = content.as_ref().map(|(bytes, form)| Value { bytes, form });
+        self.note_paths(value, paths);
+        let of_value = |holds: &dyn Fn(Value<'_>) -> Result<bool, Reason>| value.map_or(Ok(false), holds);
+        let of_type = self.record_type.iter().map(|wanted| of_value(&|value| self.is_of_type(wanted, value)));
+        let undecodable =
+            self.undecodable.then_some(()).into_iter().map(|()| of_value(&|value| value.is_undecodable()));
+        let conditions = self.conditions.iter().map(|condition| of_value(&|value| value.meets(condition)));
+        let contained = self.contained.iter().map(|needle| needle.is_in(record, value));
+        Verdict::of_all(of_key.into_iter().chain(of_type).chain(undecodable).chain(conditions).chain(contained))
     }
 
-    fn is_of_type(&self, wanted: &str, value: &Value<'_>) -> Result<bool, Reason> {
-        match value {
-            Value::Nothing => Ok(false),
-            Value::Opaque { reason, .. } => Err(*reason),
-            Value::Framed { schema, .. } if !is_named(schema, wanted) => Ok(false),
-            // These tell it, too.
-            Value::Framed { .. } if !self.conditions.is_empty() => Ok(true),
-            Value::Framed { datum, schema, .. } => {
-                schema.check(datum).map_or(Err(Reason::Undecodable(schema.id)), |()| Ok(true))
+    fn note_paths(&self, value: Option<Value<'_>>, paths: &PathsSeen) {
+        let Some(Value { form, .. }) = value else { return };
+        for (at, condition) in self.conditions.iter().enumerate() {
+            match (form, &self.record_type) {
+                (Form::Avro { writer, .. }, Some(wanted)) if !is_named(writer, wanted) => {}
+                (Form::Avro { writer, .. }, _) => paths.note(at, || writer.has(condition.path())),
+                (Form::Json(value), None) => paths.note(at, || condition.path().any_in(value, |_| true)),
+                _ => {}
             }
+        }
+    }
+
+    fn is_of_type(&self, wanted: &str, value: Value<'_>) -> Result<bool, Reason> {
+        match value.form {
+            Form::Avro { writer, .. } if !is_named(writer, wanted) => Ok(false),
+            // These tell whether it is what its schema says, too.
+            Form::Avro { .. } if !self.conditions.is_empty() => Ok(true),
+            Form::Avro { datum, writer } => writer.check(datum).map(|()| true).map_err(|_| Reason::Undecodable),
+            Form::Json(_) => Err(Reason::Json),
+            Form::Text(_) => Err(Reason::Text),
+            Form::Opaque(opaque) => Err(opaque.into()),
         }
     }
 
@@ -183,50 +204,51 @@ impl Filter {
     }
 }
 
-/// The value of a record, as far as its frame goes.
-enum Value<'a> {
-    /// A tombstone.
-    Nothing,
-    /// Bytes that are no datum of a schema at hand.
-    Opaque { bytes: &'a [u8], reason: Reason },
-    Framed { bytes: &'a [u8], datum: &'a [u8], schema: Arc<WriterSchema> },
-}
-
-impl<'a> Value<'a> {
-    fn new(bytes: Option<&'a [u8]>, schema_of: &SchemaOf<'_>) -> Self {
-        let Some(bytes) = bytes else { return Self::Nothing };
-        let Ok((id, datum)) = unframe(bytes) else { return Self::Opaque { bytes, reason: Reason::Unframed } };
-        match schema_of(id) {
-            Ok(known) => Self::Framed { bytes, datum, schema: known.writer },
-            Err(error) if error.is_retriable() => Self::Opaque { bytes, reason: Reason::SchemaAway(id) },
-            Err(_) => Self::Opaque { bytes, reason: Reason::NoSchema(id) },
-        }
-    }
-
-    fn is_undecodable(&self) -> Result<bool, Reason> {
-        match self {
-            Self::Nothing => Ok(false),
-            Self::Opaque { reason, .. } if reason.is_retriable() => Err(*reason),
-            Self::Opaque { .. } => Ok(true),
-            Self::Framed { datum, schema, .. } => Ok(schema.check(datum).is_err()),
-        }
-    }
-
-    fn meets(&self, condition: &Condition) -> Result<bool, Reason> {
-        match self {
-            Self::Nothing => Ok(false),
-            Self::Opaque { reason, .. } => Err(*reason),
-            Self::Framed { datum, schema, .. } => {
-                condition.is_met_in(datum, schema).map_err(|_| Reason::Undecodable(schema.id))
-            }
-        }
-    }
-}
-
 /// By its full name, or the last part of it.
 fn is_named(schema: &WriterSchema, wanted: &str) -> bool {
     let full_name = &schema.full_name;
     full_name == wanted || full_name.rsplit_once('.').is_some_and(|(_, name)| name == wanted)
+}
+
+impl From<&Opaque> for Reason {
+    fn from(opaque: &Opaque) -> Self {
+        match opaque {
+            Opaque::NoSchema(reason) if reason.is_retriable() => Self::SchemaAway,
+            Opaque::NoSchema(_) => Self::NoSchema,
+            Opaque::OtherKind { .. } => Self::OtherKind,
+            Opaque::NotJson { .. } => Self::Undecodable,
+            Opaque::Foreign(_) | Opaque::Unframed => Self::Unframed,
+        }
+    }
+}
+
+/// The value of a record, and what it is.
+#[derive(Clone, Copy)]
+struct Value<'a> {
+    bytes: &'a [u8],
+    form: &'a Form<'a>,
+}
+
+impl Value<'_> {
+    fn is_undecodable(self) -> Result<bool, Reason> {
+        match self.form {
+            Form::Avro { datum, writer } => Ok(writer.check(datum).is_err()),
+            Form::Json(_) | Form::Text(_) => Ok(false),
+            Form::Opaque(opaque) => match Reason::from(opaque) {
+                reason if reason.is_retriable() => Err(reason),
+                _ => Ok(true),
+            },
+        }
+    }
+
+    fn meets(self, condition: &Condition) -> Result<bool, Reason> {
+        match self.form {
+            Form::Avro { datum, writer } => condition.is_met_in(datum, writer).map_err(|_| Reason::Undecodable),
+            Form::Json(value) => Ok(condition.is_met_in_json(value)),
+            Form::Text(_) => Err(Reason::Text),
+            Form::Opaque(opaque) => Err(opaque.into()),
+        }
+    }
 }
 
 /// A text that is looked for.
@@ -243,27 +265,32 @@ impl Needle {
         Self { text: text.to_owned(), in_json: quoted[1..quoted.len() - 1].to_owned() }
     }
 
-    /// What has no schema is text as its bytes are. Of what its schema does not tell, or not yet, the bytes are only a part
-    /// of what its JSON would be.
-    fn is_in(&self, record: &RecordView<'_>, value: &Value<'_>) -> Result<bool, Reason> {
+    /// What has no schema is text as its bytes are. Where a schema would have its say, they are only a part of what it would
+    /// come to.
+    fn is_in(&self, record: &RecordView<'_>, value: Option<Value<'_>>) -> Result<bool, Reason> {
         let in_bytes = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&self.text);
         if record.key.is_some_and(in_bytes) || record.headers().any(|(_, value)| value.is_some_and(in_bytes)) {
             return Ok(true);
         }
-        match value {
-            Value::Nothing => Ok(false),
-            Value::Opaque { bytes, reason: Reason::Unframed } => Ok(in_bytes(bytes)),
-            Value::Opaque { bytes, reason } if !reason.is_retriable() && in_bytes(bytes) => Ok(true),
-            Value::Opaque { reason, .. } => Err(*reason),
-            Value::Framed { bytes, datum, schema } => match schema.to_json(datum) {
-                Ok(decoded) => {
-                    let json = decoded.to_string();
-                    Ok(json.contains(&self.text) || json.contains(&self.in_json))
-                }
-                Err(_) if in_bytes(bytes) => Ok(true),
-                Err(_) => Err(Reason::Undecodable(schema.id)),
+        let in_json = |json: &serde_json::Value| {
+            let json = json.to_string();
+            json.contains(&self.text) || json.contains(&self.in_json)
+        };
+        let Some(Value { bytes, form }) = value else { return Ok(false) };
+        let reason = match form {
+            Form::Avro { datum, writer } => match writer.to_json(datum) {
+                Ok(decoded) => return Ok(in_json(&decoded)),
+                Err(_) => Reason::Undecodable,
             },
-        }
+            // However it was escaped and spaced, and as it was written.
+            Form::Json(value) => return Ok(in_json(value) || in_bytes(bytes)),
+            Form::Text(_) => return Ok(in_bytes(bytes)),
+            Form::Opaque(opaque) => match Reason::from(opaque) {
+                Reason::Unframed => return Ok(in_bytes(bytes)),
+                reason => reason,
+            },
+        };
+        if !reason.is_retriable() && in_bytes(bytes) { Ok(true) } else { Err(reason) }
     }
 }
 

@@ -180,11 +180,7 @@ pub(crate) fn take_next(order: Order, lanes: &mut [Lane]) -> Next {
 }
 
 /// What of this, each with its partition, lies in what is covered: the rest is read once more for the next page.
-pub(crate) fn within(
-    covered: &[Covered],
-    mut untold: Vec<(i32, Untold)>,
-    (order, topic): (Order, &str),
-) -> Uncompared {
+pub(crate) fn within(covered: &[Covered], mut untold: Vec<(i32, Untold)>, (order, topic): (Order, &str)) -> Uncompared {
     untold.retain(|(partition, untold)| {
         let covers = |covered: &Covered| (covered.from..covered.to).contains(&untold.offset);
         covered.iter().any(|covered| covered.partition == *partition && covers(covered))

@@ -20,7 +20,7 @@ use crate::{
     tails::{Snapshot, Tails},
     uncompared::{Uncompared, Verdict},
 };
-use foldstream_log::{Schemas, partition_of};
+use foldstream_log::{Catalogue, Schemas, Topic, partition_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
@@ -38,7 +38,7 @@ const ROUND_BYTES: u64 = 32 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Question {
     pub topic: String,
-    /// None: all, or with a key the one it lives in.
+    /// None: all, or those that can hold the key that is asked for.
     pub partitions: Option<BTreeSet<i32>>,
     pub filter: Filter,
     pub order: Order,
@@ -51,11 +51,6 @@ pub struct Question {
 }
 
 impl Question {
-    /// Whether it leaves partitions out.
-    fn is_of_some(&self) -> bool {
-        self.partitions.is_some() || self.filter.key().is_some()
-    }
-
     /// The newest committed records of a topic.
     #[must_use]
     pub fn newest(topic: &str, limit: usize) -> Self {
@@ -157,6 +152,7 @@ pub enum PageError {
 
 pub(crate) struct Reading<'a> {
     pub(crate) brokers: &'a Brokers,
+    pub(crate) catalogue: &'a Catalogue,
     pub(crate) tails: &'a Tails,
     pub(crate) schemas: &'a Schemas,
 }
@@ -166,8 +162,8 @@ impl Reading<'_> {
         let deadline = Instant::now() + budget.time;
         let snapshot = match self.tails.look(&question.topic).await {
             // It may be another partition that has no leader.
-            Err(error) if error.is_retriable() && question.is_of_some() => {
-                self.tails.look_at_some(&question.topic, |layout| wanted(&question, layout)).await?
+            Err(error) if error.is_retriable() && self.is_of_some(&question) => {
+                self.tails.look_at_some(&question.topic, |layout| self.wanted(&question, layout)).await?
             }
             looked => looked?,
         };
@@ -176,6 +172,9 @@ impl Reading<'_> {
                 return Err(Expired::OtherTopic.into());
             }
             question.filter.pin(after.since_ms, after.until_ms);
+        }
+        if self.catalogue.topic(&question.topic).is_some() {
+            question.filter.set_plain_keys();
         }
         let mut lanes = self.lanes(&question, &snapshot).await?;
         let (keep, looked) = (self.keep(&question), Arc::new(Looked::default()));
@@ -252,7 +251,7 @@ impl Reading<'_> {
 
     async fn lanes(&self, question: &Question, snapshot: &Snapshot) -> Result<Vec<Lane>, PageError> {
         let layout = &snapshot.layout;
-        let wanted = wanted(question, layout)?;
+        let wanted = self.wanted(question, layout)?;
         let (since, until) = (question.filter.since_ms(), question.filter.until_ms());
         let floors = match since {
             Some(since) => self.brokers.offsets_at(&layout.only(&wanted), since).await?,
@@ -339,28 +338,41 @@ impl Reading<'_> {
             }
         })
     }
+
+    /// Whether the question leaves partitions out.
+    fn is_of_some(&self, question: &Question) -> bool {
+        let is_declared = || self.catalogue.topic(&question.topic).is_some();
+        question.partitions.is_some() || question.filter.key_bytes().is_some() && is_declared()
+    }
+
+    /// The partitions to look into.
+    fn wanted(&self, question: &Question, layout: &Layout) -> Result<BTreeSet<i32>, BrowseError> {
+        // Also of a topic that has grown since.
+        if let Some(after) = &question.after {
+            return Ok(after.partitions.keys().copied().collect());
+        }
+        let all = || layout.leaders.keys().copied().collect();
+        let Some(wanted) = &question.partitions else {
+            return Ok(homes(&question.filter, self.catalogue.topic(&question.topic), layout).unwrap_or_else(all));
+        };
+        match wanted.iter().find(|partition| !layout.leaders.contains_key(partition)) {
+            Some(unknown) => Err(BrowseError::UnknownPartition {
+                topic: layout.topic.clone(),
+                partition: *unknown,
+                partitions: layout.leaders.len(),
+            }),
+            None => Ok(wanted.clone()),
+        }
+    }
 }
 
-/// The partitions to look into.
-fn wanted(question: &Question, layout: &Layout) -> Result<BTreeSet<i32>, BrowseError> {
-    // Also of a topic that has grown since, where the key would live in another partition.
-    if let Some(after) = &question.after {
-        return Ok(after.partitions.keys().copied().collect());
-    }
-    let Some(wanted) = &question.partitions else {
-        return Ok(match question.filter.key() {
-            Some(key) => [partition_of(key, layout.leaders.len())].into(),
-            None => layout.leaders.keys().copied().collect(),
-        });
-    };
-    match wanted.iter().find(|partition| !layout.leaders.contains_key(partition)) {
-        Some(unknown) => Err(BrowseError::UnknownPartition {
-            topic: layout.topic.clone(),
-            partition: *unknown,
-            partitions: layout.leaders.len(),
-        }),
-        None => Ok(wanted.clone()),
-    }
+/// Where the key lives that is asked for, if that can be told: of a declared topic with as many partitions as it was
+/// declared with, since all its writers place keys alike. Elsewhere each client has a way of its own, and where partitions
+/// were added a key lives in two.
+fn homes(filter: &Filter, declared: Option<&Topic>, layout: &Layout) -> Option<BTreeSet<i32>> {
+    let (keys, partitions) = (filter.key_bytes()?, layout.leaders.len());
+    declared.filter(|topic| usize::try_from(topic.partitions) == Ok(partitions))?;
+    Some(keys.into_iter().map(|key| partition_of(key, partitions)).collect())
 }
 
 /// Enough of each partition that a page of an evenly filled topic is there at once.
@@ -395,5 +407,34 @@ impl Budget {
 impl From<&Looked> for LookedAt {
     fn from(looked: &Looked) -> Self {
         Self { records: looked.records.load(Ordering::Relaxed), bytes: looked.bytes.load(Ordering::Relaxed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foldstream_log::DEAD_LETTERS;
+
+    fn layout(partitions: i32) -> Layout {
+        let name = kafka_protocol::messages::TopicName::default();
+        let leaders = (0..partitions).map(|partition| (partition, 1)).collect();
+        Layout { topic: DEAD_LETTERS.name.to_owned(), name, id: uuid::Uuid::nil(), leaders }
+    }
+
+    #[test]
+    fn a_key_has_a_home_only_where_all_place_keys_alike() {
+        let (key, as_declared) = ("354afe16-939a-4ea8-8e17-8bb0840b6886", DEAD_LETTERS.partitions);
+        let mut filter = Filter::default();
+        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared)), None);
+        filter.set_key(key, None).unwrap();
+        let home = partition_of(key.as_bytes(), layout(as_declared).leaders.len());
+        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared)), Some([home].into()));
+        // It has grown, or nobody knows who writes to it: CRC32 puts this key into 9 of 10, murmur2 into 4.
+        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared + 1)), None);
+        assert_eq!(homes(&filter, None, &layout(10)), None);
+        // What may be text and base64 has two homes.
+        filter.set_key("YWRh", None).unwrap();
+        let both = ["YWRh", "ada"].map(|key| partition_of(key.as_bytes(), layout(as_declared).leaders.len()));
+        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared)), Some(both.into()));
     }
 }

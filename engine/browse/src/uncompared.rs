@@ -7,9 +7,6 @@ use foldstream_log::Position;
 use serde::{Serialize, Serializer};
 use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
-/// So many reasons are told apart: bytes that are no schema ids may give as many as there are records.
-const MOST_REASONS: usize = 20;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Wanted,
@@ -46,23 +43,27 @@ impl From<bool> for Verdict {
 /// Why a filter could not be held against a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Reason {
-    #[error("the value names no schema")]
+    #[error("its schema cannot be had from the registry at the moment")]
+    SchemaAway,
+    #[error("its schema is not in the registry, or cannot be used")]
+    NoSchema,
+    #[error("it is not what its schema says, or more than is read of one")]
+    Undecodable,
+    #[error("its schema is of a kind that is not read here")]
+    OtherKind,
+    #[error("it is bytes that name no schema")]
     Unframed,
-    #[error("schema {0} is not in the registry, or cannot be used")]
-    NoSchema(u32),
-    #[error("schema {0} cannot be had from the registry at the moment")]
-    SchemaAway(u32),
-    #[error("the value is not what schema {0} says, or more than is read of one")]
-    Undecodable(u32),
-    #[error("other reasons")]
-    Another { is_retriable: bool },
+    #[error("it is text, which has neither type nor fields")]
+    Text,
+    #[error("it is JSON, which has no type")]
+    Json,
 }
 
 impl Reason {
     /// Whether asking again soon may help.
     #[must_use]
     pub fn is_retriable(self) -> bool {
-        matches!(self, Self::SchemaAway(_) | Self::Another { is_retriable: true })
+        self == Self::SchemaAway
     }
 }
 
@@ -75,22 +76,16 @@ pub struct Uncompared {
 
 impl Uncompared {
     pub fn note(&mut self, reason: Reason, position: impl FnOnce() -> Position) {
-        self.add(reason, 1);
+        *self.counts.entry(reason).or_default() += 1;
         self.first.get_or_insert_with(position);
     }
 
     /// Those of a list that follows.
     pub fn extend(&mut self, more: Self) {
         for (reason, count) in more.counts {
-            self.add(reason, count);
+            *self.counts.entry(reason).or_default() += count;
         }
         self.first = self.first.take().or(more.first);
-    }
-
-    fn add(&mut self, reason: Reason, count: u64) {
-        let is_told_apart = self.counts.len() < MOST_REASONS || self.counts.contains_key(&reason);
-        let reason = if is_told_apart { reason } else { Reason::Another { is_retriable: reason.is_retriable() } };
-        *self.counts.entry(reason).or_default() += count;
     }
 
     #[must_use]
@@ -165,7 +160,6 @@ impl Serialize for Uncompared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use serde_json::json;
 
     fn at(offset: i64) -> Position {
@@ -176,14 +170,16 @@ mod tests {
     fn reasons_are_counted_and_the_first_record_is_named() {
         let mut uncompared = Uncompared::default();
         assert!(uncompared.is_empty());
-        for (reason, offset) in [(Reason::Unframed, 9), (Reason::SchemaAway(7), 8), (Reason::SchemaAway(7), 4)] {
-            uncompared.note(reason, || at(offset));
+        for (reason, offset) in [(Reason::Unframed, 9), (Reason::SchemaAway, 8), (Reason::SchemaAway, 4)] {
+            let mut next = Uncompared::default();
+            next.note(reason, || at(offset));
+            uncompared.extend(next);
         }
         let expected = json!({
             "count": 3,
             "reasons": [
-                {"reason": "schema 7 cannot be had from the registry at the moment", "count": 2},
-                {"reason": "the value names no schema", "count": 1},
+                {"reason": "its schema cannot be had from the registry at the moment", "count": 2},
+                {"reason": "it is bytes that name no schema", "count": 1},
             ],
             "first": "t:3:9",
             "retriable": true,
@@ -191,34 +187,8 @@ mod tests {
         assert_eq!(serde_json::to_value(&uncompared).unwrap(), expected);
         assert_eq!(
             uncompared.to_string(),
-            "the filter could not be held against 3 records: 2: schema 7 cannot be had from the registry at the moment; \
-             1: the value names no schema; the first is t:3:9"
+            "the filter could not be held against 3 records: 2: its schema cannot be had from the registry at the moment; \
+             1: it is bytes that name no schema; the first is t:3:9"
         );
-    }
-
-    proptest! {
-        #[test]
-        fn none_is_lost_however_many_reasons_there_are(
-            ids in prop::collection::vec((0..100u32, any::<bool>()), 0..200),
-            cut in 0..200usize,
-        ) {
-            let of = |ids: &[(u32, bool)]| {
-                let mut uncompared = Uncompared::default();
-                for (offset, (id, is_away)) in (0..).zip(ids) {
-                    let reason = if *is_away { Reason::SchemaAway(*id) } else { Reason::NoSchema(*id) };
-                    uncompared.note(reason, || at(offset));
-                }
-                uncompared
-            };
-            let whole = of(&ids);
-            prop_assert_eq!(whole.count(), ids.len() as u64);
-            prop_assert!(whole.reasons().len() <= MOST_REASONS + 2);
-            prop_assert_eq!(whole.is_retriable(), ids.iter().any(|(_, is_away)| *is_away));
-            let (start, end) = ids.split_at(cut.min(ids.len()));
-            let mut joined = of(start);
-            joined.extend(of(end));
-            prop_assert_eq!(joined.count(), whole.count());
-            prop_assert_eq!(joined.is_retriable(), whole.is_retriable());
-        }
     }
 }

@@ -20,6 +20,8 @@ pub enum Scalar<'a> {
     Null,
     Boolean(bool),
     Integer(i64),
+    /// Only of JSON, where it is greater than any of the others.
+    Unsigned(u64),
     Single(f32),
     Double(f64),
     Text(&'a str),
@@ -56,12 +58,28 @@ impl<'a> Scalar<'a> {
         }
     }
 
+    /// None for an object or an array.
+    pub(crate) fn of_json(value: &'a Value) -> Option<Self> {
+        Some(match value {
+            Value::Null => Self::Null,
+            Value::Bool(boolean) => Self::Boolean(*boolean),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => Self::Integer(number),
+                (None, Some(number)) => Self::Unsigned(number),
+                (None, None) => Self::Double(number.as_f64()?),
+            },
+            Value::String(text) => Self::Text(text),
+            Value::Array(_) | Value::Object(_) => return None,
+        })
+    }
+
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Boolean(boolean) => Value::Bool(*boolean),
             Self::Integer(number) => Value::Number((*number).into()),
+            Self::Unsigned(number) => Value::Number((*number).into()),
             Self::Text(text) => Value::String((*text).to_owned()),
             other => match other.as_f64().and_then(Number::from_f64) {
                 Some(number) => Value::Number(number),
@@ -87,6 +105,7 @@ impl fmt::Display for Scalar<'_> {
             Self::Null => f.write_str("null"),
             Self::Boolean(boolean) => boolean.fmt(f),
             Self::Integer(number) => number.fmt(f),
+            Self::Unsigned(number) => number.fmt(f),
             Self::Single(_) | Self::Double(_) => {
                 let number = self.as_f64().unwrap_or(f64::NAN);
                 match Number::from_f64(number) {

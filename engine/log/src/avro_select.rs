@@ -1,7 +1,8 @@
 //! Fields of an Avro datum, without building the rest.
 //!
 //! Agrees with [`crate::avro_json::to_json`] and then walking the JSON, and is as strict: all of the datum is read, before
-//! and behind the field, so that what is said of a field is said of a datum that is what its schema says.
+//! and behind the field, so that what is said of a field is said of a datum that is what its schema says. The same paths lead into values
+//! that are JSON from the start.
 
 use crate::{
     avro_cursor::{Block, Content, Cursor, Opened},
@@ -46,6 +47,14 @@ pub enum Selected<'a> {
     Scalar(Scalar<'a>),
     /// An object or an array.
     Composite(Value),
+}
+
+impl FieldPath {
+    /// Whether something that stands at the path passes, in a value that is JSON.
+    #[must_use]
+    pub fn any_in(&self, value: &Value, mut passes: impl FnMut(&Selected<'_>) -> bool) -> bool {
+        any_in_json(value, &self.steps, &mut passes)
+    }
 }
 
 impl FromStr for FieldPath {
@@ -202,6 +211,25 @@ fn any_of_part<'a>(
 ) -> Result<bool, String> {
     let part = cursor.part(part, of)?;
     any_within(cursor, &part, steps, passes)
+}
+
+fn any_in_json(value: &Value, steps: &[Step], passes: &mut dyn FnMut(&Selected<'_>) -> bool) -> bool {
+    let Some((step, steps)) = steps.split_first() else {
+        return passes(&match Scalar::of_json(value) {
+            Some(scalar) => Selected::Scalar(scalar),
+            None => Selected::Composite(value.clone()),
+        });
+    };
+    match (value, step) {
+        (Value::Object(members), Step::Named { name, .. }) => {
+            members.get(name).is_some_and(|member| any_in_json(member, steps, passes))
+        }
+        (Value::Array(items), Step::Each) => items.iter().any(|item| any_in_json(item, steps, passes)),
+        (Value::Array(items), Step::At(index) | Step::Named { index: Some(index), .. }) => {
+            items.get(*index).is_some_and(|item| any_in_json(item, steps, passes))
+        }
+        _ => false,
+    }
 }
 
 /// Whether a datum of this schema can have something at the path.

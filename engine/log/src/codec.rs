@@ -6,7 +6,12 @@
 //! the one at hand accepts truncated records.
 
 use crate::{
-    events::TopicEvent, position::Position, registry::WriterSchema, rules::Violation, topic::MAX_RECORD_BYTES,
+    events::TopicEvent,
+    framing::{self, MAGIC},
+    position::Position,
+    registry::WriterSchema,
+    rules::Violation,
+    topic::MAX_RECORD_BYTES,
 };
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -16,7 +21,6 @@ use serde_avro_fast::{
 };
 use std::io::BufRead;
 
-const MAGIC: u8 = 0;
 const FRAME_BYTES: usize = 5;
 
 /// An event and where it was recorded. `event` is none for a tombstone: the key was erased.
@@ -85,18 +89,11 @@ pub struct EncodeError {
 
 /// The schema id and the datum of a framed value.
 pub fn unframe(value: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
-    match value {
-        [MAGIC, a, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
-        [MAGIC, ..] => Err(DecodeError::Unframed { found: format!("it ends after {} bytes", value.len()) }),
-        [] => Err(DecodeError::Unframed { found: "the value is empty".to_owned() }),
-        [first, ..] => Err(DecodeError::Unframed { found: format!("it starts with byte {first}, not with 0") }),
-    }
-}
-
-/// The schema id of a framed value.
-#[must_use]
-pub fn schema_id(value: &[u8]) -> Option<u32> {
-    unframe(value).ok().map(|(id, _)| id)
+    framing::unframe(value).ok_or_else(|| match value {
+        [MAGIC, ..] => DecodeError::Unframed { found: format!("it ends after {} bytes", value.len()) },
+        [] => DecodeError::Unframed { found: "the value is empty".to_owned() },
+        [first, ..] => DecodeError::Unframed { found: format!("it starts with byte {first}, not with 0") },
+    })
 }
 
 /// Reads a value as the event its writer schema names, and checks it against the rules and against the record key.
@@ -165,6 +162,10 @@ mod tests {
         ] {
             assert_eq!(unframe(value).unwrap_err().to_string(), reason);
         }
+    }
+
+    #[test]
+    fn a_schema_id_stands_in_the_frame() {
         assert_eq!(unframe(&[0, 0, 0, 1, 2, 7]).unwrap(), (258, &[7][..]));
     }
 }

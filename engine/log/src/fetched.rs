@@ -3,10 +3,10 @@
 use crate::{
     codec::{DecodeError, decode, decode_key, unframe},
     events::TopicEvent,
+    framing::{Framing, Part, SchemaId},
     position::Position,
     registry::{Registry, RegistryError},
 };
-use serde_json::{Map, Value};
 
 /// A record with everything that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +53,17 @@ impl FetchedRecord {
         std::str::from_utf8(value.as_deref()?).ok()
     }
 
-    /// Headers by name; text where it is text, base64 under `{"base64": …}` where not. Of equal names the last counts.
-    #[must_use]
-    pub fn headers_as_json(&self) -> Map<String, Value> {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let value = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-            Ok(text) => Value::from(text),
-            Err(_) => serde_json::json!({"base64": STANDARD.encode(bytes)}),
+    /// Name and value of each header, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref()))
+    }
+
+    /// The schemas that its key and its value name.
+    pub fn schema_ids(&self) -> impl Iterator<Item = SchemaId> {
+        let named = |part, bytes: Option<&Vec<u8>>| match Framing::of(part, bytes?, self.headers()) {
+            Framing::Of { schema, .. } => Some(schema),
+            Framing::Bare | Framing::Foreign(_) => None,
         };
-        self.headers.iter().map(|(name, bytes)| (name.clone(), bytes.as_deref().map_or(Value::Null, value))).collect()
+        [named(Part::Key, self.key.as_ref()), named(Part::Value, self.value.as_ref())].into_iter().flatten()
     }
 }

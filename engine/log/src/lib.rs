@@ -22,10 +22,12 @@ mod client_log;
 mod cluster;
 mod codec;
 mod config;
+mod content;
 mod decimal;
 mod events;
 mod fetched;
 mod flow;
+mod framing;
 // As its generator writes it: a test compares the two.
 #[rustfmt::skip]
 pub mod generated;
@@ -33,6 +35,7 @@ mod headers;
 mod ids;
 mod message;
 mod murmur2;
+mod plain;
 mod position;
 mod prefix;
 mod reader;
@@ -48,24 +51,27 @@ pub use avro_scalar::{Scalar, Span};
 pub use avro_select::{FieldPath, PathError, Selected};
 pub use catalogue::Catalogue;
 pub use cluster::{Cluster, ClusterError, Difference, FoundTopic, differences};
-pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, schema_id, unframe};
+pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, unframe};
 pub use config::Config;
+pub use content::{Content, Form, Opaque};
 pub use decimal::Decimal;
 pub use events::{Fact, FieldRule, RecordType, TopicEvent};
 pub use fetched::{FetchedRecord, RecordError};
 pub use flow::{Flow, ServiceKind};
+pub use framing::{Foreign, Framing, Part, SchemaId};
 pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
 pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, ReplyTo, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
-pub use message::{Message, MessageError, MessageSchema, describe};
+pub use message::{Encoding, Message, MessageError, MessageHeader, MessageSchema, as_text, describe};
 pub use murmur2::partition_of;
+pub use plain::text;
 pub use position::{Position, PositionError, Positions, TopicPartition};
 pub use prefix::{Prefix, PrefixError};
 pub use reader::{
     Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,
     ReaderEvent, ReaderOptions,
 };
-pub use registry::{Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
+pub use registry::{AnySchema, Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, NoSchema, Schemas};

@@ -1,17 +1,22 @@
 //! A record as a person reads it: what `/messages` and `foldstream messages` show.
 //!
-//! A record that cannot be decoded keeps its place, with the reason and its bytes in base64.
+//! Exact: what stands here can be asked for as it stands here, and where there is nothing it is null. A record that cannot
+//! be decoded keeps its place, with the reason and its bytes in base64.
 
 use crate::{
-    codec::unframe,
+    content::{Content, Form},
     fetched::FetchedRecord,
-    position::Position,
-    schemas::{Known, Schemas},
+    framing::{Part, SchemaId},
+    plain::text,
+    registry::{AnySchema, Registered},
+    schemas::{Known, LookedUp, Schemas},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use uuid::Uuid;
 
 /// A record, decoded as far as it goes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,15 +26,22 @@ pub struct Message {
     pub offset: i64,
     /// `topic:partition:offset`
     pub position: String,
-    /// When the broker appended it, UTC.
-    pub timestamp: String,
-    /// The key: text, or base64 where it is not UTF-8 (`key_encoding` says so), or null.
-    pub key: Option<String>,
+    /// When it was appended, or on a topic of producers' times when it was made, UTC. Null where it has no time, and where
+    /// the time is of no year with four digits: `timestamp_ms` has that.
+    pub timestamp: Option<String>,
+    /// The same in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+    /// As `key_encoding` says; null where there is none.
+    pub key: Value,
+    pub key_encoding: Option<Encoding>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_encoding: Option<&'static str>,
-    pub headers: Map<String, Value>,
-    /// The decoded event; null for a tombstone and for a record that cannot be decoded.
+    pub key_schema: Option<MessageSchema>,
+    /// In their order; names may repeat.
+    pub headers: Vec<MessageHeader>,
+    /// As `value_encoding` says; null for a tombstone and for a record that cannot be decoded.
     pub value: Value,
+    /// Null for a tombstone.
+    pub value_encoding: Option<Encoding>,
     pub schema: Option<MessageSchema>,
     /// Bytes of key and value.
     pub size: usize,
@@ -40,13 +52,41 @@ pub struct Message {
     pub transaction: Option<&'static str>,
 }
 
+/// How bytes are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// As the JSON of the datum that they are.
+    Avro,
+    /// As the JSON that they are.
+    Json,
+    /// As the text that they are.
+    Text,
+    /// They are none of these. The base64 of a value stands beside the reason.
+    Base64,
+}
+
+/// A header: its value is text, or base64 under `{"base64": …}`, or null.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MessageHeader {
+    pub name: String,
+    pub value: Value,
+}
+
 /// The writer schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageSchema {
-    pub id: u32,
+    /// Null where the record names it by its GUID.
+    pub id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guid: Option<Uuid>,
+    /// `AVRO`, `JSON` or `PROTOBUF`.
+    pub r#type: &'static str,
+    /// Of all it is registered under the one of this topic or this record, or the only one.
     pub subject: Option<String>,
     pub version: Option<u32>,
-    pub name: String,
+    /// Of an Avro record.
+    pub name: Option<String>,
 }
 
 /// Why the value could not be decoded, and its bytes.
@@ -56,70 +96,132 @@ pub struct MessageError {
     pub value_base64: String,
 }
 
-/// Decodes a record for reading, by a schema that was looked up before; never fails, the reason goes into the message.
+/// Decodes a record for reading, by schemas that were looked up before; never fails, the reason goes into the message.
 #[must_use]
 pub fn describe(record: &FetchedRecord, schemas: &Schemas) -> Message {
-    let (key, key_encoding) = match record.key.as_deref() {
-        Some(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => (Some(text.to_owned()), None),
-            Err(_) => (Some(STANDARD.encode(bytes)), Some("base64")),
-        },
-        None => (None, None),
-    };
+    described(record, &|id| schemas.get(id))
+}
+
+fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> Message {
+    let part = |part, bytes: Option<&Vec<u8>>| bytes.map(|bytes| Shown::new(part, bytes, record, schema_of));
+    let (key, value) = (part(Part::Key, record.key.as_ref()), part(Part::Value, record.value.as_ref()));
+    // Kafka writes -1 for no time at all.
+    let at = Some(record.timestamp_ms).filter(|at| *at >= 0);
     let mut message = Message {
         topic: record.topic.clone(),
         partition: record.partition,
         offset: record.offset,
-        position: Position { topic: record.topic.clone(), partition: record.partition, offset: record.offset }
-            .to_string(),
-        timestamp: DateTime::from_timestamp_millis(record.timestamp_ms)
-            .map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
-            .unwrap_or_default(),
-        key,
-        key_encoding,
-        headers: record.headers_as_json(),
+        position: record.position().to_string(),
+        timestamp: at
+            .and_then(DateTime::from_timestamp_millis)
+            .filter(|at| at.year() <= 9999)
+            .map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        timestamp_ms: at,
+        key: Value::Null,
+        key_encoding: None,
+        key_schema: None,
+        headers: record
+            .headers
+            .iter()
+            .map(|(name, value)| MessageHeader { name: name.clone(), value: shown_header(value.as_deref()) })
+            .collect(),
         value: Value::Null,
+        value_encoding: None,
         schema: None,
         size: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
         error: None,
         transaction: None,
     };
-    if let Some(bytes) = &record.value {
-        match value_of(&record.topic, bytes, schemas) {
-            Ok((value, schema)) => {
-                message.value = value;
-                message.schema = Some(schema);
-            }
-            Err((reason, schema)) => {
-                message.schema = schema;
-                message.error = Some(MessageError { reason, value_base64: STANDARD.encode(bytes) });
-            }
+    if let (Some(key), Some(bytes)) = (key, &record.key) {
+        message.key = key.value.unwrap_or_else(|_| STANDARD.encode(bytes).into());
+        (message.key_encoding, message.key_schema) = (Some(key.encoding), key.schema);
+    }
+    if let (Some(value), Some(bytes)) = (value, &record.value) {
+        (message.value_encoding, message.schema) = (Some(value.encoding), value.schema);
+        match value.value {
+            Ok(value) => message.value = value,
+            Err(reason) => message.error = Some(MessageError { reason, value_base64: STANDARD.encode(bytes) }),
         }
     }
     message
 }
 
-fn value_of(
-    topic: &str,
-    bytes: &[u8],
-    schemas: &Schemas,
-) -> Result<(Value, MessageSchema), (String, Option<MessageSchema>)> {
-    let (id, datum) = unframe(bytes).map_err(|error| (error.to_string(), None))?;
-    let known = schemas.get(id).map_err(|reason| (reason.to_string(), None))?;
-    let schema = MessageSchema::new(topic, &known);
-    match known.writer.to_json(datum) {
-        Ok(value) => Ok((value, schema)),
-        Err(reason) => Err((format!("the value is not what schema {id} says: {reason}"), Some(schema))),
+/// A header's value as it is shown.
+fn shown_header(value: Option<&[u8]>) -> Value {
+    match value.map(|bytes| text(bytes).ok_or(bytes)) {
+        None => Value::Null,
+        Some(Ok(text)) => text.into(),
+        Some(Err(bytes)) => json!({"base64": STANDARD.encode(bytes)}),
+    }
+}
+
+/// Text as it is, anything else as JSON: what a shown key is asked for by.
+#[must_use]
+pub fn as_text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+/// A key or a value as it is shown.
+struct Shown {
+    encoding: Encoding,
+    schema: Option<MessageSchema>,
+    /// An error is the reason why there is none.
+    value: Result<Value, String>,
+}
+
+impl Shown {
+    fn new(part: Part, bytes: &[u8], record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> Self {
+        let content = Content::of(part, bytes, record.headers(), schema_of);
+        let schema = content.known.as_ref().map(|known| MessageSchema::new(part, &record.topic, known));
+        let (encoding, value) = match content.form {
+            Form::Avro { datum, writer } => (Encoding::Avro, writer.to_json(datum)),
+            Form::Json(value) => (Encoding::Json, Ok(value)),
+            Form::Text(text) => (Encoding::Text, Ok(text.into())),
+            Form::Opaque(reason) => (Encoding::Base64, Err(reason.to_string())),
+        };
+        let not_as_said = |reason| match &content.known {
+            Some(known) if encoding == Encoding::Avro => {
+                format!("the value is not what schema {} says: {reason}", known.id)
+            }
+            _ => reason,
+        };
+        let value = value.map_err(not_as_said);
+        Self { encoding: if value.is_ok() { encoding } else { Encoding::Base64 }, schema, value }
     }
 }
 
 impl MessageSchema {
-    /// Of all subjects an id may be registered under, the one of this topic.
-    fn new(topic: &str, known: &Known) -> Self {
-        let (writer, registered) = (&known.writer, &known.registered);
-        let ours = format!("{topic}-{}", writer.full_name);
-        let place = registered.iter().find(|place| place.subject == ours).or_else(|| registered.first());
+    fn new(part: Part, topic: &str, known: &Known) -> Self {
+        let name = match &known.schema {
+            AnySchema::Avro(writer) => Some(writer.full_name.clone()).filter(|name| !name.is_empty()),
+            AnySchema::Json | AnySchema::Protobuf => None,
+        };
+        let place = place(part, topic, name.as_deref(), &known.registered);
         let (subject, version) = place.map(|place| (place.subject.clone(), place.version)).unzip();
-        Self { id: writer.id, subject, version, name: writer.full_name.clone() }
+        let (id, guid) = match known.id {
+            SchemaId::Number(id) => (Some(id), None),
+            SchemaId::Guid(guid) => (None, Some(guid)),
+        };
+        Self { id, guid, r#type: known.schema.kind(), subject, version, name }
     }
 }
+
+/// Of all places a schema is registered at the one by which a writer to this topic finds it, in any of the three ways to
+/// name subjects; or the only one. Of several others nobody can tell which was meant.
+fn place<'a>(part: Part, topic: &str, name: Option<&str>, registered: &'a [Registered]) -> Option<&'a Registered> {
+    let suffix = match part {
+        Part::Key => "key",
+        Part::Value => "value",
+    };
+    let by_record = name.into_iter().flat_map(|name| [format!("{topic}-{name}"), name.to_owned()]);
+    let mut ways: Vec<String> = by_record.collect();
+    ways.insert(ways.len().min(1), format!("{topic}-{suffix}"));
+    let found = ways.iter().find_map(|subject| registered.iter().rfind(|place| place.subject == *subject));
+    found.or_else(|| registered.first().filter(|_| registered.len() == 1))
+}
+
+#[cfg(test)]
+mod tests;

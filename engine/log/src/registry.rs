@@ -1,7 +1,8 @@
 //! The schema registry: which schema an id stands for, and the registration of ours.
 //!
 //! A schema never changes under its id, so what was fetched once is kept for ever; what was *not* found is asked
-//! for again, because it may be registered a moment later. Producers look their schema up and never register:
+//! for again, because it may be registered a moment later (only who looks in takes no for an answer for a while). Producers
+//! look their schema up and never register:
 //! registration happens at deploy (`foldstream schemas register`), after the compatibility level is set, because the
 //! registry enforces nothing before that.
 //!
@@ -11,16 +12,18 @@
 //! schema that is not there stays so for them. Whether asking again may help is told here as well: to the client a
 //! registry that is overloaded or failing (429, 500) is an answer for good.
 
+mod absent;
 mod error;
 mod references;
 mod writer_schema;
 
-use crate::{config::Config, events::RecordType, prefix::Prefix};
+use crate::{config::Config, events::RecordType, framing::SchemaId, prefix::Prefix};
+use absent::Absent;
 use references::with_references;
 use schema_registry_converter::{
     async_impl::schema_registry::{
-        SrSettings, get_all_versions, get_referenced_schema, get_schema_by_id, get_schema_by_subject_and_version,
-        perform_sr_call, post_schema,
+        SrSettings, get_all_versions, get_referenced_schema, get_schema_by_guid, get_schema_by_id,
+        get_schema_by_subject_and_version, perform_sr_call, post_schema,
     },
     error::SRCError,
     schema_registry_common::{RawError, RegisteredSchema, SchemaType, SrCall, SuppliedSchema},
@@ -50,6 +53,15 @@ pub struct Registered {
     pub version: u32,
 }
 
+/// A schema of the registry, of whatever kind.
+#[derive(Debug, Clone)]
+pub enum AnySchema {
+    Avro(Arc<WriterSchema>),
+    /// Its data are JSON.
+    Json,
+    Protobuf,
+}
+
 /// A version of a subject: its number, and its schema as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectVersion {
@@ -69,7 +81,8 @@ struct Inner {
     client: SrSettings,
     url: String,
     prefix: Prefix,
-    schemas: Mutex<HashMap<u32, Arc<WriterSchema>>>,
+    schemas: Mutex<HashMap<SchemaId, AnySchema>>,
+    absent: Absent,
     registered: Mutex<HashMap<u32, Vec<Registered>>>,
 }
 
@@ -89,38 +102,78 @@ impl Registry {
                 url,
                 prefix,
                 schemas: Mutex::default(),
+                absent: Absent::default(),
                 registered: Mutex::default(),
             }),
         })
     }
 
-    /// The schema of this id if it was asked for before.
+    /// The schema if it was asked for before.
     #[must_use]
-    pub fn cached(&self, id: u32) -> Option<Arc<WriterSchema>> {
+    pub fn cached(&self, id: SchemaId) -> Option<AnySchema> {
         lock(&self.inner.schemas).get(&id).cloned()
     }
 
-    /// The schema of this id.
+    /// The Avro schema of this id.
     pub async fn schema(&self, id: u32) -> Result<Arc<WriterSchema>, RegistryError> {
+        match self.any_schema(SchemaId::Number(id)).await? {
+            AnySchema::Avro(schema) => Ok(schema),
+            other => Err(RegistryError::Unusable {
+                id: SchemaId::Number(id),
+                reason: format!("it is {}, not Avro", other.kind()),
+            }),
+        }
+    }
+
+    /// The schema of this id or GUID, whatever its kind.
+    pub async fn any_schema(&self, id: SchemaId) -> Result<AnySchema, RegistryError> {
         if let Some(known) = self.cached(id) {
             return Ok(known);
         }
-        let found = match self.answered(&format!("/schemas/ids/{id}"), get_schema_by_id(id, &self.inner.client).await) {
+        let client = &self.inner.client;
+        let found = match id {
+            SchemaId::Number(number) => {
+                self.answered(&format!("/schemas/ids/{number}"), get_schema_by_id(number, client).await)
+            }
+            SchemaId::Guid(guid) => {
+                let answer = get_schema_by_guid(&guid.to_string(), client).await;
+                self.answered(&format!("/schemas/guids/{guid}"), answer)
+            }
+        };
+        let found = match found {
             Err(RegistryError::Refused { status: 404, .. }) => return Err(RegistryError::UnknownId { id }),
             other => other?,
         };
-        if found.schema_type != SchemaType::Avro {
-            return Err(RegistryError::Unusable { id, reason: format!("it is {:?}, not Avro", found.schema_type) });
-        }
-        let schema = Arc::new(WriterSchema::parse(id, self.whole(found).await?)?);
+        let schema = match &found.schema_type {
+            SchemaType::Avro => AnySchema::Avro(Arc::new(WriterSchema::named(id, self.whole(id, found).await?)?)),
+            SchemaType::Json => AnySchema::Json,
+            SchemaType::Protobuf => AnySchema::Protobuf,
+            other => {
+                return Err(RegistryError::Unusable { id, reason: format!("it is {other:?}, which is not known") });
+            }
+        };
         lock(&self.inner.schemas).insert(id, schema.clone());
         Ok(schema)
     }
 
+    /// Why there is no such schema, if that was found out lately.
+    pub(crate) fn absent(&self, id: SchemaId) -> Option<Arc<str>> {
+        self.inner.absent.reason(id)
+    }
+
+    pub(crate) fn note_absent(&self, id: SchemaId, reason: Arc<str>) {
+        self.inner.absent.note(id, reason);
+    }
+
+    /// Where this id is registered if that was asked before.
+    pub(crate) fn registered_cached(&self, id: u32) -> Option<Vec<Registered>> {
+        lock(&self.inner.registered).get(&id).cloned()
+    }
+
     /// Subjects of this environment, and their versions, under which this id is registered.
     pub async fn registered(&self, id: u32) -> Result<Vec<Registered>, RegistryError> {
-        if let Some(known) = lock(&self.inner.registered).get(&id) {
-            return Ok(known.clone());
+        if let Some(known) = self.registered_cached(id) {
+            return Ok(known);
         }
         let found: Vec<Registered> = self.get(&format!("/schemas/ids/{id}/versions")).await?;
         let ours = |registered: Registered| {
@@ -133,8 +186,8 @@ impl Registry {
     }
 
     /// The text of a schema with every schema it refers to, and those these refer to.
-    async fn whole(&self, schema: RegisteredSchema) -> Result<String, RegistryError> {
-        let RegisteredSchema { id, schema, references: mut open, .. } = schema;
+    async fn whole(&self, id: SchemaId, schema: RegisteredSchema) -> Result<String, RegistryError> {
+        let RegisteredSchema { schema, references: mut open, .. } = schema;
         if open.is_empty() {
             return Ok(schema);
         }
@@ -268,6 +321,18 @@ impl Registry {
             .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned))
             .unwrap_or(text);
         Err(RegistryError::Refused { call: call.to_owned(), status: status.as_u16(), message })
+    }
+}
+
+impl AnySchema {
+    /// As registries spell it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Avro(_) => "AVRO",
+            Self::Json => "JSON",
+            Self::Protobuf => "PROTOBUF",
+        }
     }
 }
 

@@ -1,14 +1,22 @@
 //! The schemas of the records at hand: looked up first, all at the same time, then at hand without waiting.
 //!
-//! For the records of one page or one stretch of reading. What was not found is not asked for again, and once the
-//! registry was late it is not asked at all, so records of many schemas wait for it only once. Make a new one for
-//! the next page: what was found, the registry's client keeps.
+//! For the records of one page or one stretch of reading, and never longer than its patience in all, whoever asks and how
+//! often: a schema that is asked for later than that is late, like one that was not answered in time. What nobody has is
+//! remembered for a while, and of such only so many are asked for, because bytes that merely begin with a zero name as
+//! many schemas as there are records. Make a new one for the next page: what was found, and what came too late for this
+//! one, the registry's client keeps.
 
-use crate::registry::{Registered, Registry, RegistryError, WriterSchema};
+use crate::{
+    framing::SchemaId,
+    registry::{AnySchema, Registered, Registry, RegistryError},
+};
 use std::{
     collections::{BTreeSet, HashMap},
     error::Error,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -20,13 +28,16 @@ use tokio::{
 
 /// Questions to the registry at the same time.
 const AT_ONCE: usize = 16;
-/// How long reading may stop for one schema.
+/// How long reading may stop for all its schemas together.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// So many schemas that are in no registry are asked for.
+const MOST_ABSENT: usize = 64;
 
 /// A schema and where it is registered: nowhere, when that could not be had.
 #[derive(Debug, Clone)]
 pub struct Known {
-    pub writer: Arc<WriterSchema>,
+    pub id: SchemaId,
+    pub schema: AnySchema,
     pub registered: Arc<[Registered]>,
 }
 
@@ -41,8 +52,18 @@ pub enum NoSchema {
     Away(Arc<str>),
     #[error("the schema registry does not answer in time")]
     Late,
-    #[error("schema id {0} was not looked up")]
-    NotLookedUp(u32),
+    #[error("schema {0} was not asked for: too many before it were in no registry")]
+    TooMany(SchemaId),
+    #[error("schema {0} was not looked up")]
+    NotLookedUp(SchemaId),
+}
+
+impl NoSchema {
+    /// Whether asking again soon may help.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Late)
+    }
 }
 
 /// What looking a schema up gave.
@@ -53,71 +74,125 @@ pub type LookedUp = Result<Known, NoSchema>;
 pub struct Schemas {
     registry: Registry,
     state: Arc<Mutex<State>>,
+    /// How many of those asked for are in no registry.
+    absent: Arc<AtomicUsize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    looked_up: HashMap<u32, LookedUp>,
-    /// The registry did not answer in time.
-    late: bool,
+    looked_up: HashMap<SchemaId, LookedUp>,
+    /// How long may still be waited.
+    patience: Duration,
 }
 
 impl Schemas {
     #[must_use]
     pub fn new(registry: Registry) -> Self {
-        Self { registry, state: Arc::default() }
+        let state = State { looked_up: HashMap::new(), patience: PATIENCE };
+        Self { registry, state: Arc::new(Mutex::new(state)), absent: Arc::default() }
     }
 
     /// Looks up those of these schemas that were not looked up before. Returns when all are known or known not to be
-    /// had, at the latest after `patience`.
-    pub async fn look_up(&self, ids: impl IntoIterator<Item = u32>, patience: Duration) {
-        let (unknown, late) = {
-            let state = self.state();
-            let unknown = ids.into_iter().filter(|id| !state.looked_up.contains_key(id));
-            (unknown.collect::<BTreeSet<u32>>(), state.late)
-        };
-        let deadline = Instant::now() + patience;
+    /// had, at the latest when patience is at its end.
+    pub async fn look_up(&self, ids: impl IntoIterator<Item = SchemaId>) {
+        let (begun, asked, patience) = (Instant::now(), self.unknown(ids), self.state().patience);
+        if asked.is_empty() {
+            return;
+        }
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut questions = JoinSet::new();
-        for id in unknown.iter().filter(|_| !late) {
-            let (id, registry, turns) = (*id, self.registry.clone(), turns.clone());
+        for id in asked.iter().filter(|_| !patience.is_zero()) {
+            let (id, schemas, turns) = (*id, self.clone(), turns.clone());
             questions.spawn(async move {
                 // Never closed, so this only waits.
                 let _turn = turns.acquire().await;
-                (id, ask(&registry, id).await)
+                (id, schemas.ask(id).await)
             });
         }
         // A question that panicked has no answer, like one that is late.
-        while let Ok(Some(answered)) = timeout_at(deadline, questions.join_next()).await {
+        while let Ok(Some(answered)) = timeout_at(begun + patience, questions.join_next()).await {
             if let Ok((id, looked_up)) = answered {
                 self.state().looked_up.insert(id, looked_up);
             }
         }
+        // What is on the way is for the next page.
+        questions.detach_all();
         let mut state = self.state();
-        for id in unknown {
+        state.patience = state.patience.saturating_sub(begun.elapsed());
+        for id in asked {
             if !state.looked_up.contains_key(&id) {
-                state.late = true;
+                state.patience = Duration::ZERO;
                 // The schema itself may be known, and only where it is registered is not.
-                let known = self.registry.cached(id).map(|writer| Known { writer, registered: Arc::default() });
+                let known = self.registry.cached(id).map(|schema| Known { id, schema, registered: Arc::default() });
                 state.looked_up.insert(id, known.ok_or(NoSchema::Late));
             }
         }
     }
 
     /// What is known of a schema that was looked up.
-    pub fn get(&self, id: u32) -> LookedUp {
+    pub fn get(&self, id: SchemaId) -> LookedUp {
         self.state().looked_up.get(&id).cloned().unwrap_or(Err(NoSchema::NotLookedUp(id)))
     }
 
     /// The same, looked up if it was not before. For threads that may wait: panics on one that runs tasks.
-    pub fn get_blocking(&self, id: u32, runtime: &Handle) -> LookedUp {
+    pub fn get_blocking(&self, id: SchemaId, runtime: &Handle) -> LookedUp {
         self.get(id).or_else(|error| match error {
             NoSchema::NotLookedUp(_) => {
-                runtime.block_on(self.look_up([id], PATIENCE));
+                runtime.block_on(self.look_up([id]));
                 self.get(id)
             }
             other => Err(other),
         })
+    }
+
+    /// Those that nothing is known of without asking.
+    fn unknown(&self, ids: impl IntoIterator<Item = SchemaId>) -> BTreeSet<SchemaId> {
+        let mut state = self.state();
+        let mut unknown = BTreeSet::new();
+        for id in ids {
+            if state.looked_up.contains_key(&id) {
+                continue;
+            }
+            match self.at_hand(id).map(Ok).or_else(|| Some(Err(NoSchema::Absent(self.registry.absent(id)?)))) {
+                Some(looked_up) => drop(state.looked_up.insert(id, looked_up)),
+                None => drop(unknown.insert(id)),
+            }
+        }
+        unknown
+    }
+
+    fn at_hand(&self, id: SchemaId) -> Option<Known> {
+        let schema = self.registry.cached(id)?;
+        let registered = match id {
+            SchemaId::Number(number) => self.registry.registered_cached(number)?,
+            SchemaId::Guid(_) => Vec::new(),
+        };
+        Some(Known { id, schema, registered: registered.into() })
+    }
+
+    async fn ask(&self, id: SchemaId) -> LookedUp {
+        if self.absent.load(Ordering::Relaxed) >= MOST_ABSENT {
+            return Err(NoSchema::TooMany(id));
+        }
+        let schema = self.registry.any_schema(id).await.map_err(|error| self.not_had(id, &error))?;
+        let registered = match id {
+            SchemaId::Number(number) => self.registry.registered(number).await.unwrap_or_default(),
+            SchemaId::Guid(_) => Vec::new(),
+        };
+        Ok(Known { id, schema, registered: registered.into() })
+    }
+
+    fn not_had(&self, id: SchemaId, error: &RegistryError) -> NoSchema {
+        let reason: Arc<str> = match error.source() {
+            Some(cause) => format!("{error}: {cause}").into(),
+            None => error.to_string().into(),
+        };
+        if error.is_retriable() {
+            return NoSchema::Away(reason);
+        }
+        self.absent.fetch_add(1, Ordering::Relaxed);
+        self.registry.note_absent(id, reason.clone());
+        NoSchema::Absent(reason)
     }
 
     /// The map behind the lock is whole after a panic elsewhere, so poisoning is no reason to stop.
@@ -126,43 +201,33 @@ impl Schemas {
     }
 }
 
-async fn ask(registry: &Registry, id: u32) -> LookedUp {
-    let (writer, registered) = tokio::join!(registry.schema(id), registry.registered(id));
-    let writer = writer.map_err(|error| NoSchema::from(&error))?;
-    Ok(Known { writer, registered: registered.unwrap_or_default().into() })
-}
-
-impl From<&RegistryError> for NoSchema {
-    fn from(error: &RegistryError) -> Self {
-        let reason = match error.source() {
-            Some(cause) => format!("{error}: {cause}").into(),
-            None => error.to_string().into(),
-        };
-        if error.is_retriable() { Self::Away(reason) } else { Self::Absent(reason) }
-    }
-}
-
-impl NoSchema {
-    /// Whether asking again soon may help.
-    #[must_use]
-    pub fn is_retriable(&self) -> bool {
-        !matches!(self, Self::Absent(_))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Config, fetched::FetchedRecord, message::describe};
+    use crate::{
+        config::Config,
+        fetched::FetchedRecord,
+        message::{Encoding, describe},
+    };
     use serde_json::json;
     use std::{
         io::{Read, Write},
         net::{TcpListener, TcpStream},
-        sync::atomic::{AtomicUsize, Ordering},
         thread,
     };
+    use uuid::Uuid;
 
     const SCHEMA: &str = r#"{"type": "record", "name": "a.Seen", "fields": [{"name": "who", "type": "string"}]}"#;
+
+    const GUID: Uuid = Uuid::from_u128(7);
+
+    fn numbers(of: impl IntoIterator<Item = u32>) -> impl Iterator<Item = SchemaId> {
+        of.into_iter().map(SchemaId::Number)
+    }
+
+    fn reason(schemas: &Schemas, id: u32) -> String {
+        schemas.get(SchemaId::Number(id)).unwrap_err().to_string()
+    }
 
     /// A registry that knows schema 7 (and, if it ever comes to that, 9), and counts what it was asked.
     struct Stub {
@@ -201,6 +266,7 @@ mod tests {
             request.extend(byte);
         }
         let request = String::from_utf8(request).unwrap();
+        let guid = format!("/schemas/guids/{GUID}");
         let (status, body) = match request.split([' ', '?']).nth(1).unwrap() {
             "/schemas/ids/7" => ("200 OK", json!({"schema": SCHEMA})),
             "/schemas/ids/5" => (
@@ -212,6 +278,8 @@ mod tests {
             "/schemas/ids/4" => ("500 Internal Server Error", json!({"error_code": 50001, "message": "no store"})),
             "/schemas/ids/3" => ("404 Not Found", json!("an ingress without a service behind it")),
             "/schemas/ids/2" => ("200 OK", json!({"schema": "{}", "schemaType": "JSON"})),
+            "/schemas/ids/6" => ("200 OK", json!({"schema": "message A {}", "schemaType": "PROTOBUF"})),
+            path if path == guid => ("200 OK", json!({"schema": SCHEMA})),
             "/schemas/ids/7/versions" => ("200 OK", json!([{"subject": "t-a.Seen", "version": 3}])),
             path if path.starts_with("/schemas/ids/9") => return Some(stream),
             _ => ("404 Not Found", json!({"error_code": 40403, "message": "none"})),
@@ -238,14 +306,45 @@ mod tests {
     async fn each_schema_is_asked_for_once() {
         let stub = Stub::start();
         let schemas = Schemas::new(stub.registry.clone());
-        assert_eq!(schemas.get(7).unwrap_err(), NoSchema::NotLookedUp(7));
+        assert_eq!(reason(&schemas, 7), "schema id 7 was not looked up");
         for _ in 0..2 {
-            schemas.look_up([7, 8, 7, 8], Duration::from_secs(5)).await;
+            schemas.look_up(numbers([7, 8, 7, 8])).await;
         }
-        let known = schemas.get(7).unwrap();
-        assert_eq!((known.writer.full_name.as_str(), known.registered[0].version), ("a.Seen", 3));
-        assert_eq!(schemas.get(8).unwrap_err(), NoSchema::Absent("schema id 8 is not in the registry".into()));
-        assert_eq!(stub.asked(), 4);
+        let known = schemas.get(SchemaId::Number(7)).unwrap();
+        assert_eq!((known.schema.kind(), known.registered[0].version), ("AVRO", 3));
+        assert_eq!(reason(&schemas, 8), "schema id 8 is not in the registry");
+        // Of 7 where it is registered, too; of what is not there nothing more.
+        assert_eq!(stub.asked(), 3);
+        // Another page does not ask again.
+        let next = Schemas::new(stub.registry.clone());
+        next.look_up(numbers([7, 8])).await;
+        assert_eq!((next.get(SchemaId::Number(7)).is_ok(), reason(&next, 8)), (true, reason(&schemas, 8)));
+        assert_eq!(stub.asked(), 3);
+    }
+
+    #[tokio::test]
+    async fn of_schemas_in_no_registry_only_so_many_are_asked_for() {
+        let stub = Stub::start();
+        let schemas = Schemas::new(stub.registry.clone());
+        let unknown = 1_000_000..1_002_000;
+        schemas.look_up(numbers(unknown.clone())).await;
+        assert!(stub.asked() <= MOST_ABSENT + AT_ONCE, "{}", stub.asked());
+        let (last, not_asked) = (unknown.end - 1, "was not asked for: too many before it were in no registry");
+        assert_eq!(reason(&schemas, last), format!("schema id {last} {not_asked}"));
+        // One that is there is found by the next page at the latest.
+        let next = Schemas::new(stub.registry.clone());
+        next.look_up(numbers([1_000_000, 7])).await;
+        assert!(next.get(SchemaId::Number(7)).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_schema_goes_by_its_guid_too() {
+        let schemas = Schemas::new(Stub::start().registry);
+        let (known, unknown) = (SchemaId::Guid(GUID), SchemaId::Guid(Uuid::nil()));
+        schemas.look_up([known, unknown]).await;
+        assert_eq!(schemas.get(known).unwrap().schema.kind(), "AVRO");
+        let reason = schemas.get(unknown).unwrap_err().to_string();
+        assert_eq!(reason, "schema GUID 00000000-0000-0000-0000-000000000000 is not in the registry");
     }
 
     #[tokio::test]
@@ -259,8 +358,8 @@ mod tests {
     async fn what_is_not_there_is_told_from_who_does_not_answer() {
         let registry = Stub::start().registry;
         let error = async |id| registry.schema(id).await.unwrap_err();
-        assert!(matches!(error(8).await, RegistryError::UnknownId { id: 8 }));
-        assert!(matches!(error(2).await, RegistryError::Unusable { id: 2, .. }));
+        assert!(matches!(error(8).await, RegistryError::UnknownId { id: SchemaId::Number(8) }));
+        assert!(matches!(error(2).await, RegistryError::Unusable { id: SchemaId::Number(2), .. }));
         for (id, expected) in [(4, 500), (3, 0)] {
             let error = error(id).await;
             assert!(matches!(error, RegistryError::Refused { status, .. } if status == expected), "{id}: {error}");
@@ -274,63 +373,68 @@ mod tests {
     #[tokio::test]
     async fn a_silent_registry_is_waited_for_once() {
         let schemas = Schemas::new(Stub::start().registry);
-        let patience = Duration::from_millis(300);
         let start = Instant::now();
-        schemas.look_up([9, 7], patience).await;
-        assert!(start.elapsed() >= patience);
-        assert!(schemas.get(7).is_ok());
-        assert_eq!(schemas.get(9).unwrap_err(), NoSchema::Late);
+        schemas.look_up(numbers([9, 7])).await;
+        assert!(start.elapsed() >= PATIENCE);
+        assert!(schemas.get(SchemaId::Number(7)).is_ok());
+        assert_eq!(schemas.get(SchemaId::Number(9)).unwrap_err(), NoSchema::Late);
         let start = Instant::now();
-        schemas.look_up([9, 10, 11], Duration::from_secs(60)).await;
-        assert!(start.elapsed() < Duration::from_secs(5), "it was waited for again");
-        assert_eq!(schemas.get(11).unwrap_err(), NoSchema::Late);
+        schemas.look_up(numbers([9, 10, 11])).await;
+        assert!(start.elapsed() < PATIENCE, "it was waited for again");
+        assert_eq!(schemas.get(SchemaId::Number(11)).unwrap_err(), NoSchema::Late);
     }
 
     #[tokio::test]
     async fn threads_that_may_wait_look_up_what_they_meet() {
         let stub = Stub::start();
         let (schemas, runtime) = (Schemas::new(stub.registry.clone()), Handle::current());
-        let ask = move |id| (schemas.get_blocking(id, &runtime).map(|known| known.writer.id), schemas.clone());
-        let (found, _) = tokio::task::spawn_blocking({
-            let ask = ask.clone();
-            move || ask(7)
-        })
-        .await
-        .unwrap();
-        assert_eq!(found.unwrap(), 7);
-        let twice = move || [ask(8).0, ask(8).0];
-        let failed = tokio::task::spawn_blocking(twice).await.unwrap();
-        assert!(failed.iter().all(Result::is_err));
-        assert_eq!(stub.asked(), 4);
+        let ask = move |id| schemas.get_blocking(SchemaId::Number(id), &runtime).map(|known| known.id);
+        let found = tokio::task::spawn_blocking(move || [ask(7), ask(8), ask(8)]).await.unwrap();
+        assert_eq!(found[0], Ok(SchemaId::Number(7)));
+        assert!(found[1..].iter().all(Result::is_err));
+        assert_eq!(stub.asked(), 3);
     }
 
     #[tokio::test]
     async fn records_are_described_as_far_as_they_go() {
         let schemas = Schemas::new(Stub::start().registry);
-        schemas.look_up([7, 8], Duration::from_secs(5)).await;
+        schemas.look_up(numbers([2, 6, 7, 8])).await;
         let whole = describe(&record(Some(b"\0\0\0\0\x07\x06ada")), &schemas);
         assert_eq!(
             serde_json::to_value(&whole).unwrap(),
             json!({
-                "topic": "t", "partition": 0, "offset": 5, "position": "t:0:5", "timestamp": "1970-01-01T00:00:00.000Z",
-                "key": "/w==", "key_encoding": "base64", "headers": {}, "value": {"who": "ada"}, "size": 10,
-                "schema": {"id": 7, "subject": "t-a.Seen", "version": 3, "name": "a.Seen"}
+                "topic": "t", "partition": 0, "offset": 5, "position": "t:0:5",
+                "timestamp": "1970-01-01T00:00:00.000Z", "timestamp_ms": 0, "key": "/w==", "key_encoding": "base64",
+                "headers": [], "value": {"who": "ada"}, "value_encoding": "avro", "size": 10,
+                "schema": {"id": 7, "type": "AVRO", "subject": "t-a.Seen", "version": 3, "name": "a.Seen"}
             })
         );
         let tombstone = describe(&record(None), &schemas);
-        assert_eq!((tombstone.value, tombstone.error, tombstone.size), (json!(null), None, 1));
+        assert_eq!((tombstone.value, tombstone.value_encoding, tombstone.error), (json!(null), None, None));
         for (value, reason) in [
-            (&b"{}"[..], "the record has no schema id: it starts with byte 123, not with 0"),
+            (&b"\xff{}"[..], "the value is no text, and names no schema"),
             (b"\0\0\0\0\x08", "schema id 8 is not in the registry"),
             (b"\0\0\0\0\x0a", "schema id 10 was not looked up"),
+            (b"\0\0\0\0\x06\0", "the value is PROTOBUF of schema id 6, which is not read here"),
+            (b"\0\0\0\0\x02\xff", "schema id 2 is JSON, and the value is no text"),
             (
                 b"\0\0\0\0\x07\x06ad",
-                "the value is not what schema 7 says: who: the value ends at byte 3 within a string",
+                "the value is not what schema id 7 says: who: the value ends at byte 3 within a string",
             ),
         ] {
             let message = describe(&record(Some(value)), &schemas);
             assert_eq!(message.error.unwrap().reason, reason);
-            assert_eq!(message.value, json!(null));
+            assert_eq!((message.value, message.value_encoding), (json!(null), Some(Encoding::Base64)));
+        }
+        for (value, expected, encoding, kind) in [
+            (&b"{\"a\": 1}"[..], json!({"a": 1}), Encoding::Json, None),
+            (b"hello", json!("hello"), Encoding::Text, None),
+            (b"", json!(""), Encoding::Text, None),
+            (b"\0\0\0\0\x02{\"a\": 1}", json!({"a": 1}), Encoding::Json, Some("JSON")),
+        ] {
+            let message = describe(&record(Some(value)), &schemas);
+            assert_eq!((message.value, message.value_encoding), (expected, Some(encoding)));
+            assert_eq!((message.schema.map(|schema| schema.r#type), message.error), (kind, None));
         }
     }
 }

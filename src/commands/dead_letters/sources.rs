@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use anyhow::Result;
 use foldstream_browse::{Brokers, Browse};
+use foldstream_events::CATALOGUE;
 use foldstream_log::Registry;
 use foldstream_store::Database;
 
@@ -17,7 +18,7 @@ impl Sources {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         Ok(Self {
             database: Database::connect(&settings.database)?,
-            browse: Browse::new(Brokers::new(&settings.wire)),
+            browse: Browse::new(Brokers::new(&settings.wire), CATALOGUE),
             registry: Registry::new(&settings.wire)?,
         })
     }

@@ -13,8 +13,8 @@ use super::{
 use crate::shutdown::asked_to_stop;
 use anyhow::{Result, bail};
 use foldstream_browse::{
-    Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record, RecordView, Uncompared, Verdict,
-    look_up, not_told,
+    Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record, RecordView, Uncompared,
+    Verdict, look_up, not_told,
 };
 use foldstream_log::{Message, Schemas};
 use std::{sync::Arc, time::Duration};

@@ -3,7 +3,7 @@
 use super::table::{ERROR, KEY, POSITION, TIME, UNCOMMITTED, visible};
 use anstyle::Style;
 use anyhow::{Context, Result};
-use foldstream_log::Message;
+use foldstream_log::{Encoding, Message, MessageHeader, MessageSchema, as_text};
 use serde_json::Value;
 
 const NAME: Style = Style::new().dimmed();
@@ -18,31 +18,47 @@ pub(super) fn text(message: &Message) -> Result<String> {
         text.push_str(&format!("{NAME}{name:NAMES$}{NAME:#}{style}{value}{style:#}\n"));
     };
     line("position", POSITION, &message.position);
-    line("time", TIME, &message.timestamp);
-    line("key", KEY, message.key.as_deref().unwrap_or("(none)"));
-    if let Some(encoding) = message.key_encoding {
-        line("", PLAIN, &format!("(the key is no text; this is {encoding} of it)"));
+    line("time", TIME, message.timestamp.as_deref().unwrap_or("(none)"));
+    if let (None, Some(at)) = (&message.timestamp, message.timestamp_ms) {
+        line("", PLAIN, &format!("(of no year with four digits: {at} ms since 1970)"));
+    }
+    match message.key_encoding {
+        Some(_) => line("key", KEY, &as_text(&message.key)),
+        None => line("key", NAME, "(none)"),
+    }
+    match message.key_encoding {
+        Some(Encoding::Base64) => line("", PLAIN, "(the key is no text; this is base64 of it)"),
+        Some(Encoding::Avro) => line("", PLAIN, "(the key is Avro)"),
+        Some(Encoding::Json) => line("", PLAIN, "(the key is JSON)"),
+        Some(Encoding::Text) | None => {}
+    }
+    if let Some(schema) = &message.key_schema {
+        line("key schema", PLAIN, &described(schema));
     }
     if let Some(schema) = &message.schema {
-        line("type", PLAIN, &schema.name);
-        let place = schema.subject.as_ref().zip(schema.version);
-        let place = place.map_or(String::new(), |(subject, version)| format!(", version {version} of {subject}"));
-        line("schema", PLAIN, &format!("id {}{place}", schema.id));
+        if let Some(name) = &schema.name {
+            line("type", PLAIN, name);
+        }
+        line("schema", PLAIN, &described(schema));
     }
     line("size", PLAIN, &format!("{} bytes", message.size));
     if let Some(transaction) = message.transaction {
         line("transaction", UNCOMMITTED, transaction);
     }
-    for (number, (name, value)) in message.headers.iter().enumerate() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        line(if number == 0 { "headers" } else { "" }, PLAIN, &format!("{name}: {value}"));
+    for (number, MessageHeader { name, value }) in message.headers.iter().enumerate() {
+        line(if number == 0 { "headers" } else { "" }, PLAIN, &format!("{name}: {}", as_text(value)));
     }
     match (&message.error, &message.value) {
         (Some(error), _) => {
             line("error", ERROR, &error.reason);
             line("base64", PLAIN, &error.value_base64);
         }
-        (None, Value::Null) => line("value", NAME, "(tombstone)"),
+        (None, _) if message.value_encoding.is_none() => line("value", NAME, "(tombstone)"),
+        (None, Value::String(text)) if message.value_encoding == Some(Encoding::Text) => {
+            for (number, text) in text.lines().enumerate() {
+                line(if number == 0 { "text" } else { "" }, PLAIN, text);
+            }
+        }
         (None, value) => {
             let value = serde_json::to_string_pretty(value).context("cannot write JSON")?;
             for (number, value) in value.lines().enumerate() {
@@ -51,6 +67,19 @@ pub(super) fn text(message: &Message) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// Which schema, and where it is registered.
+fn described(schema: &MessageSchema) -> String {
+    let by = match (schema.id, schema.guid) {
+        (Some(id), _) => format!("id {id}"),
+        (None, Some(guid)) => format!("GUID {guid}"),
+        (None, None) => String::new(),
+    };
+    let place = schema.subject.as_ref().zip(schema.version);
+    let place = place.map_or(String::new(), |(subject, version)| format!(", version {version} of {subject}"));
+    let kind = if schema.r#type == "AVRO" { String::new() } else { format!(", {}", schema.r#type) };
+    format!("{by}{place}{kind}")
 }
 
 #[cfg(test)]
@@ -67,8 +96,11 @@ mod tests {
     #[test]
     fn everything_is_told() {
         let mut message = Message { transaction: Some("undecided"), ..located() };
-        let headers = json!({"ce_type": "foldstream.locations.LocationReported", "trace": {"base64": "AP8="}});
-        message.headers = headers.as_object().unwrap().clone();
+        let header = |name: &str, value| MessageHeader { name: name.to_owned(), value };
+        message.headers = vec![
+            header("ce_type", json!("foldstream.locations.LocationReported")),
+            header("trace", json!({"base64": "AP8="})),
+        ];
         message.schema.as_mut().unwrap().subject = Some("locations-foldstream.locations.LocationReported".to_owned());
         let expected = r#"
 position     locations:3:1729
@@ -86,6 +118,15 @@ value        {
              }
 "#;
         assert_eq!(plain(&message), expected.trim_start());
+    }
+
+    #[test]
+    fn nothing_is_told_where_there_is_nothing() {
+        let told = plain(&Message { key: Value::Null, key_encoding: None, timestamp: None, ..located() });
+        assert!(told.contains("\ntime         (none)\n") && told.contains("\nkey          (none)\n"), "{told}");
+        let text =
+            Message { value: json!("two\nlines"), value_encoding: Some(Encoding::Text), schema: None, ..located() };
+        assert!(plain(&text).ends_with("text         two\n             lines\n"), "{}", plain(&text));
     }
 
     #[test]

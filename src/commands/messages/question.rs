@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use foldstream_browse::{
     self as browse, Isolation,
-    asking::{CONTAINS, ISOLATION, KEY, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
+    asking::{CONTAINS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
 };
 use foldstream_log::{Position, Violation};
 use std::{fmt, time::Duration};
@@ -26,7 +26,7 @@ pub(super) struct QuestionOptions {
     #[arg(
         value_name = "TOPIC:PARTITION:OFFSET",
         conflicts_with_all = [
-            TOPIC, LIMIT, PARTITION, KEY, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ORDER, "follow", TIMEOUT,
+            TOPIC, LIMIT, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ORDER, "follow", TIMEOUT,
         ]
     )]
     position: Option<String>,
@@ -39,9 +39,13 @@ pub(super) struct QuestionOptions {
     /// Only of these partitions, joined by commas: 0,3
     #[arg(long, help_heading = WHICH, value_name = "NUMBERS", allow_negative_numbers = true)]
     partition: Option<String>,
-    /// Only of this key; only the partition it lives in is read
+    /// Only of this key, as it is shown: text, base64, or the JSON of an Avro key. Of topics of ours only the partition it
+    /// lives in is read, of others all
     #[arg(long, help_heading = WHICH, allow_hyphen_values = true)]
     key: Option<String>,
+    /// Of keys that are shown alike only those shown so: avro, json, text or base64
+    #[arg(long = "key-encoding", id = KEY_ENCODING, help_heading = WHICH, value_name = "ENCODING", requires = KEY)]
+    key_encoding: Option<String>,
     /// Only as old as this or younger: 2026-11-21T10:00:00Z, a day 2026-11-21 (UTC), or an age 90s, 15m, 2h, 7d
     #[arg(long, help_heading = WHICH, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
@@ -93,6 +97,7 @@ impl fmt::Display for Refused {
         for (number, Violation { field, value, rule }) in self.0.iter().enumerate() {
             let flag = if field == POSITION { "" } else { "--" };
             let separator = if number == 0 { "" } else { "\n" };
+            let field = field.replace('_', "-");
             write!(f, "{separator}{flag}{field} '{value}' is refused: {rule}")?;
         }
         Ok(())
@@ -139,6 +144,7 @@ impl QuestionOptions {
             (TOPIC, &self.topic),
             (PARTITION, &self.partition),
             (KEY, &self.key),
+            (KEY_ENCODING, &self.key_encoding),
             (SINCE, &self.since),
             (UNTIL, &self.until),
             (TYPE, &self.record_type),

@@ -3,6 +3,7 @@
 use super::near::nearest;
 use anyhow::{Error, Result, anyhow};
 use foldstream_browse::{Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, look_up};
+use foldstream_events::CATALOGUE;
 use foldstream_log::{Config, Message, Registry, Schemas};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub(super) struct Sources {
 
 impl Sources {
     pub(super) fn new(config: &Config) -> Result<Self> {
-        Ok(Self { browse: Browse::new(Brokers::new(config)), registry: Registry::new(config)? })
+        Ok(Self { browse: Browse::new(Brokers::new(config), CATALOGUE), registry: Registry::new(config)? })
     }
 
     /// New for every page: what could not be had for one may be had for the next.

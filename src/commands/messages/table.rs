@@ -4,7 +4,7 @@
 //! control characters are in it, whatever the records hold.
 
 use anstyle::{AnsiColor, Style};
-use foldstream_log::Message;
+use foldstream_log::{Encoding, Message, as_text};
 use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -78,13 +78,13 @@ impl Table {
 
 /// What can be said of a message in a few words.
 fn cells(message: &Message) -> [Cell<'_>; 5] {
-    let key = message.key.as_deref().unwrap_or_default();
-    let full_name = message.schema.as_ref().map_or("", |schema| &schema.name);
+    let key = message.key_encoding.map_or_else(Cow::default, |_| as_text(&message.key));
+    let full_name = message.schema.as_ref().and_then(|schema| schema.name.as_deref()).unwrap_or_default();
     let name = full_name.rsplit('.').next().unwrap_or(full_name);
     [
-        (TIME, Cow::Borrowed(message.timestamp.as_str())),
+        (TIME, Cow::Borrowed(message.timestamp.as_deref().unwrap_or_default())),
         (POSITION, Cow::Borrowed(message.position.as_str())),
-        (KEY, visible(key)),
+        (KEY, visible(&key).into_owned().into()),
         (PLAIN, visible(name)),
         value(message),
     ]
@@ -93,7 +93,10 @@ fn cells(message: &Message) -> [Cell<'_>; 5] {
 fn value(message: &Message) -> Cell<'_> {
     let (style, text) = match (&message.error, &message.value) {
         (Some(error), _) => (ERROR, format!("! {}", error.reason)),
-        (None, serde_json::Value::Null) => (TOMBSTONE, "(tombstone)".to_owned()),
+        (None, _) if message.value_encoding.is_none() => (TOMBSTONE, "(tombstone)".to_owned()),
+        (None, serde_json::Value::String(text)) if message.value_encoding == Some(Encoding::Text) => {
+            (PLAIN, text.clone())
+        }
         (None, value) => (PLAIN, value.to_string()),
     };
     let text = visible(&text).into_owned();

@@ -7,7 +7,7 @@
 use super::filled::{DEADLINE, PARTITIONS, TOPIC};
 use crate::world::World;
 use anyhow::{Context, Result, bail, ensure};
-use foldstream_log::{Registry, Schemas, partition_of, unframe};
+use foldstream_log::{AnySchema, Registry, SchemaId, Schemas, partition_of, unframe};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -156,8 +156,9 @@ impl Assigning {
             return Ok(false);
         }
         let (id, datum) = unframe(message.payload().context("no value")?)?;
-        let known = self.schemas.get_blocking(id, &tokio::runtime::Handle::current())?;
-        let value = known.writer.to_json(datum).map_err(anyhow::Error::msg)?;
+        let known = self.schemas.get_blocking(SchemaId::Number(id), &tokio::runtime::Handle::current())?;
+        let AnySchema::Avro(writer) = known.schema else { bail!("a value that is not Avro") };
+        let value = writer.to_json(datum).map_err(anyhow::Error::msg)?;
         Ok(asked.person.is_none_or(|person| value["person_id"] == person))
     }
 }

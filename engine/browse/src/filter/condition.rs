@@ -87,6 +87,10 @@ impl Condition {
         Ok(any != self.is_negated())
     }
 
+    pub(super) fn is_met_in_json(&self, value: &serde_json::Value) -> bool {
+        self.path.any_in(value, |found| self.passes(found)) != self.is_negated()
+    }
+
     /// `!=` is met where nothing is equal.
     fn is_negated(&self) -> bool {
         self.comparison == Comparison::NotEqual
@@ -181,7 +185,7 @@ impl Numeral {
     fn order_of(&self, scalar: &Scalar<'_>) -> Option<Ordering> {
         match (scalar, self.whole) {
             (Scalar::Integer(number), Some(whole)) => Some(number.cmp(&whole)),
-            (Scalar::Integer(_) | Scalar::Decimal(_), _) => {
+            (Scalar::Integer(_) | Scalar::Unsigned(_) | Scalar::Decimal(_), _) => {
                 Number::parse(&scalar.to_string()).map(|number| number.cmp(&self.exact))
             }
             // A float is the nearest to what was meant, and so is this.

@@ -3,8 +3,6 @@
 //! A path that none has is a slip of the pen more often than not, and an empty list does not tell it from a field that no
 //! record fills.
 
-use super::Condition;
-use foldstream_log::WriterSchema;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A bit for each condition of a filter; threads may note at the same time.
@@ -15,15 +13,15 @@ pub struct PathsSeen {
 }
 
 impl PathsSeen {
-    /// A value of this schema is held against the condition of this number.
-    pub(super) fn note(&self, at: usize, schema: &WriterSchema, condition: &Condition) {
+    /// A value is held against the condition of this number.
+    pub(super) fn note(&self, at: usize, has: impl FnOnce() -> bool) {
         let bit = 1 << at;
         // Looked up once where it is known, and it mostly is by the first record.
         if self.known.load(Ordering::Relaxed) & bit != 0 {
             return;
         }
         self.looked_for.fetch_or(bit, Ordering::Relaxed);
-        if schema.has(condition.path()) {
+        if has() {
             self.known.fetch_or(bit, Ordering::Relaxed);
         }
     }

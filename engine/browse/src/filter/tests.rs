@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::batches::Headers;
-use foldstream_log::{Known, NoSchema};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use foldstream_log::{AnySchema, FetchedRecord, Known, NoSchema, WriterSchema};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const NOON_MS: i64 = 1_795_262_400_000;
 const SCHEMA_ID: u32 = 7;
@@ -16,16 +18,17 @@ const SCHEMA: &str = r#"{"type": "record", "name": "ParcelWeighed", "namespace":
 
 /// Of schemas that cannot be had at the moment.
 const AWAY: u32 = 99;
+const KEY_ID: u32 = 9;
 
-fn schema_of(id: u32) -> LookedUp {
-    match id {
-        SCHEMA_ID => {
-            let writer = Arc::new(WriterSchema::parse(id, SCHEMA.to_owned()).unwrap());
-            Ok(Known { writer, registered: Arc::default() })
-        }
-        AWAY => Err(NoSchema::Late),
-        _ => Err(NoSchema::Absent("there is none".into())),
-    }
+fn schema_of(id: SchemaId) -> LookedUp {
+    let text = match id {
+        SchemaId::Number(SCHEMA_ID) => SCHEMA,
+        SchemaId::Number(KEY_ID) => r#""string""#,
+        SchemaId::Number(AWAY) => return Err(NoSchema::Late),
+        _ => return Err(NoSchema::Absent("none".into())),
+    };
+    let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(SCHEMA_ID, text.to_owned()).unwrap()));
+    Ok(Known { id, schema, registered: Arc::default() })
 }
 
 fn framed(id: u32, datum: &[u8]) -> Vec<u8> {
@@ -46,9 +49,9 @@ fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> RecordView<'a> 
     RecordView { offset: 3, timestamp_ms: NOON_MS, key, value, transaction: None, headers: Headers::Encoded(headers) }
 }
 
-type Set = dyn Fn(&mut Filter) -> Result<(), Violation>;
+type Set<'a> = dyn Fn(&mut Filter) -> Result<(), Violation> + 'a;
 
-fn verdict(record: &RecordView<'_>, set: &[&Set]) -> Verdict {
+fn verdict(record: &RecordView<'_>, set: &[&Set<'_>]) -> Verdict {
     let mut filter = Filter::default();
     for set in set {
         set(&mut filter).unwrap();
@@ -56,7 +59,7 @@ fn verdict(record: &RecordView<'_>, set: &[&Set]) -> Verdict {
     filter.compare(record, &schema_of, &PathsSeen::default())
 }
 
-fn matches(record: &RecordView<'_>, set: &[&Set]) -> bool {
+fn matches(record: &RecordView<'_>, set: &[&Set<'_>]) -> bool {
     verdict(record, set) == Verdict::Wanted
 }
 
@@ -70,9 +73,9 @@ fn everything_is_wanted_until_something_is_asked_for() {
     assert!(filter.is_everything());
     let verdict = filter.compare(&record(None, None), &|_| panic!("no schema is needed"), &PathsSeen::default());
     assert_eq!(verdict, Verdict::Wanted);
-    filter.set_key("ada").unwrap();
+    filter.set_key("ada", None).unwrap();
     assert!(!filter.is_everything());
-    assert_eq!(filter.key(), Some(&b"ada"[..]));
+    assert_eq!(filter.key_bytes(), Some(vec![&b"ada"[..]]));
 }
 
 #[test]
@@ -92,9 +95,9 @@ fn keys_and_times_need_no_schema() {
         let verdict = filter.compare(&record, &|_| panic!("no schema is needed"), &PathsSeen::default());
         assert_eq!(verdict, wanted.into(), "{since} {until}");
     }
-    assert!(matches(&record, &[&|filter| filter.set_key("ada")]));
-    assert!(!matches(&record, &[&|filter| filter.set_key("ad")]));
-    assert!(!matches(&RecordView { key: None, ..record }, &[&|filter| filter.set_key("ada")]));
+    assert!(matches(&record, &[&|filter| filter.set_key("ada", None)]));
+    assert!(!matches(&record, &[&|filter| filter.set_key("ad", None)]));
+    assert!(!matches(&RecordView { key: None, ..record }, &[&|filter| filter.set_key("ada", None)]));
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn conditions_on_fields() {
     ] {
         assert_eq!(matches(&record, &[&|filter| filter.add_condition(condition)]), wanted, "{condition}");
     }
-    let both: [&Set; 2] =
+    let both: [&Set<'_>; 2] =
         [&|filter| filter.add_condition("parcel_id=ada"), &|filter| filter.add_condition("accuracy=6")];
     assert!(!matches(&record, &both));
 }
@@ -160,7 +163,7 @@ fn a_record_that_is_broken_behind_the_field_meets_nothing() {
     for cut in [&value[..value.len() - 1], &[&value[..], &[0]].concat()] {
         for condition in ["parcel_id=ada", "parcel_id=bob", "parcel_id!=bob", "nothing!=x"] {
             let verdict = verdict(&record(None, Some(cut)), &[&|filter| filter.add_condition(condition)]);
-            assert_eq!(verdict, Verdict::Uncompared(Reason::Undecodable(SCHEMA_ID)), "{condition}");
+            assert_eq!(verdict, Verdict::Uncompared(Reason::Undecodable), "{condition}");
         }
     }
 }
@@ -191,8 +194,95 @@ fn text_in_key_headers_and_value() {
 }
 
 #[test]
+fn keys_are_asked_for_as_they_are_shown() {
+    let of_text = framed(KEY_ID, b"\x06ada");
+    let of_record = framed(SCHEMA_ID, &whole()[5..]);
+    let shown = r#"{"accuracy":5,"parcel_id":"ada","price":"12.50","tags":{"city":"say \"Lyon\""}}"#;
+    let other_order = r#"{ "parcel_id": "ada", "price": "12.50", "accuracy": 5, "tags": {"city": "say \"Lyon\""} }"#;
+    let eight = STANDARD.encode(42i64.to_be_bytes());
+    let (avro, text, base64) = (Some(Encoding::Avro), Some(Encoding::Text), Some(Encoding::Base64));
+    for (key, asked, encoding, wanted) in [
+        (&b""[..], "", None, true),
+        (b"", "", text, true),
+        (b"ada", "", None, false),
+        (b"ada", "YWRhIQ==", base64, false),
+        (b"\xff", "/w==", None, true),
+        (b"\xff", "/w==", base64, true),
+        (b"\xff", "/w==", text, false),
+        // Looks alike, is another one.
+        (b"/w==", "/w==", None, true),
+        (b"/w==", "/w==", text, true),
+        (b"/w==", "/w==", base64, false),
+        // Is shown as text, and is these bytes.
+        (b"ada", "YWRh", None, false),
+        (b"ada", "YWRh", base64, true),
+        (&42i64.to_be_bytes(), &eight, None, true),
+        (&of_text, "ada", None, true),
+        (&of_text, "ada", avro, true),
+        (&of_text, "ada", text, false),
+        (&of_text, "ad", None, false),
+        (&of_record, shown, None, true),
+        (&of_record, other_order, avro, true),
+        (&of_record, "{}", None, false),
+    ] {
+        let set: &Set<'_> = &|filter| filter.set_key(asked, encoding);
+        assert_eq!(matches(&record(Some(key), None), &[set]), wanted, "{key:?} {asked} {encoding:?}");
+    }
+    let mut filter = Filter::default();
+    filter.set_key("", None).unwrap();
+    let verdict = filter.compare(&record(None, None), &schema_of, &PathsSeen::default());
+    assert_eq!(verdict, Verdict::Other, "no key is not the empty one");
+    filter.set_key("ada", None).unwrap();
+    filter.set_plain_keys();
+    let verdict =
+        filter.compare(&record(Some(&of_text), None), &|_| panic!("no schema is needed"), &PathsSeen::default());
+    assert_eq!(verdict, Verdict::Other);
+}
+
+#[test]
+fn json_meets_conditions_and_text_is_found() {
+    let value = br#"{"city": "Z\u00fcrich", "n": 18446744073709551615, "tags": ["a", {"b": null}]}"#;
+    for (condition, wanted) in [
+        ("city=Zürich", true),
+        ("n>9223372036854775807", true),
+        ("n=18446744073709551615", true),
+        ("n<5", false),
+        ("tags.0=a", true),
+        ("tags.1.b=null", true),
+        ("tags.2=a", false),
+    ] {
+        let found = matches(&record(None, Some(value)), &[&|filter| filter.add_condition(condition)]);
+        assert_eq!(found, wanted, "{condition}");
+        assert!(!matches(&record(None, Some(b"city")), &[&|filter| filter.add_condition(condition)]));
+    }
+    // Escaped or not, spaced or not.
+    for text in ["Zürich", r"Z\u00fcrich", r#""n":1844"#, r#""n": 1844"#] {
+        assert!(matches(&record(None, Some(value)), &[&|filter| filter.set_contains(text)]), "{text}");
+    }
+    assert!(!matches(&record(None, Some(value)), &[&|filter| filter.set_type("city")]));
+}
+
+#[test]
+fn a_schema_in_a_header_decides() {
+    let value = whole();
+    let mut kept = FetchedRecord {
+        topic: "parcels".to_owned(),
+        partition: 0,
+        offset: 3,
+        timestamp_ms: NOON_MS,
+        key: None,
+        value: Some(value[5..].to_vec()),
+        headers: vec![("__value_schema_id".to_owned(), Some(framed(SCHEMA_ID, b"")))],
+    };
+    let condition: &Set<'_> = &|filter| filter.add_condition("parcel_id=ada");
+    assert!(matches(&RecordView::of(&kept, None), &[condition]));
+    kept.value = Some(value);
+    assert!(!matches(&RecordView::of(&kept, None), &[condition]), "the frame is no part of a bare datum");
+}
+
+#[test]
 fn only_what_cannot_be_decoded() {
-    let undecodable: &Set = &|filter| {
+    let undecodable: &Set<'_> = &|filter| {
         filter.set_undecodable(true);
         Ok(())
     };
@@ -200,7 +290,10 @@ fn only_what_cannot_be_decoded() {
     let (unknown, cut) = (framed(8, &value[5..]), &value[..value.len() - 1]);
     assert!(!matches(&record(None, Some(&value)), &[undecodable]));
     assert!(!matches(&record(None, None), &[undecodable]));
-    for value in [&b"{}"[..], b"", &unknown, cut] {
+    for plain in [&b"{}"[..], b"", b"hello"] {
+        assert!(!matches(&record(None, Some(plain)), &[undecodable]), "{plain:?}");
+    }
+    for value in [&b"\xff"[..], b"\0\0\0", &unknown, cut] {
         assert!(matches(&record(None, Some(value)), &[undecodable]), "{value:?}");
         assert!(!matches(&record(None, Some(value)), &[undecodable, &|filter| filter.set_type("ParcelWeighed")]));
     }
@@ -218,8 +311,9 @@ fn bad_input_is_refused_by_name() {
     for bad in [String::new(), "x".repeat(201)] {
         assert_eq!(refused(|filter| filter.set_contains(&bad)), "contains");
     }
-    for bad in [String::new(), "x".repeat(1_001)] {
-        assert_eq!(refused(|filter| filter.set_key(&bad)), "key");
+    let long = "x".repeat(16_385);
+    for (bad, encoding) in [(&long[..], None), ("a", Some(Encoding::Base64)), ("YQ", Some(Encoding::Base64))] {
+        assert_eq!(refused(|filter| filter.set_key(bad, encoding)), "key");
     }
     let mut filter = Filter::default();
     for _ in 0..20 {
@@ -233,8 +327,10 @@ fn bad_input_is_refused_by_name() {
 enum Kind {
     Tombstone,
     Datum { accuracy: Option<i8>, city: &'static str },
+    Json { accuracy: Option<i8>, city: &'static str },
     Cut(Vec<u8>),
-    Unframed(&'static str),
+    Text(&'static str),
+    Bytes(&'static str),
     OfNoSchema(&'static str),
     OfSchemaAway(&'static str),
 }
@@ -247,7 +343,9 @@ impl Kind {
             Self::Tombstone => None,
             Self::Datum { accuracy, city } => Some(datum(*accuracy, city)),
             Self::Cut(bytes) => Some(bytes.clone()),
-            Self::Unframed(text) => Some(text.as_bytes().to_vec()),
+            Self::Json { accuracy, city } => Some(json(*accuracy, city).into_bytes()),
+            Self::Text(text) => Some(text.as_bytes().to_vec()),
+            Self::Bytes(text) => Some([b"\xff", text.as_bytes()].concat()),
             Self::OfNoSchema(text) => Some(framed(8, text.as_bytes())),
             Self::OfSchemaAway(text) => Some(framed(AWAY, text.as_bytes())),
         }
@@ -270,6 +368,10 @@ fn datum(accuracy: Option<i8>, city: &str) -> Vec<u8> {
     framed(SCHEMA_ID, &datum)
 }
 
+fn json(accuracy: Option<i8>, city: &str) -> String {
+    serde_json::json!({"accuracy": accuracy, "tags": {"city": city}}).to_string()
+}
+
 fn kinds() -> impl Strategy<Value = Kind> {
     let text = || prop::sample::select(TEXTS.to_vec());
     let accuracy = || prop::option::of(-3..4i8);
@@ -281,7 +383,9 @@ fn kinds() -> impl Strategy<Value = Kind> {
             let kept = kept.min(whole.len() - 1);
             Kind::Cut(if kept == 5 { [whole, vec![0]].concat() } else { whole[..kept].to_vec() })
         }),
-        1 => text().prop_map(Kind::Unframed),
+        1 => (accuracy(), text()).prop_map(|(accuracy, city)| Kind::Json { accuracy, city }),
+        1 => text().prop_map(Kind::Text),
+        1 => text().prop_map(Kind::Bytes),
         1 => text().prop_map(Kind::OfNoSchema),
         1 => text().prop_map(Kind::OfSchemaAway),
     ]
@@ -301,7 +405,8 @@ fn parts() -> impl Strategy<Value = Asked> {
     let text = || prop::sample::select(TEXTS.to_vec());
     prop_oneof![
         prop::sample::select(vec!["ParcelWeighed", "Other"]).prop_map(Asked::Type),
-        (prop::sample::select(vec!["=", "!=", ">", "<="]), -3..4i8).prop_map(|(sign, number)| Asked::Accuracy(sign, number)),
+        (prop::sample::select(vec!["=", "!=", ">", "<="]), -3..4i8)
+            .prop_map(|(sign, number)| Asked::Accuracy(sign, number)),
         (prop::sample::select(vec!["=", "!=", "~"]), text()).prop_map(|(sign, text)| Asked::City(sign, text)),
         text().prop_map(Asked::Contains),
         Just(Asked::Undecodable),
@@ -323,26 +428,35 @@ impl Asked {
     fn holds(&self, kind: &Kind) -> Option<bool> {
         match (self, kind) {
             (Self::Undecodable, Kind::OfSchemaAway(_)) => None,
-            (Self::Undecodable, Kind::Tombstone | Kind::Datum { .. }) => Some(false),
+            (Self::Undecodable, Kind::Tombstone | Kind::Datum { .. } | Kind::Json { .. } | Kind::Text(_)) => {
+                Some(false)
+            }
             (Self::Undecodable, _) => Some(true),
             (_, Kind::Tombstone) => Some(false),
             (Self::Contains(wanted), Kind::Datum { accuracy, city }) => {
                 let accuracy = accuracy.map_or("null".to_owned(), |accuracy| accuracy.to_string());
-                let json = format!(r#"{{"parcel_id":"ada","accuracy":{accuracy},"price":"12.50","tags":{{"city":"{city}"}}}}"#);
+                let json = format!(
+                    r#"{{"parcel_id":"ada","accuracy":{accuracy},"price":"12.50","tags":{{"city":"{city}"}}}}"#
+                );
                 Some(json.contains(wanted))
             }
-            (Self::Contains(wanted), Kind::Unframed(text)) => Some(text.contains(wanted)),
+            (Self::Contains(wanted), Kind::Json { accuracy, city }) => Some(json(*accuracy, city).contains(wanted)),
+            (Self::Contains(wanted), Kind::Text(text) | Kind::Bytes(text)) => Some(text.contains(wanted)),
             (Self::Contains(wanted), Kind::OfNoSchema(text)) => text.contains(wanted).then_some(true),
-            (Self::Contains(wanted), Kind::Cut(bytes)) => String::from_utf8_lossy(bytes).contains(wanted).then_some(true),
+            (Self::Contains(wanted), Kind::Cut(bytes)) => {
+                String::from_utf8_lossy(bytes).contains(wanted).then_some(true)
+            }
             (Self::Type(wanted), Kind::Datum { .. }) => Some(*wanted == "ParcelWeighed"),
             (Self::Type("Other"), Kind::Cut(_)) => Some(false),
-            (Self::Accuracy(sign, number), Kind::Datum { accuracy, .. }) => Some(match *sign {
-                "=" => *accuracy == Some(*number),
-                "!=" => *accuracy != Some(*number),
-                ">" => accuracy.is_some_and(|accuracy| accuracy > *number),
-                _ => accuracy.is_some_and(|accuracy| accuracy <= *number),
-            }),
-            (Self::City(sign, wanted), Kind::Datum { city, .. }) => Some(match *sign {
+            (Self::Accuracy(sign, number), Kind::Datum { accuracy, .. } | Kind::Json { accuracy, .. }) => {
+                Some(match *sign {
+                    "=" => *accuracy == Some(*number),
+                    "!=" => *accuracy != Some(*number),
+                    ">" => accuracy.is_some_and(|accuracy| accuracy > *number),
+                    _ => accuracy.is_some_and(|accuracy| accuracy <= *number),
+                })
+            }
+            (Self::City(sign, wanted), Kind::Datum { city, .. } | Kind::Json { city, .. }) => Some(match *sign {
                 "=" => city == wanted,
                 "!=" => city != wanted,
                 _ => city.contains(wanted),
@@ -350,6 +464,21 @@ impl Asked {
             _ => None,
         }
     }
+}
+
+#[test]
+fn a_key_whose_schema_is_away_is_not_told_from_others() {
+    let key = framed(AWAY, b"\x06ada");
+    let found = |text, encoding| verdict(&record(Some(&key), None), &[&|filter| filter.set_key(text, encoding)]);
+    assert_eq!(found("ada", None), Verdict::Uncompared(Reason::SchemaAway));
+    assert_eq!(found("ada", Some(Encoding::Avro)), Verdict::Uncompared(Reason::SchemaAway));
+    assert_eq!(found("ada", Some(Encoding::Text)), Verdict::Other);
+    assert_eq!(found(&STANDARD.encode(&key), None), Verdict::Wanted);
+    let of_nobody = verdict(
+        &record(Some(&key), None),
+        &[&|filter| filter.set_key("ada", None), &|filter| filter.set_type("ParcelWeighed")],
+    );
+    assert_eq!(of_nobody, Verdict::Other, "a tombstone has no type, whatever its key");
 }
 
 #[test]
@@ -374,6 +503,42 @@ fn what_no_schema_on_the_way_has_is_named() {
 }
 
 proptest! {
+    /// Every key is found by what is shown of it, with its encoding and without, and by nothing else.
+    #[test]
+    fn a_key_is_found_by_what_is_shown_of_it(
+        keys in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..10),
+                ".{0,5}".prop_map(String::into_bytes),
+                ".{0,5}".prop_map(|text| STANDARD.encode(text).into_bytes()),
+                "[a-c]{0,3}".prop_map(|text| {
+                    framed(KEY_ID, &[&[u8::try_from(text.len() * 2).unwrap()], text.as_bytes()].concat())
+                }),
+            ],
+            2,
+        ),
+    ) {
+        let shown = |key: &[u8]| match Content::of(Part::Key, key, std::iter::empty(), &schema_of).form {
+            Form::Text(text) => (text.to_owned(), Encoding::Text),
+            Form::Avro { datum, writer } => match writer.to_json(datum) {
+                Ok(value) => (foldstream_log::as_text(&value).into_owned(), Encoding::Avro),
+                Err(_) => (STANDARD.encode(key), Encoding::Base64),
+            },
+            _ => (STANDARD.encode(key), Encoding::Base64),
+        };
+        for asked in &keys {
+            let (text, encoding) = shown(asked);
+            for key in &keys {
+                let wants = |encoding| matches(&record(Some(key), None), &[&|filter| filter.set_key(&text, encoding)]);
+                let (found, alike) = (shown(key), shown(key).0 == text);
+                prop_assert_eq!(wants(None), alike, "{:?} by {:?}", key, text);
+                // Bytes in base64 are these bytes, also where they are shown otherwise.
+                let same = if encoding == Encoding::Base64 { key == asked } else { found == (text.clone(), encoding) };
+                prop_assert_eq!(wants(Some(encoding)), same, "{:?} by {:?} {:?}", key, text, encoding);
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_told_is_neither_wanted_nor_not(kind in kinds(), asked in prop::collection::vec(parts(), 0..4)) {
         let mut filter = Filter::default();
@@ -419,7 +584,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in ".{0,250}") {
         let mut filter = Filter::default();
-        let _ = (filter.set_key(&text), filter.set_type(&text), filter.set_contains(&text));
+        let _ = (filter.set_key(&text, None), filter.set_type(&text), filter.set_contains(&text));
         let _ = (filter.add_condition(&text), filter.set_since(&text, now()), filter.set_until(&text, now()));
     }
 }

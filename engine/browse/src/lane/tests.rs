@@ -77,11 +77,7 @@ struct Found {
     looked_at: usize,
 }
 
-fn page(
-    (log, in_order_of_time): &(Log, bool),
-    lanes: &mut [Lane],
-    (order, limit, step): (Order, usize, i64),
-) -> Found {
+fn page((log, in_order_of_time): &(Log, bool), lanes: &mut [Lane], (order, limit, step): (Order, usize, i64)) -> Found {
     let mut found = Found { taken: Vec::new(), untold: Vec::new(), looked_at: 0 };
     while found.taken.len() < limit {
         let to_read = match take_next(order, lanes) {
@@ -175,7 +171,9 @@ proptest! {
 fn partitions_without_a_match_are_read_no_further_than_the_page_needs() {
     let partition = |every: Option<i64>| {
         let wanted = |offset| every.is_some_and(|every| offset % every == 0);
-        (0..10_000).map(|offset| There { offset, time: offset * 1000, wanted: wanted(offset), untold: false }).collect::<Vec<_>>()
+        (0..10_000)
+            .map(|offset| There { offset, time: offset * 1000, wanted: wanted(offset), untold: false })
+            .collect::<Vec<_>>()
     };
     for order in [Order::Newest, Order::Oldest] {
         let log = (vec![partition(Some(100)), partition(None)], true);
@@ -183,7 +181,8 @@ fn partitions_without_a_match_are_read_no_further_than_the_page_needs() {
         assert_eq!(found, brute_force(&log.0, order)[..5]);
         assert!((800..1200).contains(&looked_at), "{order:?}: {looked_at}");
         let unordered = (log.0, false);
-        let Found { taken: same, looked_at: all_of_one, .. } = page(&unordered, &mut lanes(&unordered.0, order, None), (order, 5, 16));
+        let Found { taken: same, looked_at: all_of_one, .. } =
+            page(&unordered, &mut lanes(&unordered.0, order, None), (order, 5, 16));
         assert_eq!(found, same);
         assert!(all_of_one > 10_000, "{order:?}: {all_of_one}");
     }

@@ -16,7 +16,7 @@ use crate::{
     uncompared::Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_log::{Registry, RegistryError, unframe};
+use foldstream_log::{AnySchema, Framing, Part, Registry, RegistryError, SchemaId, text};
 use futures::future::join_all;
 use serde::Serialize;
 use std::{
@@ -40,6 +40,7 @@ const MOST_TYPES: usize = 50;
 /// How long the registry may take over their names.
 const NAMING: Duration = Duration::from_secs(1);
 const TOMBSTONE: &str = "tombstone";
+const TEXT: &str = "text";
 const UNDECODABLE: &str = "undecodable";
 const OTHER: &str = "other";
 
@@ -60,8 +61,8 @@ pub struct Counts {
 /// How many records of a type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TypeCount {
-    /// The record's full name, `tombstone`, or `undecodable`; `schema ID` while the registry cannot be asked; `other` for
-    /// all but the most frequent ones.
+    /// The record's full name, `tombstone`, `text` (JSON is text, too), or `undecodable`; the schema where it is of no
+    /// record, or the registry cannot be asked; `other` for all but the most frequent ones.
     pub r#type: String,
     pub records: u64,
 }
@@ -70,8 +71,9 @@ pub struct TypeCount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Frame {
     Tombstone,
+    Text,
     Unframed,
-    Schema(u32),
+    Schema(SchemaId),
 }
 
 type Seen = BTreeMap<Frame, u64>;
@@ -121,7 +123,7 @@ impl Brokers {
         let count: Keep = Arc::new(move |record: &RecordView<'_>| {
             if record.transaction.is_none() {
                 let mut seen = counting.lock().unwrap_or_else(PoisonError::into_inner);
-                *seen.entry(frame(record.value)).or_default() += 1;
+                *seen.entry(frame(record)).or_default() += 1;
             }
             Verdict::Other
         });
@@ -155,11 +157,12 @@ fn bytes_each(topic: &TopicState) -> i64 {
     each.unwrap_or(0).max(1)
 }
 
-fn frame(value: Option<&[u8]>) -> Frame {
-    match value.map(unframe) {
-        None => Frame::Tombstone,
-        Some(Ok((id, _))) => Frame::Schema(id),
-        Some(Err(_)) => Frame::Unframed,
+fn frame(record: &RecordView<'_>) -> Frame {
+    let Some(value) = record.value else { return Frame::Tombstone };
+    match Framing::of(Part::Value, value, record.headers()) {
+        Framing::Of { schema, .. } => Frame::Schema(schema),
+        Framing::Bare | Framing::Foreign(_) if text(value).is_some() => Frame::Text,
+        Framing::Bare | Framing::Foreign(_) => Frame::Unframed,
     }
 }
 
@@ -181,11 +184,12 @@ async fn named(seen: Seen, registry: &Registry) -> Vec<TypeCount> {
 async fn type_of(frame: Frame, registry: &Registry) -> String {
     let id = match frame {
         Frame::Tombstone => return TOMBSTONE.to_owned(),
+        Frame::Text => return TEXT.to_owned(),
         Frame::Unframed => return UNDECODABLE.to_owned(),
         Frame::Schema(id) => id,
     };
-    match timeout(NAMING, registry.schema(id)).await {
-        Ok(Ok(schema)) if !schema.full_name.is_empty() => schema.full_name.clone(),
+    match timeout(NAMING, registry.any_schema(id)).await {
+        Ok(Ok(AnySchema::Avro(schema))) if !schema.full_name.is_empty() => schema.full_name.clone(),
         Ok(Err(RegistryError::UnknownId { .. } | RegistryError::Unusable { .. })) => UNDECODABLE.to_owned(),
         _ => format!("schema {id}"),
     }
@@ -195,6 +199,7 @@ async fn type_of(frame: Frame, registry: &Registry) -> String {
 mod tests {
     use super::*;
     use crate::topics::tests::{dead_letters, partition};
+    use foldstream_log::FetchedRecord;
 
     fn starts(of: &[(i32, i64)]) -> Offsets {
         of.iter().map(|(partition, start)| (("dead-letters".to_owned(), *partition), *start)).collect()
@@ -221,10 +226,23 @@ mod tests {
 
     #[test]
     fn a_value_is_known_by_its_frame() {
-        assert_eq!(frame(None), Frame::Tombstone);
-        assert_eq!(frame(Some(&[0, 0, 0, 0, 7, 1])), Frame::Schema(7));
-        for bytes in [&b""[..], &[0, 0, 0, 7], b"no frame"] {
-            assert_eq!(frame(Some(bytes)), Frame::Unframed);
+        let of = |value: Option<&[u8]>| {
+            let fetched = FetchedRecord {
+                topic: "t".to_owned(),
+                partition: 0,
+                offset: 0,
+                timestamp_ms: 0,
+                key: None,
+                value: value.map(<[u8]>::to_vec),
+                headers: Vec::new(),
+            };
+            frame(&RecordView::of(&fetched, None))
+        };
+        assert_eq!(of(None), Frame::Tombstone);
+        assert_eq!(of(Some(&[0, 0, 0, 0, 7, 1])), Frame::Schema(SchemaId::Number(7)));
+        assert_eq!(of(Some(&[0, 0, 0, 7])), Frame::Unframed);
+        for bytes in [&b""[..], b"no frame", b"{}"] {
+            assert_eq!(of(Some(bytes)), Frame::Text);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why the registry did not give what it was asked for.
 
+use crate::framing::SchemaId;
 use std::error::Error;
 
 #[derive(Debug, thiserror::Error)]
@@ -8,10 +9,10 @@ pub enum RegistryError {
     Unreachable { url: String, source: Box<dyn Error + Send + Sync> },
     #[error("the schema registry answered {status} to {call}: {message}")]
     Refused { call: String, status: u16, message: String },
-    #[error("schema id {id} is not in the registry")]
-    UnknownId { id: u32 },
-    #[error("schema id {id} cannot be used: {reason}")]
-    Unusable { id: u32, reason: String },
+    #[error("schema {id} is not in the registry")]
+    UnknownId { id: SchemaId },
+    #[error("schema {id} cannot be used: {reason}")]
+    Unusable { id: SchemaId, reason: String },
     #[error("{subject} is not registered as this version of foldstream has it: run `foldstream schemas register`")]
     NotRegistered { subject: String },
 }

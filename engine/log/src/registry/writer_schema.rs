@@ -4,6 +4,7 @@ use super::error::RegistryError;
 use crate::{
     avro_json::{check, to_json},
     avro_select::{FieldPath, Selected, any_at, has},
+    framing::SchemaId,
 };
 use serde_avro_fast::{
     Schema,
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 /// The schema a record was written with.
 #[derive(Debug)]
 pub struct WriterSchema {
+    /// Its number; 0, which no registry gives, where it is known by its GUID alone.
     pub id: u32,
     /// Namespace and name of the record; empty when the schema is no record.
     pub full_name: String,
@@ -25,6 +27,10 @@ pub struct WriterSchema {
 
 impl WriterSchema {
     pub fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
+        Self::named(SchemaId::Number(id), text)
+    }
+
+    pub(crate) fn named(id: SchemaId, text: String) -> Result<Self, RegistryError> {
         let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
         let nodes: Result<SchemaMut, _> = text.parse();
         let nodes =
@@ -34,6 +40,10 @@ impl WriterSchema {
         let full_name = match &nodes.root().type_ {
             RegularType::Record(record) => record.name.fully_qualified_name().to_owned(),
             _ => String::new(),
+        };
+        let id = match id {
+            SchemaId::Number(number) => number,
+            SchemaId::Guid(_) => 0,
         };
         Ok(Self { id, full_name, text, schema, nodes })
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::commands::messages::Options;
 use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use foldstream_browse::Order;
+use foldstream_log::Encoding;
 
 fn command() -> Command {
     Options::augment_args(Command::new("messages"))
@@ -20,7 +21,7 @@ fn read(arguments: &[&str]) -> Result<Question, Refused> {
 
 #[test]
 fn flags_are_the_words_of_the_api() {
-    let arguments = "-t locations -n 7 --partition 0,3 --key ada --since 2h --until 1h --type LocationReported \
+    let arguments = "-t locations -n 7 --partition 0,3 --key ada --key-encoding text --since 2h --until 1h --type LocationReported \
                      --contains x --where a=1 --where b>2 --undecodable --order oldest --isolation read_uncommitted";
     let Question::Pages { question, timeout } = read(&arguments.split_whitespace().collect::<Vec<_>>()).unwrap() else {
         panic!("no pages")
@@ -28,7 +29,7 @@ fn flags_are_the_words_of_the_api() {
     let mut expected = browse::Question::newest("locations", 7);
     let filter = &mut expected.filter;
     let now = DateTime::UNIX_EPOCH + Duration::from_secs(86_400);
-    filter.set_key("ada").unwrap();
+    filter.set_key("ada", Some(Encoding::Text)).unwrap();
     filter.set_since("2h", now).unwrap();
     filter.set_until("1h", now).unwrap();
     filter.set_type("LocationReported").unwrap();
@@ -44,15 +45,17 @@ fn flags_are_the_words_of_the_api() {
 
 #[test]
 fn everything_wrong_is_named_at_once() {
-    let wrong = ["-t", "a b", "-n", "0", "--partition", "-1", "--since", "yesterday", "--key", "", "--timeout", "10"];
+    let wrong =
+        ["-t", "a b", "-n", "0", "--partition", "-1", "--since", "yesterday", "--key", "a", "--key-encoding", "hex"];
+    let wrong = [&wrong[..], &["--timeout", "10"]].concat();
     let refused = read(&wrong).unwrap_err().to_string();
     let expected = "\
 --topic 'a b' is refused: the name of a topic has 1 to 249 characters: letters, digits, dot, underscore, hyphen
 --partition '-1' is refused: partition is the number of a partition, from 0 on; several are joined by commas
---key '' is refused: key has 1 to 1000 characters
 --since 'yesterday' is refused: a time is written 2026-11-21T10:00:00Z, with an offset from UTC, or as a day, \
                     2026-11-21, as milliseconds since 1970, or as an age: 90s, 15m, 2h, 7d; it lies in the years \
                     1970 to 9999
+--key-encoding 'hex' is refused: key_encoding is one of: avro, json, text, base64
 --limit '0' is refused: limit is a whole number from 1 to 100000
 --timeout '10' is refused: timeout is a time from 1ms to 1h, such as 500ms, 10s or 1m 30s";
     assert_eq!(refused, expected);

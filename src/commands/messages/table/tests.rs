@@ -3,7 +3,7 @@
 use super::*;
 use anstream::adapter::strip_str;
 use foldstream_log::{MessageError, MessageSchema};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 fn message(partition: i32, offset: i64, key: &str, value: Value) -> Message {
     let is_tombstone = value.is_null();
@@ -13,12 +13,22 @@ fn message(partition: i32, offset: i64, key: &str, value: Value) -> Message {
         partition,
         offset,
         position: format!("locations:{partition}:{offset}"),
-        timestamp: "2026-11-21T10:00:00.250Z".to_owned(),
-        key: Some(key.to_owned()),
-        key_encoding: None,
-        headers: Map::new(),
+        timestamp: Some("2026-11-21T10:00:00.250Z".to_owned()),
+        timestamp_ms: Some(1_795_255_200_250),
+        key: key.into(),
+        key_encoding: Some(Encoding::Text),
+        key_schema: None,
+        headers: Vec::new(),
         value,
-        schema: (!is_tombstone).then_some(MessageSchema { id: 7, subject: None, version: Some(1), name }),
+        value_encoding: (!is_tombstone).then_some(Encoding::Avro),
+        schema: (!is_tombstone).then_some(MessageSchema {
+            id: Some(7),
+            guid: None,
+            r#type: "AVRO",
+            subject: None,
+            version: Some(1),
+            name: Some(name),
+        }),
         size: 40,
         error: None,
         transaction: None,
@@ -35,7 +45,7 @@ pub(crate) fn tombstone() -> Message {
 
 pub(crate) fn undecodable() -> Message {
     let error = MessageError { reason: "the value has no frame".to_owned(), value_base64: "AAA=".to_owned() };
-    Message { error: Some(error), ..message(4, 9, "x", Value::Null) }
+    Message { error: Some(error), value_encoding: Some(Encoding::Base64), ..message(4, 9, "x", Value::Null) }
 }
 
 fn aborted() -> Message {

@@ -1,0 +1,146 @@
+//! What is shown against what there is.
+
+use super::*;
+use crate::{registry::WriterSchema, schemas::NoSchema};
+use proptest::{collection::vec, option, prelude::*};
+use std::sync::Arc;
+
+const SCHEMA: &str = r#"{"type": "record", "name": "depot.Parcel", "fields": [{"name": "id", "type": "long"}]}"#;
+
+fn registered(subjects: &[&str]) -> Arc<[Registered]> {
+    subjects.iter().map(|subject| Registered { subject: (*subject).to_owned(), version: 3 }).collect()
+}
+
+/// Schema 7 is `depot.Parcel`, schema 8 a text; others there are none.
+fn schema_of(id: SchemaId) -> LookedUp {
+    let text = match id {
+        SchemaId::Number(7) | SchemaId::Guid(_) => SCHEMA,
+        SchemaId::Number(8) => r#""string""#,
+        SchemaId::Number(_) => return Err(NoSchema::NotLookedUp(id)),
+    };
+    let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(7, text.to_owned()).unwrap()));
+    Ok(Known { id, schema, registered: registered(&["parcels-value"]) })
+}
+
+fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> FetchedRecord {
+    FetchedRecord {
+        topic: "parcels".to_owned(),
+        partition: 1,
+        offset: 2,
+        timestamp_ms: 3,
+        key: key.map(<[u8]>::to_vec),
+        value: value.map(<[u8]>::to_vec),
+        headers: Vec::new(),
+    }
+}
+
+#[test]
+fn keys_are_shown_as_what_they_are() {
+    for (key, shown, encoding) in [
+        (None, json!(null), None),
+        (Some(&b""[..]), json!(""), Some(Encoding::Text)),
+        (Some(b"ada"), json!("ada"), Some(Encoding::Text)),
+        (Some(b"42"), json!("42"), Some(Encoding::Text)),
+        (Some(b"{\"id\":5}"), json!("{\"id\":5}"), Some(Encoding::Text)),
+        (Some(b"\xff"), json!("/w=="), Some(Encoding::Base64)),
+        (Some(b"\0\0\0\0\0\0\0\x2a"), json!("AAAAAAAAACo="), Some(Encoding::Base64)),
+        (Some(b"\0\0\0\0\x07\x54"), json!({"id": 42}), Some(Encoding::Avro)),
+        (Some(b"\0\0\0\0\x08\x06ada"), json!("ada"), Some(Encoding::Avro)),
+        // One byte too many, and a schema nobody has.
+        (Some(b"\0\0\0\0\x08\x06ada!"), json!("AAAAAAgGYWRhIQ=="), Some(Encoding::Base64)),
+        (Some(b"\0\0\0\0\x09\x06ada"), json!("AAAAAAkGYWRh"), Some(Encoding::Base64)),
+    ] {
+        let message = described(&record(key, None), &schema_of);
+        assert_eq!((message.key, message.key_encoding), (shown, encoding), "{key:?}");
+        assert_eq!((message.error, message.schema), (None, None));
+    }
+    let message = described(&record(Some(b"\0\0\0\0\x07\x54"), None), &schema_of);
+    assert_eq!(message.key_schema.and_then(|schema| schema.name).as_deref(), Some("depot.Parcel"));
+}
+
+#[test]
+fn a_schema_in_a_header_decides() {
+    // By the bytes in front it would be of schema 8.
+    let datum = b"\x54";
+    let mut bare = record(None, Some(datum));
+    bare.headers = vec![("__value_schema_id".to_owned(), Some(b"\0\0\0\0\x07".to_vec()))];
+    assert_eq!(described(&bare, &schema_of).value, json!({"id": 42}));
+    bare.headers = vec![("__value_schema_id".to_owned(), Some([[1].as_slice(), &[5; 16]].concat()))];
+    let by_guid = described(&bare, &schema_of);
+    assert_eq!(by_guid.value, json!({"id": 42}));
+    let schema = by_guid.schema.unwrap();
+    assert_eq!((schema.id, schema.guid), (None, Some(Uuid::from_bytes([5; 16]))));
+    let mut framed = record(None, Some(b"\0\0\0\0\x08\x06ada"));
+    framed.headers = vec![("__value_schema_id".to_owned(), Some(b"\0\0\0\0\x07".to_vec()))];
+    let reason = described(&framed, &schema_of).error.unwrap().reason;
+    assert!(reason.contains("not what schema id 7 says"), "{reason}");
+}
+
+#[test]
+fn what_has_no_name_or_time_has_null() {
+    let lone = described(&record(None, Some(b"\0\0\0\0\x08\x06ada")), &schema_of);
+    assert_eq!((lone.value, lone.schema.unwrap().name), (json!("ada"), None));
+    for (timestamp_ms, timestamp, shown_ms) in [
+        (-1, None, None),
+        (i64::MIN, None, None),
+        (0, Some("1970-01-01T00:00:00.000Z"), Some(0)),
+        (253_402_300_799_999, Some("9999-12-31T23:59:59.999Z"), Some(253_402_300_799_999)),
+        // Microseconds by mistake.
+        (1_795_262_400_000_000, None, Some(1_795_262_400_000_000)),
+        (i64::MAX, None, Some(i64::MAX)),
+    ] {
+        let message = described(&FetchedRecord { timestamp_ms, ..record(None, None) }, &schema_of);
+        assert_eq!((message.timestamp.as_deref(), message.timestamp_ms), (timestamp, shown_ms));
+    }
+}
+
+#[test]
+fn a_subject_is_the_one_that_a_writer_to_this_topic_finds() {
+    for (subjects, expected) in [
+        (&["a-value", "parcels-value", "parcels-depot.Parcel"][..], Some("parcels-depot.Parcel")),
+        (&["a-value", "depot.Parcel", "parcels-value"], Some("parcels-value")),
+        (&["a-value", "depot.Parcel"], Some("depot.Parcel")),
+        (&["a-value"], Some("a-value")),
+        (&["a-value", "b-value"], None),
+        (&[], None),
+    ] {
+        let registered = registered(subjects);
+        let found = place(Part::Value, "parcels", Some("depot.Parcel"), &registered);
+        assert_eq!(found.map(|place| place.subject.as_str()), expected, "{subjects:?}");
+    }
+    let registered = registered(&["parcels-value", "parcels-key"]);
+    assert_eq!(place(Part::Key, "parcels", None, &registered).unwrap().subject, "parcels-key");
+}
+
+proptest! {
+    /// Whatever is shown without a schema, its bytes can be had from what is shown.
+    #[test]
+    fn nothing_is_lost(
+        key in option::of(prop_oneof![vec(any::<u8>(), 0..12), "\\PC{0,6}".prop_map(String::into_bytes)]),
+        names in vec("[a-c]{0,2}", 0..5),
+        values in vec(option::of(vec(any::<u8>(), 0..6)), 5),
+    ) {
+        let headers: Vec<_> = names.into_iter().zip(values).collect();
+        let record = FetchedRecord { headers: headers.clone(), ..record(key.as_deref(), key.as_deref()) };
+        let message = described(&record, &|id| Err(NoSchema::NotLookedUp(id)));
+        let bytes_of = |shown: &Value| match shown {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone().into_bytes()),
+            other => Some(STANDARD.decode(other["base64"].as_str().unwrap()).unwrap()),
+        };
+        let shown = message.headers.iter().map(|header| (header.name.clone(), bytes_of(&header.value)));
+        prop_assert_eq!(shown.collect::<Vec<_>>(), headers);
+        let of_key = message.key.as_str().map(|shown| match message.key_encoding {
+            Some(Encoding::Text) => shown.as_bytes().to_vec(),
+            _ => STANDARD.decode(shown).unwrap(),
+        });
+        prop_assert_eq!(&of_key, &record.key);
+        match (message.value_encoding, message.error) {
+            (None, None) => prop_assert_eq!(record.value, None),
+            (Some(Encoding::Text), None) => prop_assert_eq!(message.value.as_str().map(|text| text.as_bytes().to_vec()), record.value),
+            (Some(Encoding::Json), None) => prop_assert_eq!(Some(message.value), record.value.and_then(|bytes| serde_json::from_slice(&bytes).ok())),
+            (Some(Encoding::Base64), Some(error)) => prop_assert_eq!(STANDARD.decode(error.value_base64).ok(), record.value),
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
+}
