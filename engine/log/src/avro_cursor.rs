@@ -7,14 +7,20 @@
 use integer_encoding::VarInt;
 use serde_avro_fast::schema::{LogicalType, Record, RegularType, SchemaKey, SchemaMut};
 
-/// Deeper nesting than this is refused rather than risk the stack.
-const MAX_DEPTH: u32 = 64;
+/// Deeper nesting than this is refused, unless it is set otherwise: readers of JSON commonly stop at 128. A union adds no
+/// depth.
+pub(crate) const DEPTH: u32 = 120;
+/// What the stack of any thread here has room for.
+pub(crate) const MOST_DEPTH: u32 = 250;
 /// Bytes of the widest number.
 const LONGEST_VARINT: usize = 10;
-/// Elements of a zero-size type cost no bytes, so their number needs a bound of its own.
-const MAX_ELEMENTS: usize = 100_000;
-/// Records may hold each other so that few bytes, or none, stand for more values than anyone can walk.
-const MAX_VALUES: usize = 1_000_000;
+/// Elements of a zero-size type cost no bytes, so their number needs a bound of its own; of others there are no more than
+/// bytes.
+const FREE_ELEMENTS: usize = 100_000;
+/// Records may hold each other so that few bytes, or none, stand for more values than anyone can walk: so many, and
+/// some for each byte.
+const FREE_VALUES: usize = 1_000_000;
+const VALUES_A_BYTE: usize = 4;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
@@ -23,6 +29,7 @@ pub(crate) struct Cursor<'a> {
     schema: &'a SchemaMut,
     elements: usize,
     values: usize,
+    most_depth: u32,
 }
 
 /// What stands at the cursor, unions resolved to their branch.
@@ -69,8 +76,8 @@ pub(crate) struct Block {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(datum: &'a [u8], schema: &'a SchemaMut) -> Self {
-        Self { datum, at: 0, schema, elements: 0, values: 0 }
+    pub(crate) fn new(datum: &'a [u8], schema: &'a SchemaMut, most_depth: u32) -> Self {
+        Self { datum, at: 0, schema, elements: 0, values: 0, most_depth }
     }
 
     /// Opens the whole datum.
@@ -129,8 +136,9 @@ impl<'a> Cursor<'a> {
             }
             block.left = usize::try_from(count.unsigned_abs()).map_err(|_| "a block too long".to_owned())?;
             self.elements = self.elements.saturating_add(block.left);
-            if self.elements > MAX_ELEMENTS {
-                return Err(format!("more than {MAX_ELEMENTS} elements"));
+            let most = FREE_ELEMENTS.saturating_add(self.datum.len());
+            if self.elements > most {
+                return Err(format!("more than {most} elements"));
             }
         }
         block.left -= 1;
@@ -150,12 +158,13 @@ impl<'a> Cursor<'a> {
     }
 
     fn open(&mut self, key: SchemaKey, depth: u32) -> Result<Opened<'a>, String> {
-        if depth > MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH}"));
+        if depth > self.most_depth {
+            return Err(format!("nested deeper than {}", self.most_depth));
         }
         self.values += 1;
-        if self.values > MAX_VALUES {
-            return Err(format!("more than {MAX_VALUES} values"));
+        let most = FREE_VALUES.saturating_add(self.datum.len().saturating_mul(VALUES_A_BYTE));
+        if self.values > most {
+            return Err(format!("more than {most} values"));
         }
         let schema = self.schema;
         let node = &schema[key];
@@ -163,7 +172,7 @@ impl<'a> Cursor<'a> {
             RegularType::Union(union) => {
                 let index = self.varint("a union branch")?;
                 let branch = usize::try_from(index).ok().and_then(|index| union.variants.get(index));
-                return self.open(*branch.ok_or_else(|| format!("a union has no branch {index}"))?, depth + 1);
+                return self.open(*branch.ok_or_else(|| format!("a union has no branch {index}"))?, depth);
             }
             RegularType::Array(array) => return Ok(Opened { content: Content::Array(array.items), depth }),
             RegularType::Map(map) => return Ok(Opened { content: Content::Map(map.values), depth }),

@@ -12,8 +12,8 @@ use serde_avro_fast::schema::SchemaMut;
 use serde_json::{Map, Value};
 
 /// Reads the whole datum; the error says what was expected at which byte.
-pub(crate) fn to_json(datum: &[u8], schema: &SchemaMut) -> Result<Value, String> {
-    let mut cursor = Cursor::new(datum, schema);
+pub(crate) fn to_json(datum: &[u8], schema: &SchemaMut, most_depth: u32) -> Result<Value, String> {
+    let mut cursor = Cursor::new(datum, schema, most_depth);
     let root = cursor.root()?;
     let value = rest_to_json(&mut cursor, &root)?;
     cursor.finish()?;
@@ -21,8 +21,8 @@ pub(crate) fn to_json(datum: &[u8], schema: &SchemaMut) -> Result<Value, String>
 }
 
 /// Whether [`to_json`] would give a value, without making it.
-pub(crate) fn check(datum: &[u8], schema: &SchemaMut) -> Result<(), String> {
-    let mut cursor = Cursor::new(datum, schema);
+pub(crate) fn check(datum: &[u8], schema: &SchemaMut, most_depth: u32) -> Result<(), String> {
+    let mut cursor = Cursor::new(datum, schema, most_depth);
     let root = cursor.root()?;
     cursor.skip_rest(&root)?;
     cursor.finish()
@@ -64,8 +64,13 @@ pub(crate) fn rest_to_json<'a>(cursor: &mut Cursor<'a>, opened: &Opened<'a>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::avro_cursor::{DEPTH, MOST_DEPTH};
     use proptest::prelude::*;
     use serde_json::json;
+
+    fn to_json(datum: &[u8], schema: &SchemaMut) -> Result<Value, String> {
+        super::to_json(datum, schema, DEPTH)
+    }
 
     const EVERYTHING: &str = r#"{"type": "record", "name": "Everything", "fields": [
         {"name": "flag", "type": "boolean"},
@@ -163,6 +168,34 @@ mod tests {
         }
         let longer = [datum, vec![0]].concat();
         assert_eq!(to_json(&longer, &schema).unwrap_err(), "1 bytes follow the end of the value");
+    }
+
+    #[test]
+    fn long_and_deep_records_are_honest() {
+        let list: SchemaMut = r#"{"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}"#
+            .parse()
+            .unwrap();
+        let nodes = |count: u32| {
+            let mut datum = vec![2; count as usize - 1];
+            datum.push(0);
+            datum
+        };
+        assert!(to_json(&nodes(33), &list).is_ok());
+        assert!(to_json(&nodes(DEPTH), &list).is_ok());
+        assert_eq!(to_json(&nodes(DEPTH + 2), &list).unwrap_err().matches("next: ").count(), DEPTH as usize + 1);
+        // The deepest that may be set is read, written and dropped on half the stack that threads have here.
+        let deepest = move || {
+            let value = super::to_json(&nodes(MOST_DEPTH), &list, MOST_DEPTH).unwrap();
+            (value.to_string().len(), super::check(&nodes(MOST_DEPTH), &list, MOST_DEPTH))
+        };
+        let deepest = std::thread::Builder::new().stack_size(1024 * 1024).spawn(deepest).unwrap();
+        assert!(deepest.join().unwrap().1.is_ok());
+
+        let ints: SchemaMut = r#"{"type": "array", "items": ["null", "int"]}"#.parse().unwrap();
+        let mut datum = vec![0x80, 0x89, 0x7a]; // A block of 1,000,000.
+        datum.extend([2, 2].repeat(1_000_000));
+        datum.push(0);
+        assert_eq!(to_json(&datum, &ints).unwrap().as_array().map(Vec::len), Some(1_000_000));
     }
 
     #[test]

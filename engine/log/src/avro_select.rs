@@ -143,11 +143,11 @@ impl Step {
 /// Whether something that stands at the path passes; nothing does when this datum has no such path.
 pub(crate) fn any_at(
     datum: &[u8],
-    schema: &SchemaMut,
+    (schema, most_depth): (&SchemaMut, u32),
     path: &FieldPath,
     passes: &mut dyn FnMut(&Selected<'_>) -> bool,
 ) -> Result<bool, String> {
-    let mut cursor = Cursor::new(datum, schema);
+    let mut cursor = Cursor::new(datum, schema, most_depth);
     let root = cursor.root()?;
     let passed = any_within(&mut cursor, &root, &path.steps, passes)?;
     cursor.finish()?;

@@ -1,6 +1,9 @@
 //! Where the brokers and the registry are, and the client settings every Kafka client here starts from.
 
-use crate::prefix::Prefix;
+use crate::{
+    avro_cursor::{DEPTH, MOST_DEPTH},
+    prefix::Prefix,
+};
 use rdkafka::ClientConfig;
 use url::Url;
 
@@ -32,6 +35,17 @@ pub struct Config {
     )]
     pub registry_url: Url,
 
+    /// How deep the Avro values may nest that are looked into; deeper ones are shown as their bytes
+    #[arg(
+        long = "avro-depth",
+        env = "FOLDSTREAM_AVRO_DEPTH",
+        default_value_t = DEPTH,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DEPTH)),
+        value_name = "LEVELS",
+        global = true
+    )]
+    pub avro_depth: u32,
+
     /// Name of this instance among those of the same service; stable across restarts (on Kubernetes: the pod's name)
     #[arg(long = "instance", env = "FOLDSTREAM_INSTANCE", default_value = "0", value_name = "NAME", global = true)]
     pub instance: String,
@@ -41,7 +55,13 @@ impl Config {
     /// These addresses, and all else as it is by default.
     #[must_use]
     pub fn at(brokers: &str, registry_url: Url) -> Self {
-        Self { brokers: brokers.to_owned(), prefix: Prefix::default(), registry_url, instance: "0".to_owned() }
+        Self {
+            brokers: brokers.to_owned(),
+            prefix: Prefix::default(),
+            registry_url,
+            avro_depth: DEPTH,
+            instance: "0".to_owned(),
+        }
     }
 
     /// What every client has in common.

@@ -14,6 +14,7 @@
 
 mod absent;
 mod error;
+mod logical_types;
 mod references;
 mod writer_schema;
 
@@ -81,6 +82,7 @@ struct Inner {
     client: SrSettings,
     url: String,
     prefix: Prefix,
+    avro_depth: u32,
     schemas: Mutex<HashMap<SchemaId, AnySchema>>,
     absent: Absent,
     registered: Mutex<HashMap<u32, Vec<Registered>>>,
@@ -101,6 +103,7 @@ impl Registry {
                 client,
                 url,
                 prefix,
+                avro_depth: config.avro_depth,
                 schemas: Mutex::default(),
                 absent: Absent::default(),
                 registered: Mutex::default(),
@@ -145,7 +148,9 @@ impl Registry {
             other => other?,
         };
         let schema = match &found.schema_type {
-            SchemaType::Avro => AnySchema::Avro(Arc::new(WriterSchema::named(id, self.whole(id, found).await?)?)),
+            SchemaType::Avro => {
+                AnySchema::Avro(Arc::new(WriterSchema::named(id, self.whole(id, found).await?, self.inner.avro_depth)?))
+            }
             SchemaType::Json => AnySchema::Json,
             SchemaType::Protobuf => AnySchema::Protobuf,
             other => {

@@ -2,10 +2,18 @@
 //! generated schemas.
 
 use super::*;
-use crate::avro_json::{check, to_json};
+use crate::{avro_cursor::DEPTH, avro_json};
 use proptest::prelude::*;
 use serde_json::json;
 use std::{fs, path::Path};
+
+fn to_json(datum: &[u8], schema: &SchemaMut) -> Result<Value, String> {
+    avro_json::to_json(datum, schema, DEPTH)
+}
+
+fn check(datum: &[u8], schema: &SchemaMut) -> Result<(), String> {
+    avro_json::check(datum, schema, DEPTH)
+}
 
 fn path(text: &str) -> FieldPath {
     text.parse().unwrap()
@@ -73,7 +81,7 @@ fn select(datum: &[u8], schema: &SchemaMut, path: &FieldPath) -> Result<Vec<Valu
         found.push(json_of(selected));
         false
     };
-    any_at(datum, schema, path, &mut take)?;
+    any_at(datum, (schema, DEPTH), path, &mut take)?;
     Ok(found)
 }
 
@@ -89,7 +97,7 @@ fn agrees(datum: &[u8], schema: &SchemaMut) {
         let met = select(datum, schema, &path).unwrap();
         for wanted in met.iter().chain(&expected) {
             let is_it = &mut |found: &Selected<'_>| json_of(found) == *wanted;
-            let passed = any_at(datum, schema, &path, is_it).unwrap();
+            let passed = any_at(datum, (schema, DEPTH), &path, is_it).unwrap();
             assert_eq!(passed, expected.contains(wanted), "{wanted} at {path:?} of {whole}");
         }
         let mut in_json = Vec::new();

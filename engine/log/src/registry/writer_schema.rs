@@ -1,7 +1,8 @@
 //! The schema a record was written with, and what can be read by it alone.
 
-use super::error::RegistryError;
+use super::{error::RegistryError, logical_types::without_invalid};
 use crate::{
+    avro_cursor::DEPTH,
     avro_json::{check, to_json},
     avro_select::{FieldPath, Selected, any_at, has},
     framing::SchemaId,
@@ -10,7 +11,7 @@ use serde_avro_fast::{
     Schema,
     schema::{RegularType, SchemaMut},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The schema a record was written with.
 #[derive(Debug)]
@@ -23,19 +24,20 @@ pub struct WriterSchema {
     pub text: String,
     pub(crate) schema: Schema,
     nodes: SchemaMut,
+    /// How deep its data may nest that are looked into.
+    most_depth: u32,
 }
 
 impl WriterSchema {
     pub fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
-        Self::named(SchemaId::Number(id), text)
+        Self::named(SchemaId::Number(id), text, DEPTH)
     }
 
-    pub(crate) fn named(id: SchemaId, text: String) -> Result<Self, RegistryError> {
+    pub(crate) fn named(id: SchemaId, text: String, most_depth: u32) -> Result<Self, RegistryError> {
         let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
-        let nodes: Result<SchemaMut, _> = text.parse();
-        let nodes =
-            nodes.or_else(|error| with_decimals_completed(&text).and_then(|text| text.parse().ok()).ok_or(error));
-        let nodes = nodes.map_err(|error| unusable(&error))?;
+        // What is no JSON is for the parser to refuse.
+        let cleaned = without_invalid(&text);
+        let nodes: SchemaMut = cleaned.as_ref().unwrap_or(&text).parse().map_err(|error| unusable(&error))?;
         let schema = nodes.clone().freeze().map_err(|error| unusable(&error))?;
         let full_name = match &nodes.root().type_ {
             RegularType::Record(record) => record.name.fully_qualified_name().to_owned(),
@@ -45,17 +47,17 @@ impl WriterSchema {
             SchemaId::Number(number) => number,
             SchemaId::Guid(_) => 0,
         };
-        Ok(Self { id, full_name, text, schema, nodes })
+        Ok(Self { id, full_name, text, schema, nodes, most_depth })
     }
 
     /// The whole datum as JSON; the error says what was expected at which byte.
     pub fn to_json(&self, datum: &[u8]) -> Result<Value, String> {
-        to_json(datum, &self.nodes)
+        to_json(datum, &self.nodes, self.most_depth)
     }
 
     /// Whether the whole datum can be read, without building it.
     pub fn check(&self, datum: &[u8]) -> Result<(), String> {
-        check(datum, &self.nodes)
+        check(datum, &self.nodes, self.most_depth)
     }
 
     /// Whether something that stands at the path passes; nothing does when this datum has no such path. The whole datum is
@@ -66,7 +68,7 @@ impl WriterSchema {
         path: &FieldPath,
         mut passes: impl FnMut(&Selected<'_>) -> bool,
     ) -> Result<bool, String> {
-        any_at(datum, &self.nodes, path, &mut passes)
+        any_at(datum, (&self.nodes, self.most_depth), path, &mut passes)
     }
 
     /// Whether a datum of this schema can have something at the path.
@@ -76,29 +78,10 @@ impl WriterSchema {
     }
 }
 
-/// The scale of a decimal may be left out and is 0 then, which the parser does not know.
-fn with_decimals_completed(schema: &str) -> Option<String> {
-    fn complete(node: &mut Value) {
-        match node {
-            Value::Object(fields) => {
-                if fields.get("logicalType").is_some_and(|name| name == "decimal") {
-                    fields.entry("scale").or_insert(json!(0));
-                    fields.entry("precision").or_insert(json!(1));
-                }
-                fields.values_mut().for_each(complete);
-            }
-            Value::Array(nodes) => nodes.iter_mut().for_each(complete),
-            _ => {}
-        }
-    }
-    let mut schema = serde_json::from_str(schema).ok()?;
-    complete(&mut schema);
-    Some(schema.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_decimal_without_scale_is_whole() {
