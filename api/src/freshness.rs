@@ -2,14 +2,19 @@
 //! far it is (`Foldstream-Applied`, `Foldstream-Lag-Ms`).
 //!
 //! What is said is looked up before the rows are read, so the rows are never older than the headers claim. How a
-//! position is followed over processors to a read model is told in `arrival.rs`.
+//! position is followed over processors to a read model is told in `arrival.rs` and `following.rs`.
 
 pub(crate) mod arrival;
+pub(crate) mod following;
 pub(crate) mod lag;
 pub(crate) mod lookups;
+pub(crate) mod places;
 
 use crate::{
-    freshness::arrival::{Arrival, NotArrived},
+    freshness::{
+        arrival::NotArrived,
+        following::{Following, NotFollowed},
+    },
     http::{
         names::{AFTER, APPLIED, DEFAULT_WAIT_MS, LAG_MS, MAX_WAIT_MS, WAIT_MS},
         parameters::Parameters,
@@ -19,19 +24,25 @@ use crate::{
 };
 use axum::{http::HeaderValue, response::Response};
 use foldstream_events::CATALOGUE;
-use foldstream_log::{Position, Positions, Topic, Violation};
+use foldstream_log::{Position, PositionRange, Positions, Topic, Violation};
 use foldstream_store::{Checkpoint, Database, Late, View};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa::IntoParams;
+
+/// How many positions one answer can be asked to wait for: more than any answer of ours names.
+const MOST_ASKED: usize = 200;
+/// How many records of a range are followed over processors, each to what it led to.
+const MOST_FOLLOWED: i64 = 1000;
 
 /// For the documentation: the parameters of every read.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "read by the derive only")]
 pub(crate) struct FreshnessParameters {
-    /// Answer only when the read model holds everything up to these positions: `topic:partition:offset`, several
-    /// joined by commas, as a `Foldstream-Position` header has them
+    /// Answer only when the read model holds everything each of these records led to: `topic:partition:offset`, or
+    /// `topic:partition:first-last`, up to 200 joined by commas, as a `Foldstream-Position` header has them. 503 `parked`
+    /// where one of them, or what it led to, waits behind a dead letter
     #[param(example = "locations:3:1729")]
     after: Option<String>,
     /// How long to wait for that, in milliseconds
@@ -52,7 +63,7 @@ pub(crate) type Reads = &'static [&'static ReadModel];
 #[derive(Debug)]
 pub(crate) struct Freshness {
     reads: Reads,
-    after: Positions,
+    after: Vec<PositionRange>,
     wait: Duration,
 }
 
@@ -65,7 +76,7 @@ pub(crate) struct Standing {
 
 impl Freshness {
     pub(crate) fn read(parameters: &mut Parameters, api: &Api, reads: Reads) -> Self {
-        let checked = parameters.text(AFTER).map(|text| positions(text, &api.arrival, reads));
+        let checked = parameters.text(AFTER).map(|text| asked(text, &api.arrival.following, reads));
         Self {
             reads,
             after: checked.and_then(|checked| parameters.check(checked)).unwrap_or_default(),
@@ -125,44 +136,54 @@ impl Standing {
 }
 
 /// How far it is, where it is merely late.
-fn problem(not_arrived: NotArrived, asked: &Positions) -> Problem {
+fn problem(not_arrived: NotArrived, asked: &[PositionRange]) -> Problem {
     match not_arrived {
         NotArrived::ReadModel(Late::Behind { checkpoints }) => {
+            let asked = asked.iter().map(PositionRange::to_string).collect::<Vec<_>>().join(",");
             let applied = shown(&applied_positions(&checkpoints));
             Problem::NotYetApplied { progress: format!("asked for {asked}, applied is {applied}") }
         }
         NotArrived::ReadModel(late) => late.into(),
-        NotArrived::Parked(held) => Problem::Parked {
-            record: held.record().to_string(),
-            dead_letter: held.id,
-            position: held.dead_letter().to_string(),
-            reason: held.reason.clone(),
-        },
+        NotArrived::Parked { record, id, dead_letter, reason } => {
+            Problem::Parked { record: record.to_string(), dead_letter: id, position: dead_letter.to_string(), reason }
+        }
         NotArrived::Database(error) => error.into(),
-        behind @ NotArrived::Behind { .. } => Problem::NotYetApplied { progress: behind.to_string() },
-        unknown @ NotArrived::Unknown { .. } => Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(unknown) },
+        NotArrived::NotFollowed(unknown @ NotFollowed::Unknown { .. }) => {
+            Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(unknown) }
+        }
+        NotArrived::NotFollowed(behind) => Problem::NotYetApplied { progress: behind.to_string() },
     }
 }
 
-/// Positions this answer can be asked to wait for.
-fn positions(text: &str, arrival: &Arrival, reads: Reads) -> Result<Positions, Violation> {
+/// Records this answer can be asked to wait for.
+fn asked(text: &str, following: &Following, reads: Reads) -> Result<Vec<PositionRange>, Violation> {
     let refused = |rule: String| Violation::new(AFTER, text, rule);
-    let positions: Positions = text
-        .parse()
-        .map_err(|_| refused("a position is topic:partition:offset, several joined by commas".to_owned()))?;
-    for Position { topic, partition, .. } in positions.iter() {
-        let known = CATALOGUE.topic(&topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
-        if !reads.iter().any(|model| arrival.leads(&topic, model.projection)) {
-            let mut topics: Vec<&str> = reads.iter().flat_map(|model| arrival.sources(model.projection)).collect();
+    let ranges = PositionRange::parse_list(text).map_err(|_| {
+        refused(
+            "a position is topic:partition:offset or topic:partition:first-last, several joined by commas".to_owned(),
+        )
+    })?;
+    if ranges.len() > MOST_ASKED {
+        return Err(refused(format!("at most {MOST_ASKED} positions can be waited for at once")));
+    }
+    for PositionRange { topic, partition, first, last } in &ranges {
+        let known = CATALOGUE.topic(topic).ok_or_else(|| refused(format!("there is no topic {topic}")))?;
+        if !reads.iter().any(|model| following.leads(topic, model.projection)) {
+            let mut topics: Vec<&str> = reads.iter().flat_map(|model| following.sources(model.projection)).collect();
             topics.sort_unstable();
             topics.dedup();
             return Err(refused(format!("this answer does not follow from {topic}, only from {}", topics.join(", "))));
         }
-        if partition >= known.partitions {
+        if *partition >= known.partitions {
             return Err(refused(format!("{topic} has the partitions 0 to {}", known.partitions - 1)));
         }
+        let leading = reads.iter().filter(|model| following.leads(topic, model.projection));
+        let is_folded = leading.into_iter().all(|model| following.folds(model.projection, topic));
+        if !is_folded && last - first >= MOST_FOLLOWED {
+            return Err(refused(format!("of {topic}, at most {MOST_FOLLOWED} records are one range")));
+        }
     }
-    Ok(positions)
+    Ok(ranges)
 }
 
 /// The last applied position of each partition that has one.

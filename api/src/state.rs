@@ -3,7 +3,7 @@
 use crate::{
     commands::{aggregate::Aggregate, outcomes::Outcomes},
     config::LookingConfig,
-    freshness::{arrival::Arrival, lag::LogEnds, lookups::Lookups},
+    freshness::{arrival::Arrival, following::Following, lag::LogEnds, lookups::Lookups},
     http::limits::Clients,
     topics::{
         coalesced::Coalesced,
@@ -57,12 +57,13 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(parts: Parts, aggregates: Vec<&'static Aggregate>, openapi: Arc<str>) -> Self {
-        let arrival = Arrival {
+        let following = Following {
             flows: parts.flows.iter().filter(|flow| flow.kind.folds()).cloned().collect(),
+            brokers: parts.browse.brokers().clone(),
             lookups: Lookups::new(parts.browse.brokers()),
-            applied: parts.applied.clone(),
-            database: parts.database.clone(),
         };
+        let (applied, database) = (parts.applied.clone(), parts.database.clone());
+        let arrival = Arrival { following, applied, database };
         Self {
             log_ends: LogEnds::new(parts.browse.brokers()),
             arrival,

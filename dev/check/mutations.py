@@ -152,10 +152,17 @@ FAULTS = [
     ),
     (
         "a read does not wait for processors",
-        "api/src/freshness/arrival.rs",
-        "if committed.next_offset > position.offset {",
+        "api/src/freshness/following.rs",
+        "if committed.next_offset > range.last {",
         "if committed.next_offset >= 0 {",
         [*WHOLE, "deciding::people"],
+    ),
+    (
+        "a read takes what others wrote for what it waits for",
+        "api/src/freshness/arrival.rs",
+        "self.following.follow(&asked, true)",
+        "self.following.follow(&asked, false)",
+        [*WHOLE, "after"],
     ),
     (
         "the offset of an effect moves past records that wait",

@@ -74,6 +74,9 @@ pub struct AnsweredCommand {
     pub rule: Option<String>,
     #[serde(default = "default_answeredcommand_reason")]
     pub reason: Option<String>,
+    #[serde(with = "chrono::serde::ts_microseconds_option")]
+    #[serde(default = "default_answeredcommand_appended_at")]
+    pub appended_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 #[inline(always)]
@@ -81,6 +84,9 @@ fn default_answeredcommand_rule() -> Option<String> { None }
 
 #[inline(always)]
 fn default_answeredcommand_reason() -> Option<String> { None }
+
+#[inline(always)]
+fn default_answeredcommand_appended_at() -> Option<chrono::DateTime<chrono::Utc>> { None }
 
 /// What people-processor knows of a person: the fold of what it has written. Its own; nobody else reads it.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
@@ -98,7 +104,7 @@ pub struct PersonState {
     pub first_name: String,
     pub last_name: String,
     pub company_name: String,
-    /// The last commands and what was decided, oldest first.
+    /// The commands that are remembered and what was decided, oldest first.
     pub answered: Vec<AnsweredCommand>,
 }
 
@@ -407,7 +413,7 @@ pub const PERSON_STATE_SCHEMA: &str = r##"{
     {"name": "first_name", "type": "string", "doc": "Empty unless registered."},
     {"name": "last_name", "type": "string"},
     {"name": "company_name", "type": "string"},
-    {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}]}}, "doc": "The last commands and what was decided, oldest first."}
+    {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}, {"name": "appended_at", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null}]}}, "doc": "The commands that are remembered and what was decided, oldest first."}
   ]
 }
 "##;

@@ -28,13 +28,23 @@ struct Golden {
 impl Golden {
     /// Its value as the newest version has it: what it was written without has its default.
     fn value_now(&self) -> serde_json::Value {
-        let newest: serde_json::Value = serde_json::from_str(self.record.schema).unwrap();
-        let now = |field: &serde_json::Value| {
-            let name = field["name"].as_str().unwrap();
-            let value = self.value.get(name).or_else(|| field.get("default"));
-            (name.to_owned(), value.unwrap_or_else(|| panic!("{} has no {name}", self.name)).clone())
-        };
-        newest["fields"].as_array().unwrap().iter().map(now).collect()
+        self.now(&serde_json::from_str(self.record.schema).unwrap(), &self.value)
+    }
+
+    fn now(&self, kind: &serde_json::Value, value: &serde_json::Value) -> serde_json::Value {
+        if let Some(fields) = kind["fields"].as_array() {
+            let now = |field: &serde_json::Value| {
+                let name = field["name"].as_str().unwrap();
+                let written = value.get(name).map(|value| self.now(&field["type"], value));
+                let value = written.or_else(|| field.get("default").cloned());
+                (name.to_owned(), value.unwrap_or_else(|| panic!("{} has no {name}", self.name)))
+            };
+            return fields.iter().map(now).collect();
+        }
+        match (kind.get("items"), value.as_array()) {
+            (Some(items), Some(values)) => values.iter().map(|value| self.now(items, value)).collect(),
+            _ => value.clone(),
+        }
     }
 
     fn key(&self) -> &str {

@@ -15,7 +15,8 @@ import psycopg
 from topics import compare, decode, read
 
 brokers, registry_url, database_url = sys.argv[1:4]
-REMEMBERED = 64
+REMEMBERED_FOR_MS = 7 * 24 * 60 * 60 * 1000
+MOST_REMEMBERED = 1000
 
 
 class Person:
@@ -26,19 +27,21 @@ class Person:
         self.profile = None
         self.answered = collections.OrderedDict()
 
-    def decide(self, kind, command):
+    def decide(self, kind, command, appended_at_ms):
         """The outcome, and the events that go with it."""
         content = (kind, command.get("first_name"), command.get("last_name"), command.get("company_name"))
+        while self.answered and appended_at_ms - next(iter(self.answered.values()))[2] > REMEMBERED_FOR_MS:
+            self.answered.popitem(last=False)
         known = self.answered.get(command["event_id"])
         if known is not None:
             if known[0] != content:
                 return ("rejected", "idempotency_key_reused"), []
             return ("duplicate", known[1][1]), []
+        if len(self.answered) >= MOST_REMEMBERED and kind != "ErasePerson":
+            return ("rejected", "too_many_commands"), []
         outcome, events = self.fresh(kind, command)
-        if outcome[1] != "person_unknown":
-            self.answered[command["event_id"]] = (content, outcome)
-            while len(self.answered) > REMEMBERED:
-                self.answered.popitem(last=False)
+        if outcome[1] != "person_unknown" and len(self.answered) < MOST_REMEMBERED:
+            self.answered[command["event_id"]] = (content, outcome, appended_at_ms)
         return outcome, events
 
     def fresh(self, kind, command):
@@ -80,7 +83,7 @@ for message in sorted(read("person-commands"), key=lambda message: (message.part
     if place in refused:
         continue
     command = decode(message)
-    outcome, events = people[command["person_id"]].decide(kind_of(message), command)
+    outcome, events = people[command["person_id"]].decide(kind_of(message), command, message.timestamp()[1])
     expected_outcomes[place] = (command["person_id"], *outcome)
     expected_events[command["person_id"]].extend((event, place) for event in events)
     commands += 1

@@ -138,6 +138,7 @@ def main():
         ("times that pass between pages", places.times_pass),
         ("pages of a topic that grows", places.grows_between),
         ("what only one partition has", pages.in_one_partition),
+        ("a topic switched to the brokers' times", pages.switched),
     ):
         topic = f"{function.__name__.replace('_', '-')}-{seed}"
         topics.update({topic, f"{topic}-other"})

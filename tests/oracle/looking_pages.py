@@ -212,30 +212,63 @@ def budgeted(log, api, _, topic, random):
 
 def in_one_partition(log, api, writer, topic):
     """Where brokers stamp the times, what only one partition has costs no more of the others than the time it spans."""
-    # Times of hours can be had at once from a producer alone, so the brokers take over when the records are there.
-    writer.create(topic, 4)
+    writer.create(topic, 4, message_timestamp_type="LogAppendTime")
     # A retry must not change the order.
     producer = writer.producer({"enable.idempotence": True, "compression.type": "lz4"})
-    begun = now_ms() - 3_000_000
-    for number in range(3_000):
-        for partition in range(4):
-            value = b"needle" if partition == 2 and number % 100 == 0 else b"hay"
-            producer.produce(topic, value, None, partition, timestamp=begun + number * 1_000 + partition)
-        producer.poll(0)
+
+    def append(value, partition, count):
+        for _ in range(count):
+            producer.produce(topic, value, None, partition)
+            producer.poll(0)
+
+    def passes():
+        """So much time that no difference of clocks explains it."""
+        writer.flush(producer)
+        begun = now_ms()
+        until("eleven seconds have passed", 20, lambda: (now_ms() > begun + 11_000, now_ms()))
+
+    append(b"needle", 2, 30)
+    passes()
+    for partition in range(4):
+        append(b"hay", partition, 3_000)
+    passes()
+    append(b"needle", 2, 30)
     writer.flush(producer)
-    writer.configure(topic, "message.timestamp.type", "LogAppendTime")
     needles = only(log.read(topic), lambda record: record.value == b"needle")
     for order in ("newest", "oldest"):
         asked = [("contains", "needle"), ("order", order)]
-
-        def cheap(asked=asked, order=order):
-            page = api.get("/messages", [("topic", topic), ("limit", 5), *asked])
-            same(log, merged(needles, order)[:5], page["messages"], f"the {order} needles")
-            return page["looked_at"]["records"] < 6_000, page["looked_at"]
-
-        # A setting takes a moment to reach every broker.
-        until(f"the {order} needles are found without reading everything", 60, cheap)
+        page = api.get("/messages", [("topic", topic), ("limit", 5), *asked])
+        same(log, merged(needles, order)[:5], page["messages"], f"the {order} needles")
+        assert page["order"] == "timestamp" and page["looked_at"]["records"] < 6_000, page["looked_at"]
         glued(log, api, topic, needles, [*asked, ("limit", 7)])
+
+
+def switched(log, api, writer, topic):
+    """A topic that was given to the brokers' times later on keeps the times it had: nothing is lost by `until`."""
+    writer.create(topic, 3)
+    writer.register(topic)
+    begun = now_ms()
+    for number in range(600):
+        # Some of clocks that are ahead, in front of some that are behind.
+        writer.append(topic, number % 3, timestamp=begun + writer.random.randrange(-3_600_000, 3_600_000))
+    writer.flush()
+    writer.configure(topic, "message.timestamp.type", "LogAppendTime")
+
+    def is_switched():
+        writer.append(topic, 0)
+        writer.flush()
+        newest = max(log.read(topic)[0], key=lambda record: record.offset)
+        return newest.timestamp >= begun and newest.timestamp <= now_ms(), newest
+
+    until("the brokers stamp what is appended", 60, is_switched)
+    for number in range(30):
+        writer.append(topic, number % 3)
+    writer.flush()
+    for until_ms in (begun - 1_800_000, begun - 100, begun, now_ms() - 10, begun + 1_800_000):
+        for order in ("newest", "oldest"):
+            before = only(log.read(topic), lambda record, until_ms=until_ms: record.timestamp < until_ms)
+            pages = glued(log, api, topic, before, [("until", until_ms), ("order", order), ("limit", 100)])
+            assert all(page["order"] == "merge" for page in pages), "its times are anything"
 
 
 def racing(log, api, writer, topic, random):

@@ -27,12 +27,14 @@
 //! | what has no answer in time is not taken back | `process_manager`'s own tests |
 //! | consumer groups bear no prefix | `environments` (one environment's partitions go to another's) |
 //! | a read does not wait for processors | `deciding` (reads are older than asked) |
+//! | a read takes what others wrote for what it waits for | `after` (who is parked is shown what is older) |
 //! | the offset of an effect moves past records that wait | `foldstream-fold`'s `brokers` (they never reach the outside) |
 //! | a record goes out before the one before it of its key is committed | `effect::lane`'s own tests |
 //! | an idempotency key is new at each attempt | `effect::deliveries`' own tests |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
+mod after;
 mod bad_input;
 mod chaos;
 mod command_line;

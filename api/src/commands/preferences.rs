@@ -32,7 +32,9 @@ pub(crate) struct CommandParameters {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "read by the derive only")]
 pub(crate) struct CommandHeaders {
-    /// Names this request, so that it can be sent again: 1 to 255 visible characters, better a UUID
+    /// Names this request, so that it can be sent again: 1 to 255 visible characters, better a UUID. For seven days it is
+    /// answered as the first time, whatever came in between, and the same key with another content is 422. Of one id 1000
+    /// requests are remembered; where there is no room, the next one is 409 until the oldest is seven days old
     #[param(rename = "Idempotency-Key", example = "8e03978e-40d5-43dd-bc93-6894a57f9324")]
     idempotency_key: Option<String>,
     /// `respond-async`: not to wait at all

@@ -6,6 +6,7 @@
 
 use crate::{
     effects::rows::{RowResource, rows_of},
+    freshness::places::{Places, places},
     http::{place::message_link, problem::Problem},
     state::Api,
 };
@@ -142,7 +143,7 @@ pub(super) fn effects_of<'a>(
 
 /// Whether a processor has passed a record.
 async fn standing(api: &Api, flow: &Flow, topic: &'static Topic, record: &FetchedRecord) -> Result<Processor, Problem> {
-    let committed = api.arrival.lookups.committed(flow.service, topic).await?;
+    let committed = api.arrival.following.lookups.committed(flow.service, topic).await?;
     let partition = usize::try_from(record.partition).unwrap_or_default();
     let next_offset = committed.get(partition).map_or(0, |committed| committed.next_offset);
     let behind = record.offset + 1 - next_offset;
@@ -156,7 +157,7 @@ async fn standing(api: &Api, flow: &Flow, topic: &'static Topic, record: &Fetche
 
 /// What a processor wrote because of a record it has passed.
 async fn written_by(api: &Api, flow: &Flow, record: &FetchedRecord, budget: &Budget) -> Result<Caused, Problem> {
-    let (near, far) = places(flow, record);
+    let Places { near, far } = places(flow, &record.topic, record.partition);
     let found = search(api, flow, record, &near, budget).await?;
     match found.records.is_empty() {
         true => search(api, flow, record, &far, budget)
@@ -164,22 +165,6 @@ async fn written_by(api: &Api, flow: &Flow, record: &FetchedRecord, budget: &Bud
             .map(|more| Caused { records: more.records, complete: found.complete && more.complete }),
         false => Ok(found),
     }
-}
-
-/// Where the processor may have written: the partitions of the same number, and all others.
-fn places(flow: &Flow, record: &FetchedRecord) -> (Vec<TopicPartition>, Vec<TopicPartition>) {
-    let key = CATALOGUE.topic(&record.topic).map(|topic| topic.key);
-    let written = flow.writes.iter().filter_map(|written| CATALOGUE.topic(written));
-    let (mut near, mut far) = (Vec::new(), Vec::new());
-    for topic in written {
-        let place = |partition| TopicPartition { topic: topic.name, partition };
-        if flow.keeps_keys && Some(topic.key) == key {
-            near.push(place(record.partition));
-        } else {
-            far.extend((0..topic.partitions).map(place));
-        }
-    }
-    (near, far)
 }
 
 async fn search(
@@ -190,7 +175,8 @@ async fn search(
     budget: &Budget,
 ) -> Result<Caused, Problem> {
     let searches = places.iter().map(|place| async move {
-        let found = api.parts.browse.brokers().caused_by(flow.service, *place, record, budget.time_left()).await;
+        let causes = record.position().into();
+        let found = api.parts.browse.brokers().caused_by(flow.service, *place, &causes, budget.time_left()).await;
         found.map_err(Problem::from)
     });
     let found = try_join_all(searches).await?;
@@ -201,35 +187,6 @@ async fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foldstream_events::{PeopleEvent, PersonCommandsEvent};
-    use foldstream_log::DeadLettersEvent;
-
-    fn command(partition: i32) -> FetchedRecord {
-        FetchedRecord {
-            topic: "person-commands".to_owned(),
-            partition,
-            offset: 0,
-            timestamp_ms: 0,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_keyed_alike_lies_in_the_partition_of_the_same_number() {
-        let flow = Flow::of("people-processor", ServiceKind::Processor)
-            .reading::<PersonCommandsEvent>()
-            .writing::<PeopleEvent>()
-            .writing::<DeadLettersEvent>()
-            .keeping_keys(true);
-        let (near, far) = places(&flow, &command(3));
-        assert_eq!(near, [TopicPartition { topic: "people", partition: 3 }]);
-        assert_eq!(far.len(), 6);
-        assert!(far.iter().all(|place| place.topic == "dead-letters"));
-        let (near, far) = places(&Flow { keeps_keys: false, ..flow }, &command(3));
-        assert_eq!((near.len(), far.len()), (0, 12));
-    }
 
     #[test]
     fn a_budget_ends() {

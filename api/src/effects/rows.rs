@@ -12,7 +12,7 @@ use crate::{
     state::Api,
 };
 use foldstream_events::CATALOGUE;
-use foldstream_log::{FetchedRecord, Position, Positions};
+use foldstream_log::{FetchedRecord, Position};
 use foldstream_store::{
     Checkpoint, Fate, Made, Provenance, ProvenanceError, RowOf, View,
     dead_letters::{BlockedRecord, blocked},
@@ -92,8 +92,7 @@ async fn waits(api: &Api, projection: &Provenance, view: &View, position: &Posit
         };
         return Ok(Some(Waits::NotYet { next_offset, lag_ms }));
     }
-    let asked = Positions::from_iter([position.clone()]);
-    let blocked = blocked(&view.database, projection.projection, &asked).await?;
+    let blocked = blocked(&view.database, projection.projection, &[position.clone().into()]).await?;
     Ok(blocked.map(|record| Waits::Blocked(Box::new(record))))
 }
 

@@ -1,36 +1,30 @@
 //! Whether everything a position led to has arrived in a read model.
 //!
-//! The flows of all services are a graph from topics over processors to read models. The walk starts at the topics of
-//! the positions. At each processor on the way it waits until the processor's committed offsets have passed them. With
-//! the offsets a processor commits where what it wrote lies (as their metadata, in the same transaction): those are the
-//! next positions to be passed, until topics are reached that the projection folds. There the projection's own positions
-//! decide. A record that the projection has passed and not applied, because it is a dead letter or waits behind one, has
-//! not arrived.
+//! A position is followed to the topics that the projection folds (`following.rs`). There the projection's own positions
+//! decide, and what it has put aside.
 //!
-//! The ends of the topics a processor writes are waited for only where it wrote to more partitions than metadata can
-//! tell. Rejected as the usual way: they hold everybody's records and the markers of transactions, so readers waited for
-//! more than they had asked for, up to the next fetch of the projection.
+//! Following it to the furthest that anybody's records led to costs no look into the log, so that comes first: where the
+//! projection has all of it within [`TOGETHER`], and has put nothing aside in those partitions, the position has arrived.
+//! Otherwise the records themselves are looked up, for a reader waits for his own records and for nobody else's: in a
+//! partition that halts they may have arrived, and beside a dead letter they may not. A command that led to nothing (it was
+//! so already, or was decided before) asks for what its key led to before: that has not arrived while the key is parked.
 
-use crate::freshness::lookups::Lookups;
-use foldstream_browse::BrowseError;
-use foldstream_events::CATALOGUE;
-use foldstream_log::{Flow, LedTo, Position, Positions, Topic};
+use crate::freshness::following::{Asked, Following, NotFollowed};
+use foldstream_log::{Position, PositionRange, Positions};
 use foldstream_store::{
     Applied, Database, DatabaseError, Late, View,
-    dead_letters::{BlockedRecord, blocked},
+    dead_letters::{anything_aside, blocked, parked_key},
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout_at};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// How soon a processor that is behind is looked at again.
-const AGAIN: Duration = Duration::from_millis(5);
+/// How long a reader waits for what others wrote, too, before the log is asked what is his.
+const TOGETHER: Duration = Duration::from_millis(100);
 
-/// Follows positions to read models; cheap to clone.
+/// Waits for positions in read models; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    /// The edges of all that folds.
-    pub(crate) flows: Arc<[Flow]>,
-    pub(crate) lookups: Lookups,
+    pub(crate) following: Following,
     pub(crate) applied: Applied,
     pub(crate) database: Database,
 }
@@ -38,12 +32,10 @@ pub(crate) struct Arrival {
 /// Why a wait ended without the positions.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotArrived {
-    #[error("asked for {asked}, {service} stands at {stands}")]
-    Behind { asked: String, service: &'static str, stands: String },
-    #[error("the brokers did not say how far {service} is")]
-    Unknown { service: &'static str, source: Option<BrowseError> },
-    #[error("{} is parked behind dead letter {}", .0.record(), .0.id)]
-    Parked(Box<BlockedRecord>),
+    #[error(transparent)]
+    NotFollowed(#[from] NotFollowed),
+    #[error("{record} is parked behind dead letter {id}")]
+    Parked { record: Position, id: i64, dead_letter: Position, reason: String },
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
@@ -51,109 +43,72 @@ pub(crate) enum NotArrived {
 }
 
 impl Arrival {
-    /// Whether a read model follows from a topic, by whatever way.
-    pub(crate) fn leads(&self, topic: &str, projection: &str) -> bool {
-        let (mut seen, mut next) = (BTreeSet::new(), vec![topic]);
-        while let Some(topic) = next.pop() {
-            for flow in self.flows.iter().filter(|flow| flow.reads.contains(&topic)) {
-                if flow.service == projection {
-                    return true;
-                }
-                if seen.insert(flow.service) {
-                    next.extend(&flow.writes);
-                }
-            }
-        }
-        false
-    }
-
-    /// Every topic that a read model follows from.
-    pub(crate) fn sources(&self, projection: &str) -> Vec<&'static str> {
-        foldstream_events::CATALOGUE
-            .topics
-            .iter()
-            .map(|topic| topic.name)
-            .filter(|topic| self.leads(topic, projection))
-            .collect()
-    }
-
-    /// Waits until a projection has folded everything these positions led to; gives how far it is, and its tables. Of
-    /// several positions in a partition the last one counts.
+    /// Waits until a projection has folded everything each of these records led to; gives how far it is, and its tables.
     pub(crate) async fn wait(
         &self,
         projection: &'static str,
-        after: &Positions,
+        after: &[PositionRange],
         deadline: Instant,
     ) -> Result<View, NotArrived> {
-        let mut here = Positions::default();
-        let mut passed = BTreeSet::new();
-        let mut next: Vec<Position> = after.iter().collect();
-        while let Some(position) = next.pop() {
-            let reading = self.flows.iter().filter(|flow| flow.reads.contains(&position.topic.as_str()));
-            for flow in reading {
-                if flow.service == projection {
-                    here.insert(position.clone());
-                } else if passed.insert((flow.service, position.clone())) {
-                    next.extend(self.pass(flow, &position, projection, deadline).await?);
-                }
+        let asked = Asked { projection, after, deadline };
+        let furthest = self.following.follow(&asked, false).await?;
+        let soon = deadline.min(Instant::now() + TOGETHER);
+        match self.reached(projection, &furthest.up_to, soon).await {
+            Ok(view) if !anything_aside(&self.database, projection, &furthest.up_to).await? => return Ok(view),
+            Ok(_) | Err(Late::Behind { .. }) => {}
+            Err(unknown) => return Err(unknown.into()),
+        }
+        let expected = self.following.follow(&asked, true).await?;
+        let view = self.reached(projection, &expected.up_to, deadline).await?;
+        if let Some(record) = blocked(&self.database, projection, &expected.records).await? {
+            let (dead_letter, record_at) = (record.dead_letter(), record.record());
+            return Err(NotArrived::Parked { record: record_at, id: record.id, dead_letter, reason: record.reason });
+        }
+        for (place, key, record) in expected.keys {
+            let parked = parked_key(&self.database, projection, place, &key).await?;
+            if let Some(parked) = parked.filter(|parked| holds_up(parked.cause().as_ref(), parked.settled, &record)) {
+                let dead_letter = parked.dead_letter();
+                return Err(NotArrived::Parked { record, id: parked.id, dead_letter, reason: parked.reason });
             }
         }
-        if here.is_empty() {
-            return Ok(self.applied.now(projection).await?);
-        }
-        let checkpoints = self.applied.wait_for(projection, &here, deadline).await?;
-        match blocked(&self.database, projection, &here).await? {
-            Some(record) => Err(NotArrived::Parked(Box::new(record))),
-            None => Ok(checkpoints),
-        }
+        Ok(view)
     }
 
-    /// Waits until a processor has passed a position; gives the positions of all it may have led to.
-    async fn pass(
-        &self,
-        flow: &Flow,
-        position: &Position,
-        projection: &str,
-        deadline: Instant,
-    ) -> Result<Vec<Position>, NotArrived> {
-        let leading: Vec<&'static Topic> = flow
-            .writes
-            .iter()
-            .filter(|topic| self.leads(topic, projection))
-            .filter_map(|topic| CATALOGUE.topic(topic))
-            .collect();
-        let Some(topic) = CATALOGUE.topic(&position.topic).filter(|_| !leading.is_empty()) else {
-            return Ok(Vec::new());
+    async fn reached(&self, projection: &str, up_to: &Positions, deadline: Instant) -> Result<View, Late> {
+        match up_to.is_empty() {
+            true => self.applied.now(projection).await,
+            false => self.applied.wait_for(projection, up_to, deadline).await,
+        }
+    }
+}
+
+/// Whether what a record led to is the dead letter of its key that this cause led to, or waits behind it: what a processor
+/// writes has the order of its causes. One that is settled is done with itself.
+fn holds_up(cause: Option<&Position>, settled: bool, record: &Position) -> bool {
+    match cause {
+        Some(cause) if cause.topic == record.topic && cause.partition == record.partition => {
+            cause.offset < record.offset || (cause.offset == record.offset && !settled)
+        }
+        // It came another way, so nobody knows which was first.
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_held_up_from_the_record_on_that_led_to_its_dead_letter() {
+        let held_up = |cause: Option<&str>, settled| {
+            let cause: Option<Position> = cause.map(|cause| cause.parse().unwrap());
+            holds_up(cause.as_ref(), settled, &"person-commands:3:10".parse().unwrap())
         };
-        let unknown = |source| NotArrived::Unknown { service: flow.service, source };
-        let partition = usize::try_from(position.partition).unwrap_or_default();
-        loop {
-            let committed = timeout_at(deadline, self.lookups.committed(flow.service, topic)).await;
-            let committed = committed.map_err(|_| unknown(None))?.map_err(|source| unknown(Some(source)))?;
-            let Some(committed) = committed.get(partition) else { return Ok(Vec::new()) };
-            if committed.next_offset > position.offset {
-                let LedTo::Known(led_to) = &committed.led_to else {
-                    return self.ends(&leading, deadline).await.map_err(unknown);
-                };
-                let follows = |led_to: &Position| leading.iter().any(|topic| topic.name == led_to.topic);
-                return Ok(led_to.iter().filter(follows).collect());
-            }
-            if Instant::now() + AGAIN > deadline {
-                let stands = format!("{}:{}:{}", position.topic, position.partition, committed.next_offset);
-                return Err(NotArrived::Behind { asked: position.to_string(), service: flow.service, stands });
-            }
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// The ends of topics, committed or not: where a processor's offsets are committed, the markers of what it wrote may
-    /// still be on their way.
-    async fn ends(&self, topics: &[&'static Topic], deadline: Instant) -> Result<Vec<Position>, Option<BrowseError>> {
-        let mut ends = Vec::new();
-        for topic in topics {
-            let last = timeout_at(deadline, self.lookups.last_appended(topic)).await.map_err(|_| None)?;
-            ends.extend(last.map_err(Some)?);
-        }
-        Ok(ends)
+        assert!(held_up(Some("person-commands:3:9"), false));
+        assert!(held_up(Some("person-commands:3:10"), false));
+        assert!(!held_up(Some("person-commands:3:10"), true));
+        assert!(!held_up(Some("person-commands:3:11"), false));
+        assert!(held_up(Some("person-commands:2:11"), false));
+        assert!(held_up(None, false));
     }
 }

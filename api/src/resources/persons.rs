@@ -35,7 +35,7 @@ use chrono::Utc;
 use foldstream_events::{
     ChangePerson, ErasePerson, PERSON_COMMANDS, PERSON_OUTCOMES, PersonCommandsEvent, RegisterPerson, rules,
 };
-use foldstream_log::{Positions, Violation};
+use foldstream_log::Violation;
 use foldstream_people_processor::{People as Decider, Rule};
 use foldstream_people_projection::{People, read as people};
 use foldstream_store::{Database, ReadModel, Sourced};
@@ -169,8 +169,8 @@ pub(crate) async fn change(
     if answer.accepted()?.is_none() {
         return answer.pending(&asked, &id);
     }
-    let after = Positions::from_iter([answer.command.clone()]);
-    let Ok(view) = api.arrival.wait(PEOPLE.projection, &after, asked.deadline).await else {
+    let after = answer.command.clone().into();
+    let Ok(view) = api.arrival.wait(PEOPLE.projection, &[after], asked.deadline).await else {
         return answer.pending(&asked, &id);
     };
     let person = known(&view.database, &id).await?;

@@ -122,6 +122,12 @@ impl Batches {
         Self { bytes, aborted, stable_end }
     }
 
+    /// Whether the first batch bears the time of the broker that appended it; none when there is none.
+    pub(crate) fn begin_stamped(&self) -> Result<Option<bool>, BatchError> {
+        let header = (self.bytes.len() >= HEADER_BYTES).then(|| Header::read(&self.bytes)).transpose()?;
+        Ok(header.map(|header| header.is_stamped()))
+    }
+
     /// Hands every record from `start` up to, not including, `end` over, aborted ones included; gives the offset
     /// behind the last batch that was whole, or none when none was.
     pub(crate) fn read(
@@ -212,6 +218,11 @@ impl Header {
         Ok(Self { size, base_offset, last_offset, attributes, base_timestamp, max_timestamp, producer_id, count })
     }
 
+    /// The broker's append time counts, and it is the same for the whole batch.
+    fn is_stamped(&self) -> bool {
+        self.attributes & 0x08 != 0
+    }
+
     fn is_transactional(&self) -> bool {
         self.attributes & 0x10 != 0
     }
@@ -224,8 +235,7 @@ impl Header {
     fn each(&self, records: Bytes, mut take: impl FnMut(RecordView<'_>)) -> Result<(), BatchError> {
         let refuse = |reason: String| BatchError { offset: self.base_offset, reason };
         let records = decompressed(self.attributes & 0x07, records).map_err(refuse)?;
-        // Bit 3: the broker's append time counts, and it is the same for the whole batch.
-        let append_time = (self.attributes & 0x08 != 0).then_some(self.max_timestamp);
+        let append_time = self.is_stamped().then_some(self.max_timestamp);
         let mut cursor = Cursor { rest: &records };
         for at in 0..self.count {
             let record = cursor.sized().flatten().and_then(|record| self.record(record, append_time));
@@ -272,6 +282,13 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn varint(&mut self) -> Option<i64> {
+        // Nearly all of them are lengths and small steps, in one byte.
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 0x80
+        {
+            self.rest = rest;
+            return Some(i64::from(*byte >> 1) ^ -i64::from(*byte & 1));
+        }
         let (number, size) = i64::decode_var(self.rest)?;
         self.rest = &self.rest[size..];
         Some(number)

@@ -1,20 +1,17 @@
-//! What a record led to: the records that name it as their cause.
+//! What records led to: the records that name them as their cause.
 //!
 //! A processor takes the records of a partition in order and writes in that order what follows from them, so wherever it
-//! writes, the causes of one partition stand in rising order. A search begins at the time of the record and ends at the
-//! first later cause, so its length is what the processor was behind, and not what was written since.
+//! writes, the causes of one partition stand in rising order. The place is found as in a book: by looking at a few causes,
+//! the newest first, and halving what is left; no clock is asked. From there the log is read up to the first later cause.
 
 use crate::{
     brokers::{Brokers, BrowseError},
-    offsets::Isolation,
     scan::{STEP, Scan},
 };
-use foldstream_log::{CAUSE, FOLD_VERSION, FetchedRecord, Position, SOURCE, TopicPartition};
+use foldstream_log::{CAUSE, FOLD_VERSION, FetchedRecord, Position, PositionRange, SOURCE, TopicPartition};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How far the clocks of two brokers may lie apart: each stamps what is appended to it.
-const CLOCKS_APART_MS: i64 = 1000;
 /// How many records one search reads at most.
 const MOST_RECORDS: i64 = 20_000;
 
@@ -27,25 +24,39 @@ pub struct Caused {
 }
 
 impl Brokers {
-    /// The records of a partition that this service wrote because of `cause`. What is in a transaction that is being
+    /// The records of a partition that this service wrote because of `causes`. What is in a transaction that is being
     /// finished is waited for.
     pub async fn caused_by(
         &self,
         service: &str,
         place: TopicPartition,
-        cause: &FetchedRecord,
+        causes: &PositionRange,
         patience: Duration,
     ) -> Result<Caused, BrowseError> {
         let TopicPartition { topic, partition } = place;
         let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + patience };
+        let wanted = Wanted { source: format!("/foldstream/{service}"), causes: causes.clone() };
+        let mut range = scan.range().await?;
         // Where a transaction is not finished yet, a reader of committed records is told less.
-        let start = scan.since(cause.timestamp_ms - CLOCKS_APART_MS, Isolation::Uncommitted).await?;
-        let Some(start) = start else { return Ok(Caused { records: Vec::new(), complete: true }) };
-        let wanted = Wanted {
-            source: format!("/foldstream/{service}"),
-            cause: Position { topic: cause.topic.clone(), partition: cause.partition, offset: cause.offset },
-        };
-        wanted.search(scan, start).await
+        let end = range.high_watermark;
+        let mut search = Search { wanted: &wanted, log: &scan, deadline: scan.deadline, left: MOST_RECORDS };
+        let mut found = Caused { records: Vec::new(), complete: false };
+        let Some(mut start) = search.start(range.low, range.stable_end).await? else { return Ok(found) };
+        loop {
+            let stable = end.min(range.stable_end);
+            match search.collect(start, stable, &mut found.records).await? {
+                Told::Later => return Ok(Caused { complete: true, ..found }),
+                Told::Wanted | Told::Earlier if search.is_over() => return Ok(found),
+                _ => start = stable,
+            }
+            if start >= end {
+                return Ok(Caused { complete: true, ..found });
+            }
+            range = scan.stable_up_to(end).await?;
+            if range.stable_end <= start {
+                return Ok(found);
+            }
+        }
     }
 }
 
@@ -53,65 +64,129 @@ impl Brokers {
 struct Wanted {
     /// As `ce_source` has it.
     source: String,
-    cause: Position,
+    causes: PositionRange,
 }
 
-/// What the headers of a record tell.
+/// What the cause of a record tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
+    /// What is looked for lies behind it.
+    Earlier,
     Wanted,
-    Other,
-    /// What is looked for does not come any more.
+    /// What is looked for lies before it.
     Later,
 }
 
 impl Wanted {
-    async fn search(&self, scan: Scan<'_>, mut start: i64) -> Result<Caused, BrowseError> {
-        let mut range = scan.range().await?;
-        let end = range.high_watermark;
-        let last = end.min(start + MOST_RECORDS);
-        let mut records = Vec::new();
-        while start < last {
-            let next = last.min(start + STEP);
-            if range.stable_end < next {
-                range = scan.stable_up_to(next).await?;
-            }
-            for record in scan.read(start, next.min(range.stable_end)).await? {
-                match self.compare(&record) {
-                    Told::Wanted => records.push(record),
-                    Told::Other => {}
-                    Told::Later => return Ok(Caused { records, complete: true }),
-                }
-            }
-            if range.stable_end < next || Instant::now() >= scan.deadline {
-                return Ok(Caused { records, complete: false });
-            }
-            start = next;
-        }
-        Ok(Caused { records, complete: last == end })
-    }
-
-    fn compare(&self, record: &FetchedRecord) -> Told {
+    /// Nothing where the cause lies elsewhere.
+    fn compare(&self, record: &FetchedRecord) -> Option<Told> {
         if record.text_header(SOURCE) != Some(&self.source) {
-            return Told::Other;
+            return None;
         }
         // A state is of many records, and a topic of states holds nothing else.
         if record.text_header(FOLD_VERSION).is_some() {
-            return Told::Later;
+            return Some(Told::Later);
         }
-        let cause: Option<Position> = record.text_header(CAUSE).and_then(|cause| cause.parse().ok());
-        let ours = |cause: &Position| cause.topic == self.cause.topic && cause.partition == self.cause.partition;
-        match cause.filter(ours) {
-            Some(cause) if cause.offset == self.cause.offset => Told::Wanted,
-            Some(cause) if cause.offset > self.cause.offset => Told::Later,
-            _ => Told::Other,
+        let cause: Position = record.text_header(CAUSE)?.parse().ok()?;
+        if cause.topic != self.causes.topic || cause.partition != self.causes.partition {
+            return None;
         }
+        Some(match cause.offset {
+            offset if offset < self.causes.first => Told::Earlier,
+            offset if offset > self.causes.last => Told::Later,
+            _ => Told::Wanted,
+        })
+    }
+}
+
+/// The committed records of a partition.
+trait Records {
+    async fn between(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError>;
+}
+
+impl Records for Scan<'_> {
+    async fn between(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
+        self.read(start, end).await
+    }
+}
+
+struct Search<'a, R> {
+    wanted: &'a Wanted,
+    log: &'a R,
+    deadline: Instant,
+    /// How many records may still be read.
+    left: i64,
+}
+
+impl<R: Records> Search<'_, R> {
+    fn is_over(&self) -> bool {
+        self.left <= 0 || Instant::now() >= self.deadline
+    }
+
+    /// An offset before which everything has an earlier cause, and not far behind which nothing has; none when that took
+    /// too long.
+    async fn start(&mut self, mut low: i64, mut high: i64) -> Result<Option<i64>, BrowseError> {
+        let (mut back, mut is_between) = (STEP, false);
+        while high - low > STEP {
+            if self.is_over() {
+                return Ok(None);
+            }
+            let middle = if is_between { low + (high - low) / 2 } else { low.max(high - back) };
+            match self.first_earlier(middle, high).await? {
+                Some(offset) => (low, is_between) = (offset + 1, true),
+                None => (high, back) = (middle, back * 2),
+            }
+        }
+        Ok(Some(low))
+    }
+
+    /// The offset of the first record of a stretch whose cause lies in that partition, where that is an earlier one.
+    async fn first_earlier(&mut self, start: i64, end: i64) -> Result<Option<i64>, BrowseError> {
+        let mut next = start;
+        while next < end && !self.is_over() {
+            let until = end.min(next + STEP);
+            for record in self.read(next, until).await? {
+                if let Some(told) = self.wanted.compare(&record) {
+                    return Ok((told == Told::Earlier).then_some(record.offset));
+                }
+            }
+            next = until;
+        }
+        Ok(None)
+    }
+
+    /// Adds what is wanted, up to the first later cause; gives what the last cause told.
+    async fn collect(&mut self, start: i64, end: i64, found: &mut Vec<FetchedRecord>) -> Result<Told, BrowseError> {
+        let (mut next, mut last) = (start, Told::Earlier);
+        while next < end && !self.is_over() {
+            let until = end.min(next + STEP);
+            for record in self.read(next, until).await? {
+                match self.wanted.compare(&record) {
+                    Some(Told::Later) => return Ok(Told::Later),
+                    Some(told) => {
+                        last = told;
+                        if told == Told::Wanted {
+                            found.push(record);
+                        }
+                    }
+                    None => {}
+                }
+            }
+            next = until;
+        }
+        Ok(last)
+    }
+
+    async fn read(&mut self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
+        self.left -= end - start;
+        self.log.between(start, end).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn record(headers: &[(&str, &str)]) -> FetchedRecord {
         FetchedRecord {
@@ -128,20 +203,76 @@ mod tests {
         }
     }
 
+    fn wanted(causes: &str) -> Wanted {
+        Wanted { source: "/depot/sorter".to_owned(), causes: causes.parse().unwrap() }
+    }
+
     #[test]
     fn a_search_ends_at_the_first_later_cause_of_the_same_partition() {
-        let wanted = Wanted { source: "/depot/sorter".to_owned(), cause: "parcel-commands:1:7".parse().unwrap() };
+        let wanted = wanted("parcel-commands:1:7-8");
         let told = |cause: &str| wanted.compare(&record(&[(SOURCE, &wanted.source), (CAUSE, cause)]));
-        assert_eq!(told("parcel-commands:1:7"), Told::Wanted);
-        assert_eq!(told("parcel-commands:1:6"), Told::Other);
-        assert_eq!(told("parcel-commands:1:8"), Told::Later);
-        assert_eq!(told("parcel-commands:2:8"), Told::Other);
-        assert_eq!(told("other-commands:1:7"), Told::Other);
-        assert_eq!(told("nonsense"), Told::Other);
+        assert_eq!(told("parcel-commands:1:7"), Some(Told::Wanted));
+        assert_eq!(told("parcel-commands:1:8"), Some(Told::Wanted));
+        assert_eq!(told("parcel-commands:1:6"), Some(Told::Earlier));
+        assert_eq!(told("parcel-commands:1:9"), Some(Told::Later));
+        assert_eq!(told("parcel-commands:2:9"), None);
+        assert_eq!(told("other-commands:1:7"), None);
+        assert_eq!(told("nonsense"), None);
         let of_another = [(SOURCE, "/depot/door"), (CAUSE, "parcel-commands:1:7")];
-        assert_eq!(wanted.compare(&record(&of_another)), Told::Other);
+        assert_eq!(wanted.compare(&record(&of_another)), None);
         let state = [(SOURCE, wanted.source.as_str()), (FOLD_VERSION, "1")];
-        assert_eq!(wanted.compare(&record(&state)), Told::Later);
-        assert_eq!(wanted.compare(&record(&[])), Told::Other);
+        assert_eq!(wanted.compare(&record(&state)), Some(Told::Later));
+        assert_eq!(wanted.compare(&record(&[])), None);
+    }
+
+    /// The causes of what lies at each offset; nothing where a mark or a gap lies.
+    struct Log(Vec<Option<(i32, i64)>>);
+
+    impl Records for Log {
+        async fn between(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
+            let of = |offset: i64| {
+                let (partition, cause) = (*self.0.get(usize::try_from(offset).unwrap())?)?;
+                let cause = format!("parcel-commands:{partition}:{cause}");
+                Some(FetchedRecord { offset, ..record(&[(SOURCE, "/depot/sorter"), (CAUSE, &cause)]) })
+            };
+            Ok((start..end).filter_map(of).collect())
+        }
+    }
+
+    proptest! {
+        /// However sparse the log is, whoever else writes to it, wherever it lies: exactly what was caused is found, and
+        /// little is read for it.
+        #[test]
+        fn what_a_record_led_to_is_found_wherever_it_lies(
+            steps in prop::collection::vec((0..3i32, 0..3i64, 0..4usize), 1..4000),
+            asked in 0.0..1.0f64,
+            width in 0..3i64,
+        ) {
+            let (mut causes, mut log) = ([0i64; 3], Vec::new());
+            for (partition, step, gap) in steps {
+                let cause = &mut causes[usize::try_from(partition).unwrap()];
+                *cause += step;
+                log.extend(std::iter::repeat_n(None, if gap == 3 { 9 } else { 0 }));
+                log.push(Some((partition, *cause)));
+            }
+            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "an offset of a test")]
+            let first = (asked * causes[1] as f64) as i64;
+            let wanted = wanted(&format!("parcel-commands:1:{first}-{}", first + width));
+            let brute: Vec<i64> = (0i64..).zip(&log)
+                .filter(|(_, place)| place.is_some_and(|(partition, cause)| partition == 1 && (first..=first + width).contains(&cause)))
+                .map(|(offset, _)| offset)
+                .collect();
+            let (end, log) = (i64::try_from(log.len()).unwrap(), Log(log));
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let mut search = Search { wanted: &wanted, log: &log, deadline, left: MOST_RECORDS };
+            let mut found = Vec::new();
+            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+                let start = search.start(0, end).await.unwrap().unwrap();
+                search.collect(start, end, &mut found).await.unwrap();
+            });
+            let found: Vec<i64> = found.into_iter().map(|record| record.offset).collect();
+            prop_assert_eq!(found, brute);
+            prop_assert!(MOST_RECORDS - search.left < 20 * STEP, "{} read", MOST_RECORDS - search.left);
+        }
     }
 }

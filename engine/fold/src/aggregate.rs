@@ -4,9 +4,11 @@
 //! same for every aggregate is written here, once:
 //!
 //! - **One outcome for each command**, after the events it led to, in the same transaction.
-//! - **Command memory.** With the state of a key stand the last [`REMEMBERED`] commands and what was decided. A command
-//!   that comes again is answered as the first time (`duplicate`); one that comes with another content is refused
-//!   ([`KEY_REUSED`]). Older ones are forgotten, the oldest first: a state is bounded.
+//! - **Command memory.** With the state of a key stand the commands of [`REMEMBERED_FOR`] and what was decided. A command that
+//!   comes again within that time is answered as the first time (`duplicate`), whatever came in between; one that comes with
+//!   another content is refused ([`KEY_REUSED`]). A state is bounded: of a key [`MOST_REMEMBERED`] are remembered, and where
+//!   there is no room for another one it is refused ([`TOO_MANY_COMMANDS`]) until the oldest is forgotten. Forgetting one
+//!   before its time was rejected: sent again, it would be carried out again, and take back what came after it.
 //! - **Request and reply.** A command whose header names a topic and a key ([`ReplyTo`]) has its outcome there too, in the
 //!   same transaction: this is how a process manager hears of it.
 //! - **The fold of its own facts.** The memory is folded from the outcomes as the state is from the events, so all of it can
@@ -19,7 +21,10 @@
 mod memory;
 mod records;
 
-pub use memory::{AnsweredCommand, CommandDecided, KEY_REUSED, Kept, REMEMBERED, Rejection, Verdict};
+pub use memory::{
+    AnsweredCommand, CommandDecided, KEY_REUSED, Kept, MOST_REMEMBERED, REMEMBERED_FOR, Rejection, TOO_MANY_COMMANDS,
+    Verdict,
+};
 
 use crate::{
     decider::Decider,
@@ -75,6 +80,12 @@ pub trait Aggregate: Send + Sync + 'static {
     /// could fill the state with keys.
     fn remembers(_rule: &str) -> bool {
         true
+    }
+
+    /// Whether a command comes to the same however often it is carried out, and must be whatever came before it: it is decided
+    /// even where it cannot be remembered.
+    fn needs_no_memory(_: &Self::Command) -> bool {
+        false
     }
 
     /// An outcome as a record.
@@ -150,10 +161,13 @@ impl<A: Aggregate> Decider for A {
         };
         let received = Received { command, record: input };
         let content_hash = derived_event_id(&A::content(command));
-        let answered = kept.answered.iter().find(|answered| answered.command_id == command.event_id());
+        let remembered = memory::remembered(&kept.answered, input.appended_at());
+        let answered = remembered.iter().find(|answered| answered.command_id == command.event_id());
+        let has_room = remembered.len() < MOST_REMEMBERED || A::needs_no_memory(command);
         let (mut facts, verdict) = match answered {
             Some(first) if first.content_hash == content_hash => (Vec::new(), Verdict::duplicate(first)),
             Some(_) => (Vec::new(), Verdict::rejected(memory::key_reused())),
+            None if !has_room => (Vec::new(), Verdict::rejected(memory::too_many(remembered))),
             None => match A::decide(&kept.state, &received) {
                 Answer::Accepted(events) => (events, Verdict::accepted()),
                 Answer::Unchanged => (Vec::new(), Verdict::unchanged()),

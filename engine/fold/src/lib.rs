@@ -36,7 +36,8 @@ mod sessions;
 mod waiting;
 
 pub use aggregate::{
-    Aggregate, Answer, AnsweredCommand, CommandDecided, KEY_REUSED, Kept, REMEMBERED, Received, Rejection, Verdict,
+    Aggregate, Answer, AnsweredCommand, CommandDecided, KEY_REUSED, Kept, MOST_REMEMBERED, REMEMBERED_FOR, Received,
+    Rejection, TOO_MANY_COMMANDS, Verdict,
 };
 pub use dead_letter::DeadLetter;
 pub use decider::{Decider, decider_flow, run_decider};

@@ -98,6 +98,9 @@ pub struct AnsweredCommand {
     pub rule: Option<String>,
     #[serde(default = "default_answeredcommand_reason")]
     pub reason: Option<String>,
+    #[serde(with = "chrono::serde::ts_microseconds_option")]
+    #[serde(default = "default_answeredcommand_appended_at")]
+    pub appended_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 #[inline(always)]
@@ -105,6 +108,9 @@ fn default_answeredcommand_rule() -> Option<String> { None }
 
 #[inline(always)]
 fn default_answeredcommand_reason() -> Option<String> { None }
+
+#[inline(always)]
+fn default_answeredcommand_appended_at() -> Option<chrono::DateTime<chrono::Utc>> { None }
 
 /// What a processor keeps for one key, or for one cell of it. Its own; nobody else builds on it. A record without a value ends it.
 #[derive(Debug, PartialEq, Eq, Clone, serde::Deserialize, serde::Serialize)]
@@ -116,7 +122,7 @@ pub struct StateKept {
     /// When it became so, UTC.
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub occurred_at: chrono::DateTime<chrono::Utc>,
-    /// The last commands and what was decided, oldest first; none where no commands are answered.
+    /// The commands that are remembered and what was decided, oldest first; none where no commands are answered.
     pub answered: Vec<AnsweredCommand>,
     /// The state in the processor's own form, which the fold_version among the headers tells.
     #[serde(with = "serde_bytes")]
@@ -236,7 +242,7 @@ pub const STATE_KEPT_SCHEMA: &str = r##"{
     {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The last event folded into it."},
     {"name": "state_key", "type": "string", "doc": "The record key: whose state it is; where that is kept in several cells, then a blank and the cell. It lies in the partition of whose it is."},
     {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
-    {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}]}}, "doc": "The last commands and what was decided, oldest first; none where no commands are answered."},
+    {"name": "answered", "type": {"type": "array", "items": {"type": "record", "name": "AnsweredCommand", "fields": [{"name": "command_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "content_hash", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "decision", "type": "string"}, {"name": "rule", "type": ["null", "string"], "default": null}, {"name": "reason", "type": ["null", "string"], "default": null}, {"name": "appended_at", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null}]}}, "doc": "The commands that are remembered and what was decided, oldest first; none where no commands are answered."},
     {"name": "state", "type": "bytes", "doc": "The state in the processor's own form, which the fold_version among the headers tells."}
   ]
 }

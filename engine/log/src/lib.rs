@@ -37,6 +37,7 @@ mod message;
 mod murmur2;
 mod plain;
 mod position;
+mod position_range;
 mod prefix;
 mod reader;
 mod registry;
@@ -66,6 +67,7 @@ pub use message::{Encoding, Message, MessageError, MessageHeader, MessageSchema,
 pub use murmur2::partition_of;
 pub use plain::text;
 pub use position::{Position, PositionError, Positions, TopicPartition};
+pub use position_range::PositionRange;
 pub use prefix::{Prefix, PrefixError};
 pub use reader::{
     Assignment, Batch, Committed, EventTimes, LedTo, Membership, Noted, PartitionEnd, RawRecord, Reader, ReaderError,

@@ -7,7 +7,7 @@ use crate::database::{Database, DatabaseError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use foldstream_fold::Action;
-use foldstream_log::{Position, Positions};
+use foldstream_log::{CAUSE, Position, PositionRange, Positions, TopicPartition};
 use serde_json::Value;
 
 /// Which dead letters; all of them where nothing is said.
@@ -64,6 +64,19 @@ pub struct BlockedRecord {
     record_offset: i64,
 }
 
+/// The dead letter behind which a key waits.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ParkedKey {
+    pub id: i64,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    pub reason: String,
+    /// Its own record is done with.
+    pub settled: bool,
+    headers: Value,
+}
+
 impl DeadLetterSummary {
     #[must_use]
     pub fn position(&self) -> Position {
@@ -75,11 +88,22 @@ impl StoredDeadLetter {
     /// The headers as they were; names may repeat.
     #[must_use]
     pub fn headers(&self) -> Vec<(String, Option<Vec<u8>>)> {
-        let pair = |pair: &Value| {
-            let value = pair.get(1).and_then(Value::as_str).and_then(|value| STANDARD.decode(value).ok());
-            Some((pair.get(0)?.as_str()?.to_owned(), value))
-        };
-        self.headers.as_array().into_iter().flatten().filter_map(pair).collect()
+        headers(&self.headers)
+    }
+}
+
+impl ParkedKey {
+    /// Where the dead letter lies.
+    #[must_use]
+    pub fn dead_letter(&self) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
+
+    /// The record that led to the dead letter, where its headers name one.
+    #[must_use]
+    pub fn cause(&self) -> Option<Position> {
+        let (_, cause) = headers(&self.headers).into_iter().find(|(name, _)| name == CAUSE)?;
+        String::from_utf8(cause?).ok()?.parse().ok()
     }
 }
 
@@ -158,19 +182,60 @@ pub async fn requested(database: &Database, ids: &[i64]) -> Result<Vec<(i64, Opt
         .map_err(|error| DatabaseError::query("dead-letter/requested", error))
 }
 
-/// The first of these records that a projection has not applied because it is a dead letter, or its key is parked.
+/// The first record in these ranges that a projection has not applied because it is a dead letter, or waits behind one.
 pub async fn blocked(
     database: &Database,
     projection: &str,
-    positions: &Positions,
+    ranges: &[PositionRange],
 ) -> Result<Option<BlockedRecord>, DatabaseError> {
-    let positions: Vec<Position> = positions.iter().collect();
     sqlx::query_as(include_str!("../queries/parked/blocked.sql"))
         .bind(projection)
-        .bind(positions.iter().map(|position| position.topic.as_str()).collect::<Vec<_>>())
-        .bind(positions.iter().map(|position| position.partition).collect::<Vec<_>>())
-        .bind(positions.iter().map(|position| position.offset).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.topic.as_str()).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.partition).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.first).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.last).collect::<Vec<_>>())
         .fetch_optional(database.pool())
         .await
         .map_err(|error| DatabaseError::query("parked/blocked", error))
+}
+
+/// Whether a projection has put anything aside in the partitions of these positions.
+pub async fn anything_aside(database: &Database, projection: &str, places: &Positions) -> Result<bool, DatabaseError> {
+    if places.is_empty() {
+        return Ok(false);
+    }
+    let places: Vec<Position> = places.iter().collect();
+    sqlx::query_scalar(include_str!("../queries/parked/anything.sql"))
+        .bind(projection)
+        .bind(places.iter().map(|place| place.topic.as_str()).collect::<Vec<_>>())
+        .bind(places.iter().map(|place| place.partition).collect::<Vec<_>>())
+        .fetch_one(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("parked/anything", error))
+}
+
+/// What the key waits behind in a partition, where it does.
+pub async fn parked_key(
+    database: &Database,
+    projection: &str,
+    place: TopicPartition,
+    key: &[u8],
+) -> Result<Option<ParkedKey>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/parked/of_key.sql"))
+        .bind(projection)
+        .bind(place.topic)
+        .bind(place.partition)
+        .bind(key)
+        .fetch_optional(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("parked/of_key", error))
+}
+
+/// As they are stored; names may repeat.
+fn headers(stored: &Value) -> Vec<(String, Option<Vec<u8>>)> {
+    let pair = |pair: &Value| {
+        let value = pair.get(1).and_then(Value::as_str).and_then(|value| STANDARD.decode(value).ok());
+        Some((pair.get(0)?.as_str()?.to_owned(), value))
+    };
+    stored.as_array().into_iter().flatten().filter_map(pair).collect()
 }

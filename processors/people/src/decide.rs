@@ -133,6 +133,11 @@ impl Aggregate for People {
         rule != Rule::Unknown.name()
     }
 
+    /// Nobody is kept who wants to be erased.
+    fn needs_no_memory(command: &PersonCommandsEvent) -> bool {
+        matches!(command, PersonCommandsEvent::ErasePerson(_))
+    }
+
     fn outcome(decided: CommandDecided) -> Output {
         Output::Outcome(records::outcome(decided).into())
     }

@@ -43,8 +43,8 @@ pub(crate) fn state(kept: &Kept<Person>) -> PersonState {
         Status::Erased => ERASED,
     };
     let answered = |answered: &AnsweredCommand| {
-        let AnsweredCommand { command_id, content_hash, decision, rule, reason } = answered.clone();
-        AnsweredRecord { command_id, content_hash, decision, rule, reason }
+        let AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at } = answered.clone();
+        AnsweredRecord { command_id, content_hash, decision, rule, reason, appended_at }
     };
     PersonState {
         event_id,
@@ -67,8 +67,8 @@ pub(crate) fn kept(state: PersonState) -> Kept<Person> {
     };
     let profile = Profile { first_name, last_name, company_name };
     let answered = answered.into_iter().map(|answered| {
-        let AnsweredRecord { command_id, content_hash, decision, rule, reason } = answered;
-        AnsweredCommand { command_id, content_hash, decision, rule, reason }
+        let AnsweredRecord { command_id, content_hash, decision, rule, reason, appended_at } = answered;
+        AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at }
     });
     let state = Person { id: person_id, status, profile, event_id, occurred_at };
     Kept { state, answered: answered.collect() }

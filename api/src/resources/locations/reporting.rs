@@ -24,7 +24,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use foldstream_browse::Range;
 use foldstream_events::{LocationReported, LocationsEvent, rules};
-use foldstream_log::{Position, Positions, Violation, WriteError, Writer, new_event_id};
+use foldstream_log::{Position, PositionRange, Positions, Violation, WriteError, Writer, new_event_id};
 use foldstream_people_projection::read as people;
 use foldstream_store::{Late, View};
 use futures::{StreamExt, stream};
@@ -38,6 +38,9 @@ use utoipa::ToSchema;
 const MAX_LOCATIONS: usize = 10_000;
 /// How many of them are on their way to the log at once.
 const IN_FLIGHT: usize = 1000;
+
+/// How many ranges of positions one answer names: what a header takes.
+const MOST_RANGES: usize = 100;
 
 /// A location to be reported. For the documentation: fields are read one by one.
 #[derive(Serialize, ToSchema)]
@@ -78,7 +81,9 @@ pub(crate) enum ReportedLocations {
 
 /// Reports locations
 ///
-/// Answers when the log has them. `Foldstream-Position` says where; given to a read as `?after=`, that read shows them.
+/// Answers when the log has them. `Foldstream-Position` says where, each of them (`topic:partition:offset`, of several in a
+/// row `topic:partition:first-last`); given to a read as `?after=`, that read shows them. Of very many that lie scattered, it
+/// names ranges in which events of others lie, too.
 #[utoipa::path(post, path = "/api/locations", tag = "locations", request_body = NewLocations,
     responses((status = 201, description = "Reported", body = ReportedLocations,
         headers(("location" = String, description = "When one was posted"), ("foldstream-position" = String)))))]
@@ -103,7 +108,7 @@ pub(crate) async fn create(State(api): State<Api>, uri: Uri, request: Request) -
             response
         }
     };
-    if let Ok(positions) = HeaderValue::from_str(&Positions::from_iter(positions).to_string()) {
+    if let Ok(positions) = HeaderValue::from_str(&told(positions)) {
         response.headers_mut().insert(POSITION, positions);
     }
     Ok(response)
@@ -218,10 +223,17 @@ async fn append_all(writer: &Writer, reports: &[LocationReported]) -> Result<Vec
         Some(cause) => Err(Problem::NotAcknowledged {
             total: reports.len(),
             not_acknowledged,
-            positions: Positions::from_iter(positions).to_string(),
+            positions: told(positions),
             cause: Arc::new(cause),
         }),
     }
+}
+
+/// Where events lie, each of them: a reader who is given this waits for every one. Above [`MOST_RANGES`], records of others
+/// may lie among them, and what is parked of those holds the reader up, too.
+fn told(positions: Vec<Position>) -> String {
+    let ranges = PositionRange::holding(positions, MOST_RANGES);
+    ranges.iter().map(PositionRange::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! Commands that were decided: what is told of them, and which are remembered. Pure.
 //!
-//! Invariant: of a key at most [`REMEMBERED`] commands are remembered, the last ones.
+//! Invariant: a command is remembered for [`REMEMBERED_FOR`], by the times at which commands were appended to the log, and of
+//! a key at most [`MOST_REMEMBERED`] are. None is forgotten before its time to make room: what would need more is refused.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::borrow::Cow;
 use uuid::Uuid;
 
-/// How many commands of a key are remembered.
-pub const REMEMBERED: usize = 64;
+/// How long a command is remembered: as long as commands and outcomes lie in the log.
+pub const REMEMBERED_FOR: TimeDelta = TimeDelta::days(7);
+/// How many commands of a key are remembered at most: about 100 KB of its state.
+pub const MOST_REMEMBERED: usize = 1000;
 /// The rule against a command id that comes with another content.
 pub const KEY_REUSED: &str = "idempotency_key_reused";
+
+/// The rule against a command for which there is no room in the memory of its key.
+pub const TOO_MANY_COMMANDS: &str = "too_many_commands";
 
 const ACCEPTED: &str = "accepted";
 const UNCHANGED: &str = "unchanged";
@@ -91,6 +97,8 @@ pub struct AnsweredCommand {
     pub decision: String,
     pub rule: Option<String>,
     pub reason: Option<String>,
+    /// When the command was appended to the log; none where a program kept it that remembered by number alone.
+    pub appended_at: Option<DateTime<Utc>>,
 }
 
 pub(super) fn key_reused() -> Rejection {
@@ -98,15 +106,42 @@ pub(super) fn key_reused() -> Rejection {
     Rejection { rule: KEY_REUSED, reason: Cow::Borrowed(reason) }
 }
 
+/// There is no room for another one.
+pub(super) fn too_many(remembered: &[AnsweredCommand]) -> Rejection {
+    let until = remembered.iter().find_map(|answered| answered.appended_at).map(|oldest| oldest + REMEMBERED_FOR);
+    let until =
+        until.map(|until| format!("; the oldest is forgotten at {}", until.format("%FT%TZ"))).unwrap_or_default();
+    let reason =
+        format!("{MOST_REMEMBERED} commands about it in seven days are remembered, and another one cannot be{until}");
+    Rejection { rule: TOO_MANY_COMMANDS, reason: Cow::Owned(reason) }
+}
+
 /// Only what the outcome tells decides it: a memory made anew from the topics must be the same.
 pub(super) fn is_remembered(verdict: &Verdict, by_rule: impl Fn(&str) -> bool) -> bool {
     let rule = verdict.rule.as_deref();
-    verdict.decision != DUPLICATE && rule != Some(KEY_REUSED) && rule.is_none_or(by_rule)
+    verdict.decision != DUPLICATE
+        && ![Some(KEY_REUSED), Some(TOO_MANY_COMMANDS)].contains(&rule)
+        && rule.is_none_or(by_rule)
 }
 
+/// Those that are still remembered at this time. They stand in the order of the log: whoever stands before one whose time is
+/// over is forgotten with it.
+pub(super) fn remembered(answered: &[AnsweredCommand], now: DateTime<Utc>) -> &[AnsweredCommand] {
+    let is_over =
+        |answered: &AnsweredCommand| answered.appended_at.is_some_and(|appended_at| now - appended_at > REMEMBERED_FOR);
+    let forgotten = answered.iter().rposition(is_over).map_or(0, |last| last + 1);
+    &answered[forgotten..]
+}
+
+/// Takes a command into the memory. Where there is no room, it was one that needs none.
 pub(super) fn remember(answered: &mut Vec<AnsweredCommand>, decided: CommandDecided) {
-    let CommandDecided { command_id, content_hash, verdict: Verdict { decision, rule, reason, .. }, .. } = decided;
-    answered.push(AnsweredCommand { command_id, content_hash, decision, rule, reason });
-    let forgotten = answered.len().saturating_sub(REMEMBERED);
+    let CommandDecided {
+        command_id, content_hash, verdict: Verdict { decision, rule, reason, .. }, occurred_at, ..
+    } = decided;
+    let forgotten = answered.len() - remembered(answered, occurred_at).len();
     answered.drain(..forgotten);
+    if answered.len() < MOST_REMEMBERED {
+        let appended_at = Some(occurred_at);
+        answered.push(AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at });
+    }
 }

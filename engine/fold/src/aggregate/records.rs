@@ -43,8 +43,8 @@ impl<S> Kept<S> {
     #[must_use]
     pub fn record(&self, key: &str, last: (Uuid, DateTime<Utc>), state: Vec<u8>) -> generated::StateKept {
         let answered = |answered: &AnsweredCommand| {
-            let AnsweredCommand { command_id, content_hash, decision, rule, reason } = answered.clone();
-            generated::AnsweredCommand { command_id, content_hash, decision, rule, reason }
+            let AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at } = answered.clone();
+            generated::AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at }
         };
         generated::StateKept {
             event_id: last.0,
@@ -58,8 +58,8 @@ impl<S> Kept<S> {
     /// What such a record keeps.
     pub fn of(record: generated::StateKept, load: impl FnOnce(&[u8]) -> S) -> Self {
         let answered = record.answered.into_iter().map(|answered| {
-            let generated::AnsweredCommand { command_id, content_hash, decision, rule, reason } = answered;
-            AnsweredCommand { command_id, content_hash, decision, rule, reason }
+            let generated::AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at } = answered;
+            AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at }
         });
         Self { state: load(&record.state), answered: answered.collect() }
     }
@@ -77,6 +77,7 @@ mod tests {
             decision: "rejected".to_owned(),
             rule: Some("full".to_owned()),
             reason: Some("it is full".to_owned()),
+            appended_at: Some(DateTime::UNIX_EPOCH),
         };
         let kept = Kept { state: 7u8, answered: vec![answered.clone()] };
         let record = kept.record("one", (Uuid::from_u128(3), DateTime::UNIX_EPOCH), vec![kept.state]);

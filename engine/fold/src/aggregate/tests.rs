@@ -12,7 +12,7 @@ static RECORD: RecordType =
 
 #[derive(Debug, Clone, PartialEq)]
 enum Written {
-    Add { id: u8, amount: u8 },
+    Add { id: u16, amount: u8 },
     Added { event_id: Uuid, amount: u8 },
     Decided(CommandDecided),
 }
@@ -104,6 +104,10 @@ impl Aggregate for Counter {
         rule != "not_remembered"
     }
 
+    fn needs_no_memory(command: &Written) -> bool {
+        matches!(command, Written::Add { id: ALWAYS, .. })
+    }
+
     fn outcome(decided: CommandDecided) -> Written {
         Written::Decided(decided)
     }
@@ -124,15 +128,26 @@ impl Aggregate for Counter {
     }
 }
 
+/// The command that needs no memory.
+const ALWAYS: u16 = u16::MAX;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 fn record(offset: i64, event: Option<Written>) -> Recorded<Written> {
     Recorded { topic: "counter-commands", partition: 0, offset, appended_at_ms: 0, key: "one".to_owned(), event }
 }
 
 /// Decides on commands one after the other; gives what is kept and all that was written.
-fn run(commands: &[(u8, u8)]) -> (Kept<u8>, Vec<Written>) {
+fn run(commands: &[(u16, u8)]) -> (Kept<u8>, Vec<Written>) {
+    let at_once: Vec<_> = commands.iter().map(|(id, amount)| (0, *id, *amount)).collect();
+    run_at(&at_once)
+}
+
+/// The same of commands that were appended at these times.
+fn run_at(commands: &[(i64, u16, u8)]) -> (Kept<u8>, Vec<Written>) {
     let (mut kept, mut all) = (<Counter as Decider>::initial("one"), Vec::new());
-    for (offset, (id, amount)) in (0..).zip(commands) {
-        let input = record(offset, Some(Written::Add { id: *id, amount: *amount }));
+    for (offset, (appended_at_ms, id, amount)) in (0..).zip(commands) {
+        let add = Written::Add { id: *id, amount: *amount };
+        let input = Recorded { appended_at_ms: *appended_at_ms, ..record(offset, Some(add)) };
         let facts = match <Counter as Decider>::decide(&kept, &input) {
             Decision::Emit(facts) => facts,
             other => panic!("{other:?}"),
@@ -152,12 +167,15 @@ fn verdicts(all: &[Written]) -> Vec<Verdict> {
     all.iter().filter_map(Counter::outcome_of).map(|decided| decided.verdict).collect()
 }
 
-fn told(commands: &[(u8, u8)]) -> Vec<String> {
-    let (_, all) = run(commands);
+fn told(commands: &[(u16, u8)]) -> Vec<String> {
+    told_of(&run(commands).1)
+}
+
+fn told_of(all: &[Written]) -> Vec<String> {
     let words = |Verdict { decision, rule, first_decision, .. }: Verdict| {
         [Some(decision), first_decision, rule].into_iter().flatten().collect::<Vec<_>>().join(" ")
     };
-    verdicts(&all).into_iter().map(words).collect()
+    verdicts(all).into_iter().map(words).collect()
 }
 
 #[test]
@@ -188,10 +206,48 @@ fn what_a_rule_says_is_not_remembered_is_decided_anew() {
 
 #[test]
 fn the_oldest_command_is_forgotten_first() {
-    let ids: Vec<(u8, u8)> = (0..=u8::try_from(REMEMBERED).unwrap()).map(|id| (id, 0)).collect();
-    let (kept, _) = run(&ids);
-    assert_eq!(kept.answered.len(), REMEMBERED);
-    assert_eq!(kept.answered[0].command_id, Uuid::from_u128(1));
+    let (kept, all) =
+        run_at(&[(0, 1, 1), (1, 2, 1), (7 * DAY_MS, 1, 1), (7 * DAY_MS + 1, 1, 1), (7 * DAY_MS + 2, 2, 1)]);
+    assert_eq!(told_of(&all), ["accepted", "accepted", "duplicate accepted", "accepted", "accepted"]);
+    let ids: Vec<Uuid> = kept.answered.iter().map(|answered| answered.command_id).collect();
+    assert_eq!(ids, [Uuid::from_u128(1), Uuid::from_u128(2)]);
+}
+
+/// However many come in between: nothing is carried out twice, and what cannot be remembered is refused until there is room.
+#[test]
+fn a_command_that_cannot_be_remembered_is_refused() {
+    let many = u16::try_from(MOST_REMEMBERED).unwrap();
+    let mut commands = vec![(0, 0, 1)];
+    commands.extend((1..many + 50).map(|id| (1000, id, 0)));
+    commands.extend([(2000, 0, 1), (2000, 5, 0), (2000, ALWAYS, 0), (7 * DAY_MS + 1, many, 1)]);
+    let (kept, all) = run_at(&commands);
+    let told = told_of(&all);
+    assert!(told[1..MOST_REMEMBERED].iter().all(|told| told == "unchanged"));
+    assert!(told[MOST_REMEMBERED..MOST_REMEMBERED + 50].iter().all(|told| told == "rejected too_many_commands"));
+    // The third of them needs no memory.
+    assert_eq!(told[MOST_REMEMBERED + 50..], ["duplicate accepted", "duplicate unchanged", "unchanged", "accepted"]);
+    assert_eq!((kept.answered.len(), kept.state), (MOST_REMEMBERED, 2));
+    let refused =
+        verdicts(&all).into_iter().find(|verdict| verdict.rule.as_deref() == Some(TOO_MANY_COMMANDS)).unwrap();
+    assert!(refused.reason.unwrap().ends_with("the oldest is forgotten at 1970-01-08T00:00:00Z"));
+}
+
+/// A state that was kept before times were: its commands are remembered until one with a time is over.
+#[test]
+fn commands_kept_without_a_time_go_with_the_first_that_has_one() {
+    let (mut kept, _) = run(&[(1, 1), (2, 1)]);
+    kept.answered.iter_mut().for_each(|answered| answered.appended_at = None);
+    let decide = |kept: &mut Kept<u8>, appended_at_ms, id| {
+        let input = Recorded { appended_at_ms, ..record(9, Some(Written::Add { id, amount: 1 })) };
+        let Decision::Emit(facts) = <Counter as Decider>::decide(kept, &input) else { panic!("nothing is emitted") };
+        facts.iter().for_each(|fact| <Counter as Decider>::evolve(kept, fact));
+        facts.iter().filter_map(outcome_in::<Counter>).map(|decided| decided.verdict.decision).collect::<String>()
+    };
+    assert_eq!(decide(&mut kept, 90 * DAY_MS, 1), "duplicate");
+    assert_eq!(decide(&mut kept, 90 * DAY_MS, 3), "accepted");
+    assert_eq!(decide(&mut kept, 97 * DAY_MS, 2), "duplicate");
+    assert_eq!(decide(&mut kept, 97 * DAY_MS + 1, 2), "accepted");
+    assert_eq!(kept.answered.len(), 1);
 }
 
 #[test]
@@ -213,13 +269,13 @@ fn ids_follow_from_the_commands_place_and_none_is_the_outcomes() {
 }
 
 proptest! {
-    /// Whatever is asked: one outcome each, a memory within its bound, and all of it the fold of what was written, events
-    /// before outcomes as when it is made anew.
+    /// Whatever is asked, and whenever: one outcome each, a memory within its bound, and all of it the fold of what was
+    /// written, events before outcomes as when it is made anew.
     #[test]
-    fn what_is_kept_is_the_fold_of_what_was_written(commands in prop::collection::vec((0..90u8, 0..12u8), 0..150)) {
-        let (kept, all) = run(&commands);
+    fn what_is_kept_is_the_fold_of_what_was_written(commands in prop::collection::vec((0..DAY_MS, 0..90u16, 0..12u8), 0..150)) {
+        let (kept, all) = run_at(&after_each_other(&commands));
         prop_assert_eq!(verdicts(&all).len(), commands.len());
-        prop_assert!(kept.answered.len() <= REMEMBERED);
+        prop_assert!(kept.answered.len() <= MOST_REMEMBERED);
         let (outcomes, events): (Vec<_>, Vec<_>) = all.into_iter().partition(|event| matches!(event, Written::Decided(_)));
         let mut anew = <Counter as Decider>::initial("one");
         for event in events.into_iter().chain(outcomes) {
@@ -227,4 +283,35 @@ proptest! {
         }
         prop_assert_eq!(anew, kept);
     }
+
+    /// Within the time, nothing that was decided and is remembered is decided otherwise, whatever came in between.
+    #[test]
+    fn nothing_is_carried_out_twice_within_the_time(
+        commands in prop::collection::vec((0..DAY_MS / 100, 0..1500u16, 0..9u8), 0..2500),
+    ) {
+        let commands = after_each_other(&commands);
+        let (_, all) = run_at(&commands);
+        let mut first: std::collections::HashMap<u16, (i64, u8)> = std::collections::HashMap::new();
+        for ((at, id, amount), verdict) in commands.iter().zip(verdicts(&all)) {
+            let known = first.get(id).filter(|(known_at, _)| at - known_at <= REMEMBERED_FOR.num_milliseconds());
+            match (known, verdict.rule.as_deref()) {
+                (Some((_, before)), _) if before == amount => prop_assert_eq!(&verdict.decision, "duplicate"),
+                (Some(_), rule) => prop_assert_eq!(rule, Some(KEY_REUSED)),
+                (None, Some(TOO_MANY_COMMANDS)) => {}
+                (None, rule) => {
+                    prop_assert!(verdict.decision != "duplicate" && rule != Some(KEY_REUSED), "{verdict:?}");
+                    first.insert(*id, (*at, *amount));
+                }
+            }
+        }
+    }
+}
+
+/// With pauses before them instead of times.
+fn after_each_other(commands: &[(i64, u16, u8)]) -> Vec<(i64, u16, u8)> {
+    let times = commands.iter().scan(0, |time, (pause, ..)| {
+        *time += pause;
+        Some(*time)
+    });
+    times.zip(commands).map(|(time, (_, id, amount))| (time, *id, *amount)).collect()
 }

@@ -49,9 +49,9 @@ impl LedTo {
 
     pub(super) fn of_note(note: &str) -> Self {
         match note {
-            Self::ANYWHERE => Self::Anywhere,
-            // Metadata that is no positions was written by somebody else's tool: then nothing is known of where it led.
-            note => Self::Known(note.parse().unwrap_or_default()),
+            "" => Self::default(),
+            // Metadata that is no positions was not written by a processor: then it may have led anywhere.
+            note => note.parse().map_or(Self::Anywhere, Self::Known),
         }
     }
 }
@@ -90,7 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn a_note_of_somebody_else_tells_nothing() {
-        assert_eq!(LedTo::of_note("by hand"), LedTo::default());
+    fn what_a_note_of_somebody_else_led_to_may_lie_anywhere() {
+        assert_eq!(LedTo::of_note("by hand"), LedTo::Anywhere);
+        assert_eq!(LedTo::of_note(""), LedTo::default());
     }
 }

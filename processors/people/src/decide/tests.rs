@@ -2,7 +2,7 @@
 
 use super::*;
 use foldstream_events::{ErasePerson, PersonCommandDecided};
-use foldstream_fold::{Decider, Decision, REMEMBERED};
+use foldstream_fold::{Decider, Decision, MOST_REMEMBERED};
 use foldstream_log::Recorded;
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ fn record(offset: i64, command: PersonCommandsEvent) -> Recorded<PersonCommandsE
     }
 }
 
-fn command(kind: u8, id: u8, name: u8) -> PersonCommandsEvent {
+fn command(kind: u8, id: u16, name: u8) -> PersonCommandsEvent {
     let (event_id, person_id, occurred_at) = (Uuid::from_u128(id.into()), "ada".to_owned(), DateTime::UNIX_EPOCH);
     let name = format!("name {name}");
     match kind {
@@ -120,11 +120,19 @@ fn erasing_leaves_no_name_behind() {
 
 #[test]
 fn only_so_many_commands_are_remembered() {
+    let many = u16::try_from(MOST_REMEMBERED).unwrap();
     let mut commands = vec![command(0, 0, 1)];
-    commands.extend((1..=100).map(|id| command(1, id, id % 2)));
-    let (state, _) = run(&commands);
-    assert_eq!(state.answered.len(), REMEMBERED);
-    assert_eq!(state.answered.last().unwrap().command_id, Uuid::from_u128(100));
+    commands.extend((1..many + 20).map(|id| command(1, id, u8::from(id % 2 == 0))));
+    // Sent again after all of them, the first change takes nothing back; and whoever is to be erased is erased.
+    commands.extend([command(1, 1, 0), command(2, many + 20, 0)]);
+    let (state, all) = run(&commands);
+    assert_eq!(state.answered.len(), MOST_REMEMBERED);
+    assert_eq!(state.answered.last().unwrap().command_id, Uuid::from_u128((many - 1).into()));
+    let told: Vec<_> =
+        outcomes(&all).into_iter().map(|outcome| (outcome.decision.as_str(), outcome.rule.as_deref())).collect();
+    let refused = ("rejected", Some("too_many_commands"));
+    assert!(told[MOST_REMEMBERED..MOST_REMEMBERED + 20].iter().all(|told| *told == refused), "{told:?}");
+    assert_eq!(told[MOST_REMEMBERED + 20..], [("duplicate", None), ("accepted", None)]);
 }
 
 #[test]
@@ -139,7 +147,7 @@ fn a_command_without_a_value_is_a_dead_letter() {
 proptest! {
     /// A state that was kept is the state at hand, whichever binary kept it.
     #[test]
-    fn a_state_that_was_kept_reads_back_as_it_was(wishes in prop::collection::vec((0..3u8, 0..20u8, 0..3u8), 0..60)) {
+    fn a_state_that_was_kept_reads_back_as_it_was(wishes in prop::collection::vec((0..3u8, 0..20u16, 0..3u8), 0..60)) {
         let commands: Vec<_> = wishes.iter().map(|(kind, id, name)| command(*kind, *id, *name)).collect();
         let (state, _) = run(&commands);
         prop_assert_eq!(<People as Decider>::load(<People as Decider>::save(&state)), state);
@@ -147,7 +155,7 @@ proptest! {
 
     /// Whatever is asked, each command has one outcome, and the state made anew, topic by topic, is the state at hand.
     #[test]
-    fn the_state_is_the_fold_of_what_was_written(wishes in prop::collection::vec((0..3u8, 0..20u8, 0..3u8), 0..60)) {
+    fn the_state_is_the_fold_of_what_was_written(wishes in prop::collection::vec((0..3u8, 0..20u16, 0..3u8), 0..60)) {
         let commands: Vec<_> = wishes.iter().map(|(kind, id, name)| command(*kind, *id, *name)).collect();
         let (state, all) = run(&commands);
         let topic_of = |fact: &Fact<Output>| match fact {
