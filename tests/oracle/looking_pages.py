@@ -40,19 +40,26 @@ def newest(log, api, _, topic):
                 assert page["next"] is None, "there is nothing more"
 
 
-def glued(log, api, topic, partitions, parameters, between=None):
-    """Pages that follow each other are the list, and nothing else; gives them."""
-    found, began, pages = [], {}, []
+def glued(log, api, topic, partitions, parameters, between=None, untold=None):
+    """Pages that follow each other are the list, and nothing else, and count what could not be told; gives them."""
+    found, began, pages, uncompared = [], {}, [], 0
+    positions = {f"{topic}:{at}:{record.offset}" for at, records in (untold or {}).items() for record in records}
     for page in api.pages(topic, parameters, between):
         covers(page, partitions, began)
         found.extend(page["messages"])
         pages.append(page)
+        if "uncompared" in page:
+            told = page["uncompared"]
+            assert told["first"] in positions and not told["retriable"], told
+            assert sum(reason["count"] for reason in told["reasons"]) == told["count"] > 0, told
+            uncompared += told["count"]
     same(log, merged(partitions, dict(parameters).get("order", "newest")), found, f"{topic} {parameters}")
+    assert uncompared == len(positions), f"{topic} {parameters}: {uncompared} of {len(positions)} were not compared"
     return pages
 
 
 def questions(log, topic, partitions, random):
-    """Filters, each as parameters and as a function of one record."""
+    """Filters, each as parameters, as a function of one record, and of which records it cannot be told."""
     everything = [record for records in partitions.values() for record in records]
     times = sorted(record.timestamp for record in everything)
     since, until = times[len(times) // 4], times[len(times) * 3 // 4] + 1
@@ -73,49 +80,74 @@ def questions(log, topic, partitions, random):
         inside = str(decoded[1]).encode() if decoded else record.value or b""
         return any(word.encode() in text for text in [*texts, inside])
 
+    def named(name):
+        return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
+
     def undecodable(record):
         return log.described(record)["value_encoding"] == "base64"
 
-    def named(name):
-        return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
+    def unreadable(record):
+        """It is something, but no datum that has a type and fields."""
+        return record.value is not None and log.decoded(record) is None
+
+    def unreadable_as(name):
+        return lambda record: unreadable(record) and log.type_of(record) in (None, f"looking.{name}")
+
+    def half_read(record):
+        """Its bytes are more than text, and do not tell what it would be when decoded."""
+        is_framed = len(record.value or b"") >= 5 and record.value[0] == 0
+        return is_framed and unreadable(record) and not holds(record)
+
+    def always_told(_):
+        return False
 
     high, odd = field("n", lambda n: n > 500), field("kind", lambda kind: kind != "red")
     low, lacking = field("n", lambda n: n <= -3.5), field("note", lambda note: note is None)
     listed = ("partition", ",".join(map(str, some)))
     return [
-        ([("where", "n>500")], high),
-        ([("where", "n<=-3.5"), ("where", "kind!=red")], lambda record: low(record) and odd(record)),
-        ([("where", "note=null"), ("type", "Seen")], lambda record: lacking(record) and named("Seen")(record)),
-        ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note)),
-        ([("type", "looking.Left")], named("Left")),
-        ([("key", key)], lambda record: record.key == key.encode()),
-        ([("key", key), ("key_encoding", "text")], lambda record: record.key == key.encode()),
-        ([("key", "")], lambda record: record.key == b""),
-        ([("key", "//4A"), ("key_encoding", "base64")], lambda record: record.key == b"\xff\xfe\x00"),
-        ([("key", key), listed], lambda record: record.partition in some and record.key == key.encode()),
-        ([listed], lambda record: record.partition in some),
-        ([("since", since)], lambda record: record.timestamp >= since),
-        ([("until", until)], lambda record: record.timestamp < until),
+        ([("where", "n>500")], high, unreadable),
+        ([("where", "n<=-3.5"), ("where", "kind!=red")], lambda record: low(record) and odd(record), unreadable),
+        (
+            [("where", "note=null"), ("type", "Seen")],
+            lambda record: lacking(record) and named("Seen")(record),
+            unreadable_as("Seen"),
+        ),
+        ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note), unreadable),
+        ([("type", "looking.Left")], named("Left"), unreadable_as("Left")),
+        ([("key", key)], lambda record: record.key == key.encode(), always_told),
+        ([("key", key), ("key_encoding", "text")], lambda record: record.key == key.encode(), always_told),
+        ([("key", "")], lambda record: record.key == b"", always_told),
+        ([("key", "//4A"), ("key_encoding", "base64")], lambda record: record.key == b"\xff\xfe\x00", always_told),
+        (
+            [("key", key), listed],
+            lambda record: record.partition in some and record.key == key.encode(),
+            always_told,
+        ),
+        ([listed], lambda record: record.partition in some, always_told),
+        ([("since", since)], lambda record: record.timestamp >= since, always_told),
+        ([("until", until)], lambda record: record.timestamp < until, always_told),
         (
             [("since", since), ("until", until), ("where", "n>500")],
             lambda record: since <= record.timestamp < until and high(record),
+            lambda record: since <= record.timestamp < until and unreadable(record),
         ),
-        ([("contains", word)], holds),
-        ([("undecodable", "true")], undecodable),
+        ([("contains", word)], holds, half_read),
+        ([("undecodable", "true")], undecodable, always_told),
     ]
 
 
 def filtered(log, api, writer, topic, random):
     """Every filter in small pages, in both orders, while others append."""
-    for number, (parameters, wanted) in enumerate(questions(log, topic, log.read(topic), random)):
+    for number, (parameters, wanted, unclear) in enumerate(questions(log, topic, log.read(topic), random)):
         # What was appended during the question before belongs to the list of this one.
-        partitions = only(log.read(topic), wanted)
+        whole = log.read(topic)
+        partitions, untold = only(whole, wanted), only(whole, unclear)
         left = sum(map(len, partitions.values()))
         limit = max(left // 6, 1) + random.randrange(3)
         order = ("newest", "oldest")[(number + random.randrange(2)) % 2]
         compacted = topic.startswith("compacted")
         appending = (lambda _: None) if compacted else appends(writer, topic, len(partitions), random)
-        glued(log, api, topic, partitions, [*parameters, ("limit", limit), ("order", order)], appending)
+        glued(log, api, topic, partitions, [*parameters, ("limit", limit), ("order", order)], appending, untold)
 
 
 def appends(writer, topic, partitions, random):
@@ -167,9 +199,12 @@ def budgeted(log, api, _, topic, random):
     """A page that may read little ends early, says why, and leads on to the rest."""
     partitions = log.read(topic)
     api.restart("--page-records", "1000", "--page-ms", "60000")
-    for parameters, wanted in [([], lambda _: True), *questions(log, topic, partitions, random)]:
+    everything = ([], lambda _: True, lambda _: False)
+    for parameters, wanted, unclear in [everything, *questions(log, topic, partitions, random)]:
+        untold = only(partitions, unclear)
         for order in ("newest", "oldest"):
-            pages = glued(log, api, topic, only(partitions, wanted), [*parameters, ("limit", 1000), ("order", order)])
+            asked = [*parameters, ("limit", 1000), ("order", order)]
+            pages = glued(log, api, topic, only(partitions, wanted), asked, untold=untold)
             spent = {page.get("spent") for page in pages[:-1]}
             assert spent <= {"records", None}, spent
             assert parameters or order == "oldest" or "records" in spent, spent

@@ -37,6 +37,7 @@ mod settled;
 mod single;
 mod tails;
 mod topics;
+mod uncompared;
 
 pub use batches::{BatchError, RecordView, Transaction};
 pub use brokers::{Brokers, BrowseError, Layout};
@@ -45,7 +46,7 @@ pub use caused::Caused;
 pub use connection::ConnectionError;
 pub use described::look_up;
 pub use fetch::{Gap, Record};
-pub use filter::{Condition, Filter, SchemaOf, instant};
+pub use filter::{Condition, Filter, PathsSeen, SchemaOf, instant};
 pub use follower::{Follower, Ready};
 pub use lane::{Covered, Order};
 pub use live::{Chunk, Listener, News, Offsets};
@@ -57,3 +58,4 @@ pub use topics::{
     Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,
     TypeCount,
 };
+pub use uncompared::{Reason, Uncompared, Verdict, not_told};

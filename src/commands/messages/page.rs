@@ -1,11 +1,12 @@
-//! Records page by page, printed while they are read.
+//! Records page by page, printed while they are read. Where the filter may have left out what it should not, that is said at
+//! the end, and is a failure.
 
 use super::{
     print::{Printer, note, with_commas},
     sources::Sources,
 };
-use anyhow::Result;
-use foldstream_browse::Question;
+use anyhow::{Result, bail};
+use foldstream_browse::{Question, Uncompared, not_told};
 use std::{
     io::{self, IsTerminal},
     time::Duration,
@@ -21,23 +22,28 @@ pub(super) async fn list(
     printer: &mut Printer,
 ) -> Result<()> {
     let (limit, mut left, mut looked_at) = (question.limit, question.limit, 0);
-    loop {
+    let mut uncompared = Uncompared::default();
+    let unknown_paths = loop {
         question.limit = left.min(PAGE);
         let page = sources.page(&question, timeout).await?;
         looked_at += page.looked_at.records;
         printer.print(&sources.messages(page.records.iter().map(AsRef::as_ref)).await)?;
         left -= page.records.len();
+        uncompared.extend(page.uncompared);
         question.after = page.next;
         // Whoever waits at a terminal sees that it goes on.
         if page.spent.is_some() && io::stderr().is_terminal() {
             note(&format!("looked at {} records so far", with_commas(looked_at)));
         }
         if left == 0 || question.after.is_none() {
-            break;
+            break page.unknown_paths;
         }
-    }
+    };
     if left == limit {
         note(&format!("looked at {} records, none passed", with_commas(looked_at)));
+    }
+    if !(uncompared.is_empty() && unknown_paths.is_empty()) {
+        bail!("{}", not_told(&uncompared, &unknown_paths));
     }
     Ok(())
 }
