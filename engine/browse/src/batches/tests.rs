@@ -81,7 +81,8 @@ fn who_stamped_a_batch_is_told_by_its_header() {
         bytes[22] |= bit;
         bytes.freeze()
     };
-    let begins = |bytes| Batches { bytes, aborted: Vec::new(), stable_end: 9, most_bytes: MOST_BYTES }.begin_stamped().unwrap();
+    let begins =
+        |bytes| Batches { bytes, aborted: Vec::new(), stable_end: 9, most_bytes: MOST_BYTES }.begin_stamped().unwrap();
     let (created, stamped) = (of(0), of(8));
     assert_eq!((begins(created.clone()), begins(stamped.clone())), (Some(false), Some(true)));
     // Switched later on: the beginning counts.
