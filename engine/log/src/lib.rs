@@ -17,6 +17,7 @@ mod avro_cursor;
 mod avro_json;
 mod avro_scalar;
 mod avro_select;
+pub mod avro_shape;
 mod catalogue;
 mod client_log;
 mod cluster;
