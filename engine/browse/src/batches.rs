@@ -106,6 +106,13 @@ pub(crate) struct Marker {
     pub(crate) commits: bool,
 }
 
+/// Who began a transaction, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) timestamp_ms: i64,
+    pub(crate) producer_id: i64,
+}
+
 /// The batches of one partition from a fetch.
 #[derive(Debug)]
 pub(crate) struct Batches {
@@ -120,6 +127,16 @@ impl Batches {
     pub(crate) fn of(answer: PartitionData, stable_end: i64) -> Self {
         let (bytes, aborted) = (answer.records.unwrap_or_default(), answer.aborted_transactions.unwrap_or_default());
         Self { bytes, aborted, stable_end }
+    }
+
+    /// The transaction that the first of them belongs to, at the last stable offset an open one; none where it belongs to none.
+    pub(crate) fn opened(&self) -> Result<Option<Opened>, BatchError> {
+        if self.bytes.len() < HEADER_BYTES {
+            return Ok(None);
+        }
+        let header = Header::read(&self.bytes)?;
+        let (timestamp_ms, producer_id) = (header.append_time().unwrap_or(header.base_timestamp), header.producer_id);
+        Ok((header.is_transactional() && !header.is_control()).then_some(Opened { timestamp_ms, producer_id }))
     }
 
     /// Hands every record from `start` up to, not including, `end` over, aborted ones included; gives the offset
@@ -220,12 +237,16 @@ impl Header {
         self.attributes & 0x20 != 0
     }
 
+    /// Bit 3: the broker's append time counts, and it is the same for the whole batch.
+    fn append_time(&self) -> Option<i64> {
+        (self.attributes & 0x08 != 0).then_some(self.max_timestamp)
+    }
+
     /// Hands each record over; `records` is the batch without its header.
     fn each(&self, records: Bytes, mut take: impl FnMut(RecordView<'_>)) -> Result<(), BatchError> {
         let refuse = |reason: String| BatchError { offset: self.base_offset, reason };
         let records = decompressed(self.attributes & 0x07, records).map_err(refuse)?;
-        // Bit 3: the broker's append time counts, and it is the same for the whole batch.
-        let append_time = (self.attributes & 0x08 != 0).then_some(self.max_timestamp);
+        let append_time = self.append_time();
         let mut cursor = Cursor { rest: &records };
         for at in 0..self.count {
             let record = cursor.sized().flatten().and_then(|record| self.record(record, append_time));

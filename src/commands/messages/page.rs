@@ -5,7 +5,7 @@ use super::{
     sources::Sources,
 };
 use anyhow::Result;
-use foldstream_browse::Question;
+use foldstream_browse::{Question, Undecided};
 use std::{
     io::{self, IsTerminal},
     time::Duration,
@@ -21,6 +21,7 @@ pub(super) async fn list(
     printer: &mut Printer,
 ) -> Result<()> {
     let (limit, mut left, mut looked_at) = (question.limit, question.limit, 0);
+    let mut undecided = None;
     loop {
         question.limit = left.min(PAGE);
         let page = sources.page(&question, timeout).await?;
@@ -28,6 +29,7 @@ pub(super) async fn list(
         printer.print(&sources.messages(page.records.iter().map(AsRef::as_ref)).await)?;
         left -= page.records.len();
         question.after = page.next;
+        undecided.get_or_insert(page.undecided);
         // Whoever waits at a terminal sees that it goes on.
         if page.spent.is_some() && io::stderr().is_terminal() {
             note(&format!("looked at {} records so far", with_commas(looked_at)));
@@ -38,6 +40,13 @@ pub(super) async fn list(
     }
     if left == limit {
         note(&format!("looked at {} records, none passed", with_commas(looked_at)));
+    }
+    for Undecided { partition, from, to } in undecided.unwrap_or_default() {
+        note(&format!(
+            "partition {partition}: what was appended from {from} up to {} waits for the end of a transaction; \
+             --isolation read_uncommitted shows it",
+            to - 1
+        ));
     }
     Ok(())
 }
