@@ -3,7 +3,7 @@
     python tests/oracle/looking.py BROKERS REGISTRY_URL DATABASE_URL API_ADDRESS SEED ROUNDS
 
 Speaks with the test that runs it: the line `restart [SETTINGS]` asks for the API process to be killed and started
-anew, and is answered by `ready`. Every other line is for people.
+anew, `stop-registry` and `start-registry` for what they say; each is answered by `ready`. Every other line is for people.
 """
 
 import random
@@ -133,16 +133,20 @@ def main():
         ("a page of poison", places.poison),
         ("a tail of a topic that grows", tails.grows),
         ("cursors that lead nowhere", places.lost_cursors),
+        ("paths that nothing has", places.unknown_paths),
         ("what is asked wrongly", places.wrong),
         ("times that pass between pages", places.times_pass),
         ("pages of a topic that grows", places.grows_between),
         ("what only one partition has", pages.in_one_partition),
+        ("a topic switched to the brokers' times", pages.switched),
     ):
         topic = f"{function.__name__.replace('_', '-')}-{seed}"
         topics.update({topic, f"{topic}-other"})
         show(name, function, topic)
     show("a thousand calls", places.many_calls, f"grows-between-{seed}", random)
     show("a greedy client", places.greedy, f"poison-{seed}")
+    topics.add(f"registry-away-{seed}")
+    show("a registry that is away", places.registry_away, f"registry-away-{seed}", PATIENT)
     new_groups, new_topics = (after - before for after, before in zip(traces(), groups))
     assert not new_groups, f"groups were left behind: {new_groups}"
     # The brokers make these when the oracle's own producers and consumers look for their coordinators.

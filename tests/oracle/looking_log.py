@@ -101,6 +101,12 @@ class Log:
             return None
         return None if datum.read() else (schema["name"] if isinstance(schema, dict) else None, decoded)
 
+    def type_of(self, record):
+        """Name of the type that the schema of a value has, whatever follows it; none where there is no such schema."""
+        schema_id, _ = framed(record, "value")
+        kind, schema = self.schema(schema_id) if schema_id else (None, None)
+        return schema["name"] if kind == "AVRO" else None
+
     def schema(self, schema_id):
         """Its kind, and the schema where it is Avro."""
         if schema_id not in self.schemas:

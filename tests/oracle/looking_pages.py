@@ -40,19 +40,26 @@ def newest(log, api, _, topic):
                 assert page["next"] is None, "there is nothing more"
 
 
-def glued(log, api, topic, partitions, parameters, between=None):
-    """Pages that follow each other are the list, and nothing else; gives them."""
-    found, began, pages = [], {}, []
+def glued(log, api, topic, partitions, parameters, between=None, untold=None):
+    """Pages that follow each other are the list, and nothing else, and count what could not be told; gives them."""
+    found, began, pages, uncompared = [], {}, [], 0
+    positions = {f"{topic}:{at}:{record.offset}" for at, records in (untold or {}).items() for record in records}
     for page in api.pages(topic, parameters, between):
         covers(page, partitions, began)
         found.extend(page["messages"])
         pages.append(page)
+        if "uncompared" in page:
+            told = page["uncompared"]
+            assert told["first"] in positions and not told["retriable"], told
+            assert sum(reason["count"] for reason in told["reasons"]) == told["count"] > 0, told
+            uncompared += told["count"]
     same(log, merged(partitions, dict(parameters).get("order", "newest")), found, f"{topic} {parameters}")
+    assert uncompared == len(positions), f"{topic} {parameters}: {uncompared} of {len(positions)} were not compared"
     return pages
 
 
 def questions(log, topic, partitions, random):
-    """Filters, each as parameters and as a function of one record."""
+    """Filters, each as parameters, as a function of one record, and of which records it cannot be told."""
     everything = [record for records in partitions.values() for record in records]
     times = sorted(record.timestamp for record in everything)
     since, until = times[len(times) // 4], times[len(times) * 3 // 4] + 1
@@ -73,49 +80,74 @@ def questions(log, topic, partitions, random):
         inside = str(decoded[1]).encode() if decoded else record.value or b""
         return any(word.encode() in text for text in [*texts, inside])
 
+    def named(name):
+        return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
+
     def undecodable(record):
         return log.described(record)["value_encoding"] == "base64"
 
-    def named(name):
-        return lambda record: (log.decoded(record) or (None,))[0] == f"looking.{name}"
+    def unreadable(record):
+        """It is something, but no datum that has a type and fields."""
+        return record.value is not None and log.decoded(record) is None
+
+    def unreadable_as(name):
+        return lambda record: unreadable(record) and log.type_of(record) in (None, f"looking.{name}")
+
+    def half_read(record):
+        """Its bytes are more than text, and do not tell what it would be when decoded."""
+        is_framed = len(record.value or b"") >= 5 and record.value[0] == 0
+        return is_framed and unreadable(record) and not holds(record)
+
+    def always_told(_):
+        return False
 
     high, odd = field("n", lambda n: n > 500), field("kind", lambda kind: kind != "red")
     low, lacking = field("n", lambda n: n <= -3.5), field("note", lambda note: note is None)
     listed = ("partition", ",".join(map(str, some)))
     return [
-        ([("where", "n>500")], high),
-        ([("where", "n<=-3.5"), ("where", "kind!=red")], lambda record: low(record) and odd(record)),
-        ([("where", "note=null"), ("type", "Seen")], lambda record: lacking(record) and named("Seen")(record)),
-        ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note)),
-        ([("type", "looking.Left")], named("Left")),
-        ([("key", key)], lambda record: record.key == key.encode()),
-        ([("key", key), ("key_encoding", "text")], lambda record: record.key == key.encode()),
-        ([("key", "")], lambda record: record.key == b""),
-        ([("key", "//4A"), ("key_encoding", "base64")], lambda record: record.key == b"\xff\xfe\x00"),
-        ([("key", key), listed], lambda record: record.partition in some and record.key == key.encode()),
-        ([listed], lambda record: record.partition in some),
-        ([("since", since)], lambda record: record.timestamp >= since),
-        ([("until", until)], lambda record: record.timestamp < until),
+        ([("where", "n>500")], high, unreadable),
+        ([("where", "n<=-3.5"), ("where", "kind!=red")], lambda record: low(record) and odd(record), unreadable),
+        (
+            [("where", "note=null"), ("type", "Seen")],
+            lambda record: lacking(record) and named("Seen")(record),
+            unreadable_as("Seen"),
+        ),
+        ([("where", "note~quoted")], field("note", lambda note: isinstance(note, str) and "quoted" in note), unreadable),
+        ([("type", "looking.Left")], named("Left"), unreadable_as("Left")),
+        ([("key", key)], lambda record: record.key == key.encode(), always_told),
+        ([("key", key), ("key_encoding", "text")], lambda record: record.key == key.encode(), always_told),
+        ([("key", "")], lambda record: record.key == b"", always_told),
+        ([("key", "//4A"), ("key_encoding", "base64")], lambda record: record.key == b"\xff\xfe\x00", always_told),
+        (
+            [("key", key), listed],
+            lambda record: record.partition in some and record.key == key.encode(),
+            always_told,
+        ),
+        ([listed], lambda record: record.partition in some, always_told),
+        ([("since", since)], lambda record: record.timestamp >= since, always_told),
+        ([("until", until)], lambda record: record.timestamp < until, always_told),
         (
             [("since", since), ("until", until), ("where", "n>500")],
             lambda record: since <= record.timestamp < until and high(record),
+            lambda record: since <= record.timestamp < until and unreadable(record),
         ),
-        ([("contains", word)], holds),
-        ([("undecodable", "true")], undecodable),
+        ([("contains", word)], holds, half_read),
+        ([("undecodable", "true")], undecodable, always_told),
     ]
 
 
 def filtered(log, api, writer, topic, random):
     """Every filter in small pages, in both orders, while others append."""
-    for number, (parameters, wanted) in enumerate(questions(log, topic, log.read(topic), random)):
+    for number, (parameters, wanted, unclear) in enumerate(questions(log, topic, log.read(topic), random)):
         # What was appended during the question before belongs to the list of this one.
-        partitions = only(log.read(topic), wanted)
+        whole = log.read(topic)
+        partitions, untold = only(whole, wanted), only(whole, unclear)
         left = sum(map(len, partitions.values()))
         limit = max(left // 6, 1) + random.randrange(3)
         order = ("newest", "oldest")[(number + random.randrange(2)) % 2]
         compacted = topic.startswith("compacted")
         appending = (lambda _: None) if compacted else appends(writer, topic, len(partitions), random)
-        glued(log, api, topic, partitions, [*parameters, ("limit", limit), ("order", order)], appending)
+        glued(log, api, topic, partitions, [*parameters, ("limit", limit), ("order", order)], appending, untold)
 
 
 def appends(writer, topic, partitions, random):
@@ -167,9 +199,12 @@ def budgeted(log, api, _, topic, random):
     """A page that may read little ends early, says why, and leads on to the rest."""
     partitions = log.read(topic)
     api.restart("--page-records", "1000", "--page-ms", "60000")
-    for parameters, wanted in [([], lambda _: True), *questions(log, topic, partitions, random)]:
+    everything = ([], lambda _: True, lambda _: False)
+    for parameters, wanted, unclear in [everything, *questions(log, topic, partitions, random)]:
+        untold = only(partitions, unclear)
         for order in ("newest", "oldest"):
-            pages = glued(log, api, topic, only(partitions, wanted), [*parameters, ("limit", 1000), ("order", order)])
+            asked = [*parameters, ("limit", 1000), ("order", order)]
+            pages = glued(log, api, topic, only(partitions, wanted), asked, untold=untold)
             spent = {page.get("spent") for page in pages[:-1]}
             assert spent <= {"records", None}, spent
             assert parameters or order == "oldest" or "records" in spent, spent
@@ -177,30 +212,63 @@ def budgeted(log, api, _, topic, random):
 
 def in_one_partition(log, api, writer, topic):
     """Where brokers stamp the times, what only one partition has costs no more of the others than the time it spans."""
-    # Times of hours can be had at once from a producer alone, so the brokers take over when the records are there.
-    writer.create(topic, 4)
+    writer.create(topic, 4, message_timestamp_type="LogAppendTime")
     # A retry must not change the order.
     producer = writer.producer({"enable.idempotence": True, "compression.type": "lz4"})
-    begun = now_ms() - 3_000_000
-    for number in range(3_000):
-        for partition in range(4):
-            value = b"needle" if partition == 2 and number % 100 == 0 else b"hay"
-            producer.produce(topic, value, None, partition, timestamp=begun + number * 1_000 + partition)
-        producer.poll(0)
+
+    def append(value, partition, count):
+        for _ in range(count):
+            producer.produce(topic, value, None, partition)
+            producer.poll(0)
+
+    def passes():
+        """So much time that no difference of clocks explains it."""
+        writer.flush(producer)
+        begun = now_ms()
+        until("eleven seconds have passed", 20, lambda: (now_ms() > begun + 11_000, now_ms()))
+
+    append(b"needle", 2, 30)
+    passes()
+    for partition in range(4):
+        append(b"hay", partition, 3_000)
+    passes()
+    append(b"needle", 2, 30)
     writer.flush(producer)
-    writer.configure(topic, "message.timestamp.type", "LogAppendTime")
     needles = only(log.read(topic), lambda record: record.value == b"needle")
     for order in ("newest", "oldest"):
         asked = [("contains", "needle"), ("order", order)]
-
-        def cheap(asked=asked, order=order):
-            page = api.get("/messages", [("topic", topic), ("limit", 5), *asked])
-            same(log, merged(needles, order)[:5], page["messages"], f"the {order} needles")
-            return page["looked_at"]["records"] < 6_000, page["looked_at"]
-
-        # A setting takes a moment to reach every broker.
-        until(f"the {order} needles are found without reading everything", 60, cheap)
+        page = api.get("/messages", [("topic", topic), ("limit", 5), *asked])
+        same(log, merged(needles, order)[:5], page["messages"], f"the {order} needles")
+        assert page["order"] == "timestamp" and page["looked_at"]["records"] < 6_000, page["looked_at"]
         glued(log, api, topic, needles, [*asked, ("limit", 7)])
+
+
+def switched(log, api, writer, topic):
+    """A topic that was given to the brokers' times later on keeps the times it had: nothing is lost by `until`."""
+    writer.create(topic, 3)
+    writer.register(topic)
+    begun = now_ms()
+    for number in range(600):
+        # Some of clocks that are ahead, in front of some that are behind.
+        writer.append(topic, number % 3, timestamp=begun + writer.random.randrange(-3_600_000, 3_600_000))
+    writer.flush()
+    writer.configure(topic, "message.timestamp.type", "LogAppendTime")
+
+    def is_switched():
+        writer.append(topic, 0)
+        writer.flush()
+        newest = max(log.read(topic)[0], key=lambda record: record.offset)
+        return newest.timestamp >= begun and newest.timestamp <= now_ms(), newest
+
+    until("the brokers stamp what is appended", 60, is_switched)
+    for number in range(30):
+        writer.append(topic, number % 3)
+    writer.flush()
+    for until_ms in (begun - 1_800_000, begun - 100, begun, now_ms() - 10, begun + 1_800_000):
+        for order in ("newest", "oldest"):
+            before = only(log.read(topic), lambda record, until_ms=until_ms: record.timestamp < until_ms)
+            pages = glued(log, api, topic, before, [("until", until_ms), ("order", order), ("limit", 100)])
+            assert all(page["order"] == "merge" for page in pages), "its times are anything"
 
 
 def racing(log, api, writer, topic, random):

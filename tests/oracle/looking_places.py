@@ -344,6 +344,58 @@ def without_a_leader(log, api, writer, topic):
         api.refused(path, asked, 503, None, "partition 2")
 
 
+def registry_away(log, api, writer, topic, settings):
+    """While the registry is away nothing is taken for all there is: a page counts what could not be compared, an export is
+    refused, a tail waits; and when it is back they say everything."""
+    writer.create(topic, 2)
+    writer.register(topic)
+    # A process that has not seen the schemas.
+    api.restart(*settings)
+    api.stop_registry()
+    asked = [("where", "n>=-1000")]
+    tail = api.tail(topic, asked)
+    for number in range(6):
+        writer.append_whole(topic, number % 2)
+    writer.flush()
+    for parameters in (asked, [("type", "Seen")], [("type", "Seen"), *asked], [("contains", "nowhere")]):
+        page = api.get("/messages", [("topic", topic), *parameters])
+        assert page["messages"] == [] and page["complete"] is False, page
+        assert page["uncompared"]["count"] == 6 and page["uncompared"]["retriable"] is True, page
+        api.refused("/messages/export", [("topic", topic), *parameters], 503, None, "schema registry")
+    page = api.get("/messages", [("topic", topic)])
+    assert len(page["messages"]) == 6 and page["complete"] is True, page
+    name, line = tail.event()
+    assert name == "comment" and "waiting" in line, (name, line)
+    api.start_registry()
+    expected = log.read(topic)
+    assert sorted(message["position"] for message in tail.messages(6)) == sorted(
+        f"{topic}:{record.partition}:{record.offset}" for records in expected.values() for record in records
+    )
+    assert not tail.untold, tail.untold
+    tail.close()
+    page = api.get("/messages", [("topic", topic), *asked])
+    same(log, merged(expected), page["messages"], "what was not to be told before")
+    assert page["complete"] is True, page
+    same(log, merged(expected, "oldest"), api.export(topic, asked), "the same as an export")
+
+
+def unknown_paths(log, api, writer, topic):
+    """A path that no schema on the way has is named, and nothing is said to be all there is."""
+    writer.create(topic, 1)
+    writer.register(topic)
+    for _ in range(5):
+        writer.append_whole(topic, 0)
+    writer.append(topic, 0)
+    writer.flush()
+    for condition, path in (("notes=hi", "notes"), ("note.string=hi", "note.string"), ("id[1].sku=b", "id[1].sku")):
+        page = api.get("/messages", [("topic", topic), ("where", condition)])
+        assert page["complete"] is False and page["unknown_paths"] == [path], page
+        *_, error = api.export(topic, [("where", condition)])
+        assert error["error"]["unknown_paths"] == [path] and path in error["error"]["detail"], error
+    page = api.get("/messages", [("topic", topic), ("where", "note=nobody wrote this")])
+    assert "unknown_paths" not in page, page
+
+
 def greedy(_, api, __, topic):
     """A client that has had the brokers read too much is told to wait, and served again when it has."""
     api.restart("--client-bytes-per-second", "100000")

@@ -63,6 +63,18 @@ def live(log, api, writer, topic, random, settings):
 
     wanted = only(expected, is_blue)
     exactly(log, wanted, blue.messages(sum(map(len, wanted.values()))), "a tail with a filter")
+    told = set(blue.untold)
+    unreadable = {
+        (record.partition, record.offset)
+        for records in expected.values()
+        for record in records
+        if record.value is not None and log.decoded(record) is None
+    }
+    assert told <= unreadable and len(told) == len(blue.untold), (blue.untold, unreadable)
+    for at, records in wanted.items():
+        # What lies before something that was shown was told of before it.
+        before_last = {place for place in unreadable if place[0] == at and records and place[1] < records[-1].offset}
+        assert before_last <= told, (before_last, told)
     # In the middle of what came together: the rest is what comes next, also from another process.
     before = log.stable_ends(topic)
     count = append(log, writer, topic, 80, random)

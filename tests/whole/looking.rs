@@ -1,9 +1,9 @@
 //! Looking into topics: what `/messages` shows is what a reader of the whole log would show, by `tests/oracle/looking.py`.
 //!
 //! The oracle makes topics at random, reads them by brute force with a client that is not ours, and compares. It may ask
-//! for the API to be killed and started anew, so that nothing it is told can come from what a process remembers, and for
-//! a broker to be killed. The seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it, `FOLDSTREAM_LOOKING_ROUNDS` has more
-//! topics made.
+//! for the API to be killed and started anew, so that nothing it is told can come from what a process remembers, for a
+//! broker to be killed, and for the registry to be away. The seed is printed; `FOLDSTREAM_LOOKING_SEED` sets it,
+//! `FOLDSTREAM_LOOKING_ROUNDS` has more topics made.
 
 use crate::harness::{Running, World, so_much, until};
 use std::{
@@ -31,6 +31,8 @@ fn looking_agrees_with_brute_force() {
                 api.kill_9();
                 api = run_api(&world, settings);
             }
+            ["stop-registry"] => world.stack.stop_registry().unwrap(),
+            ["start-registry"] => world.stack.start_registry().unwrap(),
             ["kill-broker", number] => world.stack.kill_broker(number.parse().unwrap()).unwrap(),
             _ => {
                 println!("{line}");

@@ -1,8 +1,8 @@
 //! `GET /messages/export`: a range of a topic, oldest first, a message a line.
 //!
-//! The ends are those of the beginning, so it comes to an end on a topic that grows. It is sent as it is read; when
-//! reading fails on the way, the transfer breaks off, so that nobody takes a part for the whole. A client that has
-//! spent its budget is not refused but slowed down.
+//! The ends are those of the beginning, so it comes to an end on a topic that grows. It is sent as it is read. Its last line
+//! is an error when it is not all that was asked for; when reading fails on the way the transfer breaks off behind that
+//! line, so that nobody takes a part for the whole. A client that has spent its budget is not refused but slowed down.
 
 use super::{problem, question, render};
 use crate::{
@@ -15,15 +15,18 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::Response,
 };
-use bytes::Bytes;
-use foldstream_browse::{Order, Page, PageError, Question};
+use bytes::{Bytes, BytesMut};
+use foldstream_browse::{Order, Page, PageError, Question, Uncompared, not_told};
 use foldstream_log::Schemas;
 use futures::stream;
+use serde::Serialize;
 use std::io;
 
 /// Records of a range, oldest first, a message a line
 ///
-/// The range ends where the topic ends when the export begins. A transfer that breaks off is not the whole.
+/// The range ends where the topic ends when the export begins. An export that is not all that was asked for ends with a line
+/// `{"error": …}`: with `uncompared` and `unknown_paths` as a page has them, or with a problem, and then the transfer breaks
+/// off behind it. While the registry is away that would tell what is wanted, there is none: 503.
 #[utoipa::path(get, path = "/messages/export", tag = "log",
     params(super::parameters::FilterParameters,
         ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
@@ -34,14 +37,19 @@ pub(crate) async fn export(State(api): State<Api>, client: Client, uri: Uri) -> 
     let mut question = question::read(&mut parameters);
     parameters.finish()?;
     question.order = Order::Oldest;
-    let export = Export { api, client, question, done: false };
+    let export = Export { api, client, question, uncompared: Uncompared::default(), done: false };
     // The first page is read before the status is sent: what is wrong is said by it.
     let (first, export) = export.next().await?;
-    let rest = stream::try_unfold(export, |export| async move {
-        if export.done {
-            return Ok(None);
+    let rest = stream::unfold(Rest::ToRead(Box::new(export)), |rest| async move {
+        match rest {
+            Rest::ToRead(export) if export.done => None,
+            Rest::ToRead(export) => Some(match export.next().await {
+                Ok((lines, export)) => (Ok(lines), Rest::ToRead(Box::new(export))),
+                Err(problem) => (Ok(last_line(&problem.document())), Rest::Broken(problem)),
+            }),
+            Rest::Broken(problem) => Some((Err(io::Error::other(problem.to_string())), Rest::Nothing)),
+            Rest::Nothing => None,
         }
-        export.next().await.map(Some).map_err(|problem| io::Error::other(problem.to_string()))
     });
     let body = stream::once(async { Ok(first) });
     let mut response = Response::new(Body::from_stream(futures::StreamExt::chain(body, rest)));
@@ -49,11 +57,30 @@ pub(crate) async fn export(State(api): State<Api>, client: Client, uri: Uri) -> 
     Ok(response)
 }
 
+/// What follows of an export.
+enum Rest {
+    ToRead(Box<Export>),
+    /// The problem is told, and the transfer is to break off.
+    Broken(Problem),
+    Nothing,
+}
+
 struct Export {
     api: Api,
     client: Client,
     question: Question,
+    uncompared: Uncompared,
     done: bool,
+}
+
+/// Why an export that came to its end is not all that was asked for.
+#[derive(Serialize)]
+struct Incomplete<'a> {
+    detail: String,
+    #[serde(skip_serializing_if = "Uncompared::is_empty")]
+    uncompared: &'a Uncompared,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unknown_paths: &'a [String],
 }
 
 impl Export {
@@ -62,9 +89,28 @@ impl Export {
         let schemas = Schemas::new(self.api.parts.registry.clone());
         let page: Result<Page, PageError> = self.api.parts.browse.page(self.question.clone(), &schemas, &budget).await;
         let page = page.map_err(|error| problem::of_page(error, None))?;
-        let messages = render::messages(page.records.iter().map(AsRef::as_ref), &schemas).await;
+        if page.uncompared.is_retriable() {
+            return Err(problem::of_uncompared(&page.uncompared));
+        }
+        self.uncompared.extend(page.uncompared);
+        let mut lines = BytesMut::new();
+        for message in render::messages(page.records.iter().map(AsRef::as_ref), &schemas).await {
+            render::put_line(&mut lines, &message);
+        }
         self.done = page.next.is_none();
         self.question.after = page.next;
-        Ok((render::lines(&messages), self))
+        if self.done && !(self.uncompared.is_empty() && page.unknown_paths.is_empty()) {
+            let detail = not_told(&self.uncompared, &page.unknown_paths);
+            let (uncompared, unknown_paths) = (&self.uncompared, page.unknown_paths.as_slice());
+            lines.unsplit(BytesMut::from(last_line(&Incomplete { detail, uncompared, unknown_paths })));
+        }
+        Ok((lines.freeze(), self))
     }
+}
+
+/// The line of an export that is not all that was asked for.
+fn last_line(error: &impl Serialize) -> Bytes {
+    let mut line = BytesMut::new();
+    render::put_line(&mut line, &serde_json::json!({"error": error}));
+    line.freeze()
 }

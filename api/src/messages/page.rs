@@ -15,7 +15,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_browse::{Covered, LookedAt, Place, Spent, Undecided};
+use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided};
 use foldstream_log::{Message, Schemas};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,12 +36,23 @@ pub(crate) struct Messages {
     /// not is null
     #[schema(value_type = Vec<Object>)]
     messages: Vec<Message>,
-    /// False only when a budget was spent before the page was full: `next` goes on
+    /// Whether everything is here that was asked for of what is covered, and more only behind a full page. False when a
+    /// budget was spent (`spent`, and `next` goes on), when the filter could not be held against a record (`uncompared`),
+    /// and when no schema on the way has a path of the filter (`unknown_paths`)
     complete: bool,
     /// Which budget: `time`, `records`, `bytes`, `client`
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     spent: Option<Spent>,
+    /// Records of what is covered that may be wanted, too: `count`, `reasons`, each with its own `count`, the position of the
+    /// `first`, and `retriable` where asking again may help. Absent when there are none
+    #[serde(skip_serializing_if = "Uncompared::is_empty")]
+    #[schema(value_type = Option<Object>)]
+    uncompared: Uncompared,
+    /// Paths in `where` that no schema had of all that were met. Absent when there are none
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    unknown_paths: Vec<String>,
     /// Of each partition: every record that was asked for from `from` up to, not including, `to` is here
     #[schema(value_type = Vec<Object>)]
     covered: Vec<Covered>,
@@ -80,8 +91,10 @@ pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Re
         topic,
         order: if found.in_order_of_time { "timestamp" } else { "merge" },
         messages,
-        complete: found.spent.is_none(),
+        complete: found.is_complete(),
         spent: found.spent,
+        uncompared: found.uncompared,
+        unknown_paths: found.unknown_paths,
         covered: found.covered,
         undecided: found.undecided,
         next: found.next.as_ref().map(|next| page.cursor(next)),

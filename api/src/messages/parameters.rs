@@ -29,8 +29,8 @@ pub(crate) struct FilterParameters {
     r#type: Option<String>,
     /// Only records that hold this text: in the key, in a header, or in the value as JSON shows it
     contains: Option<String>,
-    /// Only records whose value meets this condition: `path=value`, `!=`, `>=`, `<=`, `>`, `<`, or `~` for holds. May be
-    /// given several times; all must hold
+    /// Only records whose value meets this condition: `path=value`, `!=`, `>=`, `<=`, `>`, `<`, or `~` for holds. A path is
+    /// names, keys and indexes joined by dots; `items[*].sku` is that of any item. May be given several times; all must hold
     #[param(example = "latitude>=50.5")]
     r#where: Option<Vec<String>>,
     /// `true`: only records whose value is neither Avro of its schema, nor JSON, nor text

@@ -1,6 +1,6 @@
 //! Records as people read them, and as they travel: JSON in pages, a line each in exports, events in a live tail.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use foldstream_browse::{Record, look_up};
 use foldstream_log::{Message, Schemas};
 use std::fmt::Display;
@@ -10,14 +10,10 @@ pub(super) async fn messages<'a>(records: impl Iterator<Item = &'a Record> + Clo
     records.map(|record| record.describe(schemas)).collect()
 }
 
-/// A message a line (NDJSON).
-pub(super) fn lines(messages: &[Message]) -> Bytes {
-    let mut lines = BytesMut::new();
-    for message in messages {
-        put(&mut lines, message);
-        lines.put_u8(b'\n');
-    }
-    lines.freeze()
+/// A value as a line (NDJSON).
+pub(super) fn put_line(lines: &mut BytesMut, value: &impl serde::Serialize) {
+    put(lines, value);
+    lines.put_u8(b'\n');
 }
 
 /// An event as `text/event-stream` has it. JSON holds no line break, so one line of data is enough.

@@ -2,7 +2,9 @@
 //!
 //! However many listen, the topic is followed once. An event's id says where its reader stands in every partition, so a
 //! reader that comes back with `Last-Event-ID` goes on behind the last event it was given. Nothing is kept for a
-//! reader: one that is too slow, or away too long, is told by an event `gap` which offsets it was not shown.
+//! reader: one that is too slow, or away too long, is told by an event `gap` which offsets it was not shown. So is one
+//! whose filter could not be held against a record; where that is the registry's fault, which is away, the tail waits for
+//! it, and stands still meanwhile.
 
 use super::{question, render};
 use crate::{
@@ -21,13 +23,14 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
-    BrowseError, Chunk, Filter, Gap, News, Offsets, Place, PlaceIn, Record, RecordView, Tail, look_up,
+    BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
+    Uncompared, Verdict, look_up,
 };
 use foldstream_log::{Schemas, Violation};
 use futures::stream;
 use serde::Serialize;
-use std::{collections::BTreeSet, convert::Infallible, time::Duration};
-use tokio::time::{Instant, sleep_until};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -36,17 +39,23 @@ const SCOPE: &str = "/messages/stream";
 /// After so long without an event, a sign of life for everyone on the way, and where the reader stands: what its filter
 /// let pass it by need not be looked at again when it comes back.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Between two questions to a registry that is away.
+const AWAY: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
 struct Missed<'a> {
     /// Which offsets, from `from` up to, not including, `to`
-    gaps: Vec<&'a Gap>,
+    gaps: &'a [Gap],
+    /// Why a filter could not tell, where that is the reason
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncompared: Option<&'a Uncompared>,
 }
 
 /// A live tail, as server-sent events
 ///
-/// Events: `message` with a message as in a page; `gap` with offsets that were not shown. `Last-Event-ID` goes on
-/// where a tail was left.
+/// Events: `message` with a message as in a page; `gap` with offsets that were not shown, and with `uncompared`, as in a page,
+/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter. While
+/// the registry is away that would tell what is wanted, nothing comes. `Last-Event-ID` goes on where a tail was left.
 #[utoipa::path(get, path = "/messages/stream", tag = "log",
     params(super::parameters::TailParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
     responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
@@ -71,7 +80,10 @@ pub(crate) async fn stream(
         topic: question.topic,
         partitions: question.partitions,
         filter: question.filter,
+        paths_seen: PathsSeen::default(),
+        told_paths: false,
         tail,
+        held: None,
         api,
         _listening: listening,
     };
@@ -114,10 +126,25 @@ struct Reader {
     topic: String,
     partitions: Option<BTreeSet<i32>>,
     filter: Filter,
+    paths_seen: PathsSeen,
+    told_paths: bool,
     tail: Tail,
+    /// What came, and waits for the registry.
+    held: Option<Arc<Chunk>>,
     api: Api,
     _listening: Listening,
 }
+
+/// Records one behind the other that the filter could not be held against.
+#[derive(Default)]
+struct Untold {
+    gaps: Vec<Gap>,
+    uncompared: Uncompared,
+    at: Offsets,
+}
+
+/// The registry is away that would tell what of a chunk is wanted.
+struct RegistryAway;
 
 impl Reader {
     /// The next events, or a sign of life; none at the end.
@@ -132,12 +159,18 @@ impl Reader {
             let news = tokio::select! {
                 () = self.api.parts.shutdown.cancelled() => return None,
                 () = sleep_until(self.spoke_at + HEARTBEAT) => return Some(self.still_here()),
-                news = self.tail.next() => news?,
+                () = sleep(AWAY), if self.held.is_some() => None,
+                news = self.tail.next(), if self.held.is_none() => Some(news?),
             };
-            let events = match news {
-                Ok(News::Gap(gaps)) => self.gap(&gaps).freeze(),
-                Ok(News::Chunk(chunk)) => self.events(&chunk).await,
-                Err(error) => {
+            let chunk = match news {
+                Some(Ok(News::Gap(gaps))) => {
+                    let gaps = self.gap(&gaps);
+                    if !gaps.is_empty() {
+                        return Some(gaps.freeze());
+                    }
+                    continue;
+                }
+                Some(Err(error)) => {
                     foldstream_telemetry::warn!(
                         kafka.topic = self.topic,
                         error = &error as &dyn std::error::Error,
@@ -145,47 +178,81 @@ impl Reader {
                     );
                     return None;
                 }
+                Some(Ok(News::Chunk(chunk))) => Some(chunk),
+                None => self.held.take(),
             };
-            if !events.is_empty() {
-                return Some(events);
+            let Some(chunk) = chunk else { continue };
+            match self.events(&chunk).await {
+                Ok(events) if !events.is_empty() => return Some(events),
+                Ok(_) => {}
+                Err(RegistryAway) => self.held = Some(chunk),
             }
         }
+    }
+
+    /// Where this reader stands: before what is held, behind what it was given.
+    fn at(&self) -> &Offsets {
+        self.held.as_ref().map_or_else(|| self.tail.at(), |held| &held.before)
     }
 
     /// Before the first event: where this reader stands, so that it can come back even if nothing follows.
     fn hello(&self) -> Bytes {
         let mut events = BytesMut::new();
-        let id = id(self.tail.topic_id, self.tail.at());
+        let id = id(self.tail.topic_id, self.at());
         render::put_event(&mut events, "listening", Some(&id), &serde_json::json!({"topic": self.topic}));
         events.freeze()
     }
 
     /// An id without data: it moves where a client says it stands, and is no event to it.
     fn still_here(&self) -> Bytes {
-        format!(": still here\nid: {}\n\n", id(self.tail.topic_id, self.tail.at())).into()
+        let sign = if self.held.is_some() { "waiting for the schema registry" } else { "still here" };
+        format!(": {sign}\nid: {}\n\n", id(self.tail.topic_id, self.at())).into()
     }
 
-    async fn events(&self, chunk: &Chunk) -> Bytes {
-        let schemas = Schemas::new(self.api.parts.registry.clone());
-        let written = async || {
-            look_up(chunk.records.iter(), &schemas).await;
-            let mut events = self.gap(&chunk.missed);
-            for (record, at) in chunk.steps().filter(|(record, _)| self.wants(record, &schemas)) {
-                let id = id(self.tail.topic_id, &at);
-                render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas));
-            }
-            events.freeze()
-        };
-        // What is the same for everyone is written once.
-        match self.filter.is_everything() && self.partitions.is_none() {
-            true => chunk.rendered(written).await,
-            false => written().await,
+    async fn events(&mut self, chunk: &Chunk) -> Result<Bytes, RegistryAway> {
+        // What is the same for everyone is written once, and nothing has to be told for it.
+        if self.filter.is_everything() && self.partitions.is_none() {
+            let written = async || self.written(chunk).await.map(BytesMut::freeze).unwrap_or_default();
+            return Ok(chunk.rendered(written).await);
         }
+        let mut events = self.written(chunk).await?;
+        let unknown_paths = self.filter.unknown_paths(&self.paths_seen);
+        if !unknown_paths.is_empty() && !self.told_paths {
+            self.told_paths = true;
+            let unknown_paths = serde_json::json!({"unknown_paths": unknown_paths});
+            render::put_event(&mut events, "unknown_paths", None, &unknown_paths);
+        }
+        Ok(events.freeze())
     }
 
-    fn wants(&self, record: &Record, schemas: &Schemas) -> bool {
-        self.wants_partition(record.fetched.partition)
-            && self.filter.matches(&RecordView::of(&record.fetched, record.transaction), &|id| schemas.get(id))
+    async fn written(&self, chunk: &Chunk) -> Result<BytesMut, RegistryAway> {
+        let schemas = Schemas::new(self.api.parts.registry.clone());
+        look_up(chunk.records.iter(), &schemas).await;
+        let mut events = self.gap(&chunk.missed);
+        let mut untold = Untold::default();
+        for (record, at) in chunk.steps().filter(|(record, _)| self.wants_partition(record.fetched.partition)) {
+            let view = RecordView::of(&record.fetched, record.transaction);
+            match self.filter.compare(&view, &|id| schemas.get(id), &self.paths_seen) {
+                Verdict::Wanted => {
+                    self.put_untold(&mut events, &mut untold);
+                    let id = id(self.tail.topic_id, &at);
+                    render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas));
+                }
+                Verdict::Uncompared(reason) if reason.is_retriable() => return Err(RegistryAway),
+                Verdict::Uncompared(reason) => untold.note(record, reason, at),
+                Verdict::Other => {}
+            }
+        }
+        self.put_untold(&mut events, &mut untold);
+        Ok(events)
+    }
+
+    fn put_untold(&self, events: &mut BytesMut, untold: &mut Untold) {
+        let Untold { gaps, uncompared, at } = std::mem::take(untold);
+        if !gaps.is_empty() {
+            let id = id(self.tail.topic_id, &at);
+            render::put_event(events, "gap", Some(&id), &Missed { gaps: &gaps, uncompared: Some(&uncompared) });
+        }
     }
 
     fn wants_partition(&self, partition: i32) -> bool {
@@ -193,12 +260,24 @@ impl Reader {
     }
 
     fn gap(&self, missed: &[Gap]) -> BytesMut {
-        let gaps: Vec<_> = missed.iter().filter(|gap| self.wants_partition(gap.partition)).collect();
+        let gaps: Vec<_> = missed.iter().filter(|gap| self.wants_partition(gap.partition)).copied().collect();
         let mut event = BytesMut::new();
         if !gaps.is_empty() {
-            render::put_event(&mut event, "gap", None, &Missed { gaps });
+            render::put_event(&mut event, "gap", None, &Missed { gaps: &gaps, uncompared: None });
         }
         event
+    }
+}
+
+impl Untold {
+    fn note(&mut self, record: &Record, reason: Reason, at: Offsets) {
+        let (partition, offset) = (record.fetched.partition, record.fetched.offset);
+        match self.gaps.last_mut().filter(|gap| gap.partition == partition && gap.to == offset) {
+            Some(gap) => gap.to += 1,
+            None => self.gaps.push(Gap { partition, from: offset, to: offset + 1 }),
+        }
+        self.uncompared.note(reason, || record.fetched.position());
+        self.at = at;
     }
 }
 

@@ -139,6 +139,12 @@ impl Batches {
         Ok((header.is_transactional() && !header.is_control()).then_some(Opened { timestamp_ms, producer_id }))
     }
 
+    /// Whether the first batch bears the time of the broker that appended it; none when there is none.
+    pub(crate) fn begin_stamped(&self) -> Result<Option<bool>, BatchError> {
+        let header = (self.bytes.len() >= HEADER_BYTES).then(|| Header::read(&self.bytes)).transpose()?;
+        Ok(header.map(|header| header.is_stamped()))
+    }
+
     /// Hands every record from `start` up to, not including, `end` over, aborted ones included; gives the offset
     /// behind the last batch that was whole, or none when none was.
     pub(crate) fn read(
@@ -229,6 +235,11 @@ impl Header {
         Ok(Self { size, base_offset, last_offset, attributes, base_timestamp, max_timestamp, producer_id, count })
     }
 
+    /// The broker's append time counts, and it is the same for the whole batch.
+    fn is_stamped(&self) -> bool {
+        self.attributes & 0x08 != 0
+    }
+
     fn is_transactional(&self) -> bool {
         self.attributes & 0x10 != 0
     }
@@ -237,9 +248,9 @@ impl Header {
         self.attributes & 0x20 != 0
     }
 
-    /// Bit 3: the broker's append time counts, and it is the same for the whole batch.
+    /// The time of all its records, where that is the broker's.
     fn append_time(&self) -> Option<i64> {
-        (self.attributes & 0x08 != 0).then_some(self.max_timestamp)
+        self.is_stamped().then_some(self.max_timestamp)
     }
 
     /// Hands each record over; `records` is the batch without its header.
@@ -293,6 +304,13 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn varint(&mut self) -> Option<i64> {
+        // Nearly all of them are lengths and small steps, in one byte.
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 0x80
+        {
+            self.rest = rest;
+            return Some(i64::from(*byte >> 1) ^ -i64::from(*byte & 1));
+        }
         let (number, size) = i64::decode_var(self.rest)?;
         self.rest = &self.rest[size..];
         Some(number)

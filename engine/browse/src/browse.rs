@@ -119,7 +119,7 @@ impl Tail {
 
 impl CatchingUp {
     async fn next(&mut self) -> Result<Option<Chunk>, BrowseError> {
-        let keep: Keep = Arc::new(|record| record.transaction.is_none());
+        let keep: Keep = Arc::new(|record| record.transaction.is_none().into());
         loop {
             let ahead = self.to.iter().filter_map(|(partition, to)| {
                 let start = self.at.get(partition).copied().unwrap_or(0);

@@ -8,6 +8,7 @@ use crate::{
     brokers::{Brokers, BrowseError, Layout, PATIENCE},
     offsets::Isolation,
     settled::refusal,
+    uncompared::{Reason, Verdict},
 };
 use foldstream_log::FetchedRecord;
 use futures::future::try_join_all;
@@ -85,6 +86,14 @@ pub struct Gap {
     pub to: i64,
 }
 
+/// A record of which nobody can tell whether it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Untold {
+    pub(crate) offset: i64,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) reason: Reason,
+}
+
 /// What was kept of a stretch, in the order of offsets.
 #[derive(Debug)]
 pub(crate) struct Read {
@@ -94,6 +103,7 @@ pub(crate) struct Read {
     /// What was removed before it could be read.
     pub(crate) missed: Vec<Gap>,
     pub(crate) records: Vec<Record>,
+    pub(crate) untold: Vec<Untold>,
 }
 
 /// The same, for several to hold.
@@ -102,11 +112,13 @@ pub(crate) struct Shared {
     pub(crate) stretch: Stretch,
     pub(crate) times: Option<Times>,
     pub(crate) records: Vec<Arc<Record>>,
+    pub(crate) untold: Vec<Untold>,
 }
 
 impl From<Read> for Shared {
     fn from(read: Read) -> Self {
-        Self { stretch: read.stretch, times: read.times, records: read.records.into_iter().map(Arc::new).collect() }
+        let records = read.records.into_iter().map(Arc::new).collect();
+        Self { stretch: read.stretch, times: read.times, records, untold: read.untold }
     }
 }
 
@@ -126,7 +138,7 @@ impl Looked {
 }
 
 /// Which records are kept; asked on a thread that may block.
-pub(crate) type Keep = Arc<dyn Fn(&RecordView<'_>) -> bool + Send + Sync>;
+pub(crate) type Keep = Arc<dyn Fn(&RecordView<'_>) -> Verdict + Send + Sync>;
 
 /// A stretch on the way.
 struct Open {
@@ -135,16 +147,19 @@ struct Open {
     times: Option<Times>,
     missed: Vec<Gap>,
     records: Vec<Record>,
+    untold: Vec<Untold>,
     fruitless: u32,
 }
 
 impl Open {
     fn at_the_start_of(stretch: Stretch) -> Self {
-        Self { stretch, at: stretch.start, times: None, missed: Vec::new(), records: Vec::new(), fruitless: 0 }
+        let (missed, records, untold) = (Vec::new(), Vec::new(), Vec::new());
+        Self { stretch, at: stretch.start, times: None, missed, records, untold, fruitless: 0 }
     }
 
     fn into_read(self) -> Read {
-        Read { stretch: self.stretch, times: self.times, missed: self.missed, records: self.records }
+        let Self { stretch, times, missed, records, untold, .. } = self;
+        Read { stretch, times, missed, records, untold }
     }
 
     /// The stable part is fetched as committed, for only then a broker lists what was aborted.
@@ -237,9 +252,16 @@ fn take_in(
             records += 1;
             let time = Times::at(record.timestamp_ms);
             open.times = Some(open.times.map_or(time, |times| times.and(time)));
-            if keep(&record) {
-                let fetched = record.to_fetched(topic, partition);
-                open.records.push(Record { fetched, transaction: record.transaction });
+            match keep(&record) {
+                Verdict::Wanted => {
+                    let fetched = record.to_fetched(topic, partition);
+                    open.records.push(Record { fetched, transaction: record.transaction });
+                }
+                Verdict::Uncompared(reason) => {
+                    let RecordView { offset, timestamp_ms, .. } = record;
+                    open.untold.push(Untold { offset, timestamp_ms, reason });
+                }
+                Verdict::Other => {}
             }
         };
         match batches.read(open.at, open.stretch.end, take, |_| {})? {
@@ -300,7 +322,7 @@ mod tests {
     #[test]
     fn what_retention_removes_meanwhile_is_named() {
         let stretch = Stretch { partition: 3, start: 10, end: 20, stable_end: 20 };
-        let keep: Keep = Arc::new(|_| true);
+        let keep: Keep = Arc::new(|_| Verdict::Wanted);
         let begins_at = |low, open| {
             let answer = PartitionData::default()
                 .with_partition_index(3)

@@ -1,9 +1,11 @@
 //! Which records somebody wants to see.
 //!
 //! All that is asked for must hold. What is cheap is asked first: the key (`filter/key.rs`), the time, then the type,
-//! which the schema id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values. A
-//! record that cannot be decoded to its last byte has no type and meets no condition; its text is that of its bytes. JSON
-//! has no type and may meet conditions, text has neither.
+//! which the schema id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values.
+//!
+//! Of what cannot be decoded to its last byte nothing is said that it would have to tell: neither that it is wanted nor that
+//! it is not ([`Verdict::Uncompared`]). Nor is that of values of another kind than is asked about: JSON has no type, text has
+//! neither type nor fields. A record without a value has nothing, and that is certain.
 //!
 //! Text is found as it is written, upper and lower case apart: in the key, in the values of headers and in the JSON of
 //! the value, names of fields included.
@@ -12,13 +14,18 @@ mod condition;
 mod instant;
 mod key;
 mod number;
+mod paths;
 
 pub use condition::Condition;
 pub use instant::instant;
+pub use paths::PathsSeen;
 
-use crate::batches::RecordView;
+use crate::{
+    batches::RecordView,
+    uncompared::{Reason, Verdict},
+};
 use chrono::{DateTime, Utc};
-use foldstream_log::{Content, Encoding, Form, LookedUp, Part, SchemaId, Violation};
+use foldstream_log::{Content, Encoding, Form, LookedUp, Opaque, Part, SchemaId, Violation, WriterSchema};
 use key::WantedKey;
 
 const MAX_TYPE_CHARS: usize = 500;
@@ -139,47 +146,79 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// Whether the record is wanted.
+    /// Whether the record is wanted; it is noted which paths its schema has.
     #[must_use]
-    pub fn matches(&self, record: &RecordView<'_>, schema_of: &SchemaOf<'_>) -> bool {
+    pub fn compare(&self, record: &RecordView<'_>, schema_of: &SchemaOf<'_>, paths: &PathsSeen) -> Verdict {
         if self.since_ms.is_some_and(|since_ms| record.timestamp_ms < since_ms)
             || self.until_ms.is_some_and(|until_ms| record.timestamp_ms >= until_ms)
-            || self.key.as_ref().is_some_and(|key| !key.is_of(record, schema_of))
         {
-            return false;
+            return Verdict::Other;
         }
-        if self.record_type.is_none() && self.conditions.is_empty() && self.contained.is_none() && !self.undecodable {
-            return true;
+        let of_key = self.key.as_ref().map(|key| key.is_of(record, schema_of));
+        let asks_of_value = self.record_type.is_some() || !self.conditions.is_empty();
+        if of_key == Some(Ok(false)) || !asks_of_value && self.contained.is_none() && !self.undecodable {
+            return Verdict::of_all(of_key.into_iter());
         }
         let content =
             record.value.map(|bytes| (bytes, Content::of(Part::Value, bytes, record.headers(), schema_of).form));
         let value = content.as_ref().map(|(bytes, form)| Value { bytes, form });
-        self.matches_type(value)
-            && self.conditions.iter().all(|condition| value.is_some_and(|value| value.meets(condition)))
-            && self.contained.as_ref().is_none_or(|needle| needle.is_in(record, value))
-            && self.matches_decoding(value)
+        self.note_paths(value, paths);
+        let of_value = |holds: &dyn Fn(Value<'_>) -> Result<bool, Reason>| value.map_or(Ok(false), holds);
+        let of_type = self.record_type.iter().map(|wanted| of_value(&|value| self.is_of_type(wanted, value)));
+        let undecodable =
+            self.undecodable.then_some(()).into_iter().map(|()| of_value(&|value| value.is_undecodable()));
+        let conditions = self.conditions.iter().map(|condition| of_value(&|value| value.meets(condition)));
+        let contained = self.contained.iter().map(|needle| needle.is_in(record, value));
+        Verdict::of_all(of_key.into_iter().chain(of_type).chain(undecodable).chain(conditions).chain(contained))
     }
 
-    fn matches_type(&self, value: Option<Value<'_>>) -> bool {
-        let Some(wanted) = &self.record_type else { return true };
-        let Some(Value { form: Form::Avro { writer, .. }, .. }) = value else { return false };
-        let full_name = &writer.full_name;
-        full_name == wanted || full_name.rsplit_once('.').is_some_and(|(_, name)| name == wanted)
-    }
-
-    /// What was asked of the value so far may not have looked at all of it.
-    fn matches_decoding(&self, value: Option<Value<'_>>) -> bool {
-        let needs_decodable = self.record_type.is_some() || !self.conditions.is_empty();
-        if !needs_decodable && !self.undecodable {
-            return true;
+    fn note_paths(&self, value: Option<Value<'_>>, paths: &PathsSeen) {
+        let Some(Value { form, .. }) = value else { return };
+        for (at, condition) in self.conditions.iter().enumerate() {
+            match (form, &self.record_type) {
+                (Form::Avro { writer, .. }, Some(wanted)) if !is_named(writer, wanted) => {}
+                (Form::Avro { writer, .. }, _) => paths.note(at, || writer.has(condition.path())),
+                (Form::Json(value), None) => paths.note(at, || condition.path().any_in(value, |_| true)),
+                _ => {}
+            }
         }
-        let Some(value) = value else { return false };
-        let is_decodable = match value.form {
-            Form::Avro { datum, writer } => writer.check(datum).is_ok(),
-            Form::Json(_) | Form::Text(_) => true,
-            Form::Opaque(_) => false,
-        };
-        if is_decodable { !self.undecodable } else { self.undecodable && !needs_decodable }
+    }
+
+    fn is_of_type(&self, wanted: &str, value: Value<'_>) -> Result<bool, Reason> {
+        match value.form {
+            Form::Avro { writer, .. } if !is_named(writer, wanted) => Ok(false),
+            // These tell whether it is what its schema says, too.
+            Form::Avro { .. } if !self.conditions.is_empty() => Ok(true),
+            Form::Avro { datum, writer } => writer.check(datum).map(|()| true).map_err(|_| Reason::Undecodable),
+            Form::Json(_) => Err(Reason::Json),
+            Form::Text(_) => Err(Reason::Text),
+            Form::Opaque(opaque) => Err(opaque.into()),
+        }
+    }
+
+    /// Paths of conditions that no schema on the way had, though values were held against them.
+    #[must_use]
+    pub fn unknown_paths(&self, paths: &PathsSeen) -> Vec<String> {
+        let unknown = self.conditions.iter().enumerate().filter(|(at, _)| paths.is_unknown(*at));
+        unknown.map(|(_, condition)| condition.path().to_string()).collect()
+    }
+}
+
+/// By its full name, or the last part of it.
+fn is_named(schema: &WriterSchema, wanted: &str) -> bool {
+    let full_name = &schema.full_name;
+    full_name == wanted || full_name.rsplit_once('.').is_some_and(|(_, name)| name == wanted)
+}
+
+impl From<&Opaque> for Reason {
+    fn from(opaque: &Opaque) -> Self {
+        match opaque {
+            Opaque::NoSchema(reason) if reason.is_retriable() => Self::SchemaAway,
+            Opaque::NoSchema(_) => Self::NoSchema,
+            Opaque::OtherKind { .. } => Self::OtherKind,
+            Opaque::NotJson { .. } => Self::Undecodable,
+            Opaque::Foreign(_) | Opaque::Unframed => Self::Unframed,
+        }
     }
 }
 
@@ -191,13 +230,23 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
-    fn meets(self, condition: &Condition) -> bool {
+    fn is_undecodable(self) -> Result<bool, Reason> {
         match self.form {
-            Form::Avro { datum, writer } => {
-                writer.find(datum, condition.path()).is_ok_and(|found| condition.is_met_by(found.as_ref()))
-            }
-            Form::Json(value) => condition.is_met_by(condition.path().find_in(value).as_ref()),
-            Form::Text(_) | Form::Opaque(_) => false,
+            Form::Avro { datum, writer } => Ok(writer.check(datum).is_err()),
+            Form::Json(_) | Form::Text(_) => Ok(false),
+            Form::Opaque(opaque) => match Reason::from(opaque) {
+                reason if reason.is_retriable() => Err(reason),
+                _ => Ok(true),
+            },
+        }
+    }
+
+    fn meets(self, condition: &Condition) -> Result<bool, Reason> {
+        match self.form {
+            Form::Avro { datum, writer } => condition.is_met_in(datum, writer).map_err(|_| Reason::Undecodable),
+            Form::Json(value) => Ok(condition.is_met_in_json(value)),
+            Form::Text(_) => Err(Reason::Text),
+            Form::Opaque(opaque) => Err(opaque.into()),
         }
     }
 }
@@ -216,25 +265,32 @@ impl Needle {
         Self { text: text.to_owned(), in_json: quoted[1..quoted.len() - 1].to_owned() }
     }
 
-    fn is_in(&self, record: &RecordView<'_>, value: Option<Value<'_>>) -> bool {
+    /// What has no schema is text as its bytes are. Where a schema would have its say, they are only a part of what it would
+    /// come to.
+    fn is_in(&self, record: &RecordView<'_>, value: Option<Value<'_>>) -> Result<bool, Reason> {
         let in_bytes = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&self.text);
         if record.key.is_some_and(in_bytes) || record.headers().any(|(_, value)| value.is_some_and(in_bytes)) {
-            return true;
+            return Ok(true);
         }
         let in_json = |json: &serde_json::Value| {
             let json = json.to_string();
             json.contains(&self.text) || json.contains(&self.in_json)
         };
-        let Some(Value { bytes, form }) = value else { return false };
-        match form {
+        let Some(Value { bytes, form }) = value else { return Ok(false) };
+        let reason = match form {
             Form::Avro { datum, writer } => match writer.to_json(datum) {
-                Ok(decoded) => in_json(&decoded),
-                Err(_) => in_bytes(bytes),
+                Ok(decoded) => return Ok(in_json(&decoded)),
+                Err(_) => Reason::Undecodable,
             },
             // However it was escaped and spaced, and as it was written.
-            Form::Json(value) => in_json(value) || in_bytes(bytes),
-            Form::Text(_) | Form::Opaque(_) => in_bytes(bytes),
-        }
+            Form::Json(value) => return Ok(in_json(value) || in_bytes(bytes)),
+            Form::Text(_) => return Ok(in_bytes(bytes)),
+            Form::Opaque(opaque) => match Reason::from(opaque) {
+                Reason::Unframed => return Ok(in_bytes(bytes)),
+                reason => reason,
+            },
+        };
+        if !reason.is_retriable() && in_bytes(bytes) { Ok(true) } else { Err(reason) }
     }
 }
 

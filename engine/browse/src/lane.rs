@@ -8,9 +8,11 @@
 //! does not have the others read to their beginnings.
 
 use crate::{
-    fetch::{Record, Stretch, Times},
+    fetch::{Record, Stretch, Times, Untold},
     place::PlaceIn,
+    uncompared::Uncompared,
 };
+use foldstream_log::Position;
 use serde::Serialize;
 use std::{collections::VecDeque, sync::Arc};
 
@@ -175,6 +177,23 @@ pub(crate) fn take_next(order: Order, lanes: &mut [Lane]) -> Next {
         Some((_, index)) => lanes[index].records.pop_front().map_or(Next::End, Next::Record),
         None => Next::End,
     }
+}
+
+/// What of this, each with its partition, lies in what is covered: the rest is read once more for the next page.
+pub(crate) fn within(covered: &[Covered], mut untold: Vec<(i32, Untold)>, (order, topic): (Order, &str)) -> Uncompared {
+    untold.retain(|(partition, untold)| {
+        let covers = |covered: &Covered| (covered.from..covered.to).contains(&untold.offset);
+        covered.iter().any(|covered| covered.partition == *partition && covers(covered))
+    });
+    untold.sort_unstable_by_key(|(partition, untold)| (untold.timestamp_ms, *partition, untold.offset));
+    if order == Order::Newest {
+        untold.reverse();
+    }
+    let mut uncompared = Uncompared::default();
+    for (partition, Untold { offset, reason, .. }) in untold {
+        uncompared.note(reason, || Position { topic: topic.to_owned(), partition, offset });
+    }
+    uncompared
 }
 
 #[cfg(test)]

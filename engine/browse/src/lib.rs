@@ -39,6 +39,7 @@ mod settled;
 mod single;
 mod tails;
 mod topics;
+mod uncompared;
 
 pub use batches::{BatchError, RecordView, Transaction};
 pub use brokers::{Brokers, BrowseError, Layout};
@@ -47,7 +48,7 @@ pub use caused::Caused;
 pub use connection::ConnectionError;
 pub use described::look_up;
 pub use fetch::{Gap, Record};
-pub use filter::{Condition, Filter, SchemaOf, instant};
+pub use filter::{Condition, Filter, PathsSeen, SchemaOf, instant};
 pub use follower::{Follower, Ready};
 pub use held_back::HeldBack;
 pub use lane::{Covered, Order};
@@ -60,3 +61,4 @@ pub use topics::{
     Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,
     TypeCount,
 };
+pub use uncompared::{Reason, Uncompared, Verdict, not_told};

@@ -2,7 +2,8 @@
 //!
 //! Exact: a page holds the next records of the merge (`lane.rs`) and nothing else, says what it covered, and ends early
 //! only when its budget is spent, which it says too. Pages that follow each other by their places make up the whole
-//! list, whatever arrives meanwhile.
+//! list, whatever arrives meanwhile. Records that the filter could not be held against are counted beside it: those of
+//! the stretch that the page covers, so that over all pages each counts once.
 //!
 //! A budget is looked at between rounds of reading, never inside one, and never before the first: so each page comes
 //! further than the one before it.
@@ -11,12 +12,13 @@ use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, Layout},
     fetch::{Keep, Looked, Read, Record, Shared, Stretch, Times},
-    filter::Filter,
-    lane::{CLOCKS_DIFFER_MS, Covered, Lane, Next, Order, take_next},
+    filter::{Filter, PathsSeen},
+    lane::{CLOCKS_DIFFER_MS, Covered, Lane, Next, Order, take_next, within},
     offsets::Isolation,
     place::Place,
     settled::SETTLING,
     tails::{Snapshot, Tails},
+    uncompared::{Uncompared, Verdict},
 };
 use foldstream_log::{Catalogue, Schemas, Topic, partition_of};
 use std::{
@@ -44,6 +46,8 @@ pub struct Question {
     pub limit: usize,
     /// Where the page before ended.
     pub after: Option<Place>,
+    /// What was met of the filter's paths, on all pages of this question.
+    pub paths_seen: Arc<PathsSeen>,
 }
 
 impl Question {
@@ -58,6 +62,7 @@ impl Question {
             isolation: Isolation::Committed,
             limit,
             after: None,
+            paths_seen: Arc::default(),
         }
     }
 }
@@ -104,10 +109,22 @@ pub struct Page {
     pub next: Option<Place>,
     /// None when the page holds as many as were asked for, or all there are.
     pub spent: Option<Spent>,
+    /// What of the stretch that is covered may be wanted, too.
+    pub uncompared: Uncompared,
+    /// Paths of the filter that no schema had of those that were met, on this page and those before it.
+    pub unknown_paths: Vec<String>,
     /// What was read from the brokers for it.
     pub looked_at: LookedAt,
     /// Timestamps follow the offsets of a partition, so the order over all partitions is the order of time.
     pub in_order_of_time: bool,
+}
+
+impl Page {
+    /// Whether it holds everything that was asked for of what it covers, and covers all that was asked for, or enough of it.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.spent.is_none() && self.uncompared.is_empty() && self.unknown_paths.is_empty()
+    }
 }
 
 /// Offsets of a partition that wait for the end of a transaction, theirs or one before them: from `from` up to, not
@@ -182,6 +199,7 @@ impl Reading<'_> {
             Self::take_from_tails(&snapshot, &mut lanes);
         }
         let mut records = Vec::with_capacity(question.limit.min(1024));
+        let mut untold = Vec::new();
         let mut offsets = first_step(question.limit, lanes.len());
         let mut spent = None;
         let mut rounds = 0;
@@ -207,6 +225,7 @@ impl Reading<'_> {
                 self.tails.keep(&snapshot, &read).await;
             }
             for read in read {
+                untold.extend(read.untold.into_iter().map(|untold| (read.stretch.partition, untold)));
                 if let Some(lane) = lanes.iter_mut().find(|lane| lane.partition == read.stretch.partition) {
                     lane.take_in(&read.stretch, read.times.filter(|_| in_order_of_time), read.records.into_iter());
                 }
@@ -229,11 +248,14 @@ impl Reading<'_> {
                 .map(|lane| (lane.partition, lane.place()))
                 .collect(),
         });
+        let covered: Vec<Covered> = lanes.iter().map(Lane::covered).collect();
         Ok(Page {
             spent: spent.filter(|_| more && records.len() < question.limit),
             records,
-            covered: lanes.iter().map(Lane::covered).collect(),
             undecided: undecided(question.isolation, &snapshot, &lanes),
+            uncompared: within(&covered, untold, (question.order, &question.topic)),
+            unknown_paths: question.filter.unknown_paths(&question.paths_seen),
+            covered,
             next,
             looked_at: looked.as_ref().into(),
             in_order_of_time,
@@ -319,10 +341,14 @@ impl Reading<'_> {
     /// Which records a page is made of.
     fn keep(&self, question: &Question) -> Keep {
         let (filter, schemas, isolation) = (question.filter.clone(), self.schemas.clone(), question.isolation);
+        let paths = question.paths_seen.clone();
         let runtime = Handle::current();
         Arc::new(move |record: &RecordView<'_>| {
             let visible = isolation == Isolation::Uncommitted || record.transaction.is_none();
-            visible && filter.matches(record, &|id| schemas.get_blocking(id, &runtime))
+            match visible {
+                true => filter.compare(record, &|id| schemas.get_blocking(id, &runtime), &paths),
+                false => Verdict::Other,
+            }
         })
     }
 

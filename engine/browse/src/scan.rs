@@ -155,7 +155,7 @@ impl Scan<'_> {
             return Ok(Vec::new());
         }
         let stretch = Stretch { partition: self.partition, start, end, stable_end: end };
-        let keep: Keep = Arc::new(|record: &RecordView<'_>| record.transaction.is_none());
+        let keep: Keep = Arc::new(|record: &RecordView<'_>| record.transaction.is_none().into());
         let looked = Arc::default();
         let read = self
             .brokers

@@ -22,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 /// What is kept of a topic at most, shared evenly by its partitions.
 const TOPIC_BYTES: usize = 16 * 1024 * 1024;
@@ -63,6 +64,8 @@ pub(crate) struct Tails {
 #[derive(Debug)]
 struct Kept {
     newest: tokio::sync::Mutex<Option<Snapshot>>,
+    /// The topic, by its id, that was found to be stamped from its beginning.
+    stamped: Mutex<Option<Uuid>>,
     used_at: Mutex<Instant>,
 }
 
@@ -135,10 +138,24 @@ impl Tails {
 
     async fn begin(&self, layout: Layout, partitions: &BTreeSet<i32>) -> Result<Snapshot, BrowseError> {
         let (asked_at, only) = (Instant::now(), layout.only(partitions));
-        let (ranges, settings) = tokio::try_join!(self.brokers.ranges(&only), self.brokers.settings(&layout.topic))?;
+        let (ranges, mut settings) =
+            tokio::try_join!(self.brokers.ranges(&only), self.brokers.settings(&layout.topic))?;
+        settings.append_time = settings.append_time && self.begins_stamped(&layout, &ranges).await?;
         let tail = |range: Range| Tail { range, from: range.stable_end, records: Arc::default(), bytes: 0 };
         let tails = ranges.into_iter().map(|(partition, range)| (partition, tail(range))).collect();
         Ok(Snapshot { asked_at, layout: Arc::new(layout), settings, settings_of: asked_at, tails })
+    }
+
+    /// Asked of a topic once: what is appended to it later on is stamped as well.
+    async fn begins_stamped(&self, layout: &Layout, ranges: &BTreeMap<i32, Range>) -> Result<bool, BrowseError> {
+        let kept = self.kept(&layout.topic);
+        let known = *kept.stamped.lock().unwrap_or_else(PoisonError::into_inner) == Some(layout.id);
+        let stamped = known || self.brokers.begins_stamped(layout, ranges).await?;
+        // Of some partitions nothing follows for the others.
+        if stamped && ranges.len() == layout.leaders.len() {
+            *kept.stamped.lock().unwrap_or_else(PoisonError::into_inner) = Some(layout.id);
+        }
+        Ok(stamped)
     }
 
     /// What came since; none when it is better to begin again.
@@ -186,7 +203,11 @@ impl Tails {
             let oldest = topics.iter().min_by_key(|(_, kept)| used_at(kept)).map(|(topic, _)| topic.clone());
             oldest.and_then(|oldest| topics.remove(&oldest));
         }
-        let kept = Kept { newest: tokio::sync::Mutex::new(None), used_at: Mutex::new(Instant::now()) };
+        let kept = Kept {
+            newest: tokio::sync::Mutex::new(None),
+            stamped: Mutex::default(),
+            used_at: Mutex::new(Instant::now()),
+        };
         topics.entry(topic.to_owned()).or_insert(Arc::new(kept)).clone()
     }
 }

@@ -1,37 +1,43 @@
-//! One field of an Avro datum, without building the rest.
+//! Fields of an Avro datum, without building the rest.
 //!
-//! Agrees with [`crate::avro_json::to_json`] and then walking the JSON. What stands behind the field is not read, so
-//! a datum that is broken there is not noticed; [`crate::registry::WriterSchema::check`] would. What stands before it is skipped
-//! as strictly as it is read. The same paths lead into values that are JSON from the start.
+//! Agrees with [`crate::avro_json::to_json`] and then walking the JSON, and is as strict: all of the datum is read, before
+//! and behind the field, so that what is said of a field is said of a datum that is what its schema says. The same paths lead into values
+//! that are JSON from the start.
 
 use crate::{
     avro_cursor::{Block, Content, Cursor, Opened},
     avro_json::rest_to_json,
     avro_scalar::Scalar,
 };
-use serde_avro_fast::schema::{Record, SchemaKey, SchemaMut};
+use serde_avro_fast::schema::{RegularType, SchemaKey, SchemaMut};
 use serde_json::Value;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 const MAX_PATH_CHARS: usize = 200;
 
-/// The way to a field: names of record fields, keys of maps and indexes of arrays, joined by dots. A dot within a name
-/// is written `\.`, a backslash `\\`. A union has no name of its own: it is the value of its branch.
+/// The way to a field: names of record fields, keys of maps and indexes of arrays, joined by dots; an index may stand in
+/// brackets, too, and `[*]` is every item of an array. Within a name, `\.` is a dot, `\[` a bracket and `\\` a backslash. A
+/// union has no name of its own: it is the value of its branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath {
+    text: String,
     steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Step {
-    name: String,
-    /// The step as an index, where it can be one.
-    index: Option<usize>,
+enum Step {
+    /// A field or a key; an index, where it can be one.
+    Named { name: String, index: Option<usize> },
+    /// The item at an index.
+    At(usize),
+    /// Every item.
+    Each,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a path has 1 to {MAX_PATH_CHARS} characters: names, keys and indexes joined by dots, without space around them"
+    "a path has 1 to {MAX_PATH_CHARS} characters: names, keys and indexes joined by dots, without space around them, as in \
+     items.0.sku; items[0].sku is the same, and items[*].sku is that of any item"
 )]
 pub struct PathError;
 
@@ -43,29 +49,11 @@ pub enum Selected<'a> {
     Composite(Value),
 }
 
-impl Selected<'_> {
-    #[must_use]
-    pub fn to_json(self) -> Value {
-        match self {
-            Self::Scalar(scalar) => scalar.to_json(),
-            Self::Composite(value) => value,
-        }
-    }
-}
-
 impl FieldPath {
-    /// What stands there in a value that is JSON; none when it has no such path.
+    /// Whether something that stands at the path passes, in a value that is JSON.
     #[must_use]
-    pub fn find_in<'a>(&self, value: &'a Value) -> Option<Selected<'a>> {
-        let found = self.steps.iter().try_fold(value, |value, step| match value {
-            Value::Object(members) => members.get(&step.name),
-            Value::Array(items) => items.get(step.index?),
-            _ => None,
-        })?;
-        Some(match Scalar::of_json(found) {
-            Some(scalar) => Selected::Scalar(scalar),
-            None => Selected::Composite(found.clone()),
-        })
+    pub fn any_in(&self, value: &Value, mut passes: impl FnMut(&Selected<'_>) -> bool) -> bool {
+        any_in_json(value, &self.steps, &mut passes)
     }
 }
 
@@ -76,107 +64,205 @@ impl FromStr for FieldPath {
         if text.chars().nth(MAX_PATH_CHARS).is_some() {
             return Err(PathError);
         }
-        let mut names = vec![String::new()];
-        let mut characters = text.chars();
-        while let Some(character) = characters.next() {
-            match (character, names.last_mut()) {
-                ('.', _) => names.push(String::new()),
-                ('\\', Some(name)) => match characters.next() {
-                    Some(escaped @ ('.' | '\\')) => name.push(escaped),
-                    _ => return Err(PathError),
-                },
-                (plain, Some(name)) => name.push(plain),
-                (_, None) => return Err(PathError),
+        let (mut steps, mut rest) = (Vec::new(), text);
+        loop {
+            let name;
+            (name, rest) = name_at_the_start_of(rest)?;
+            // Only a datum that is an array itself begins with brackets.
+            let is_root = steps.is_empty() && rest.starts_with('[');
+            if name.trim() != name || name.is_empty() && !is_root {
+                return Err(PathError);
+            }
+            if !name.is_empty() {
+                steps.push(Step::named(name));
+            }
+            while let Some(bracket) = rest.strip_prefix('[') {
+                let (within, behind) = bracket.split_once(']').ok_or(PathError)?;
+                steps.push(if within == "*" { Step::Each } else { Step::At(index(within).ok_or(PathError)?) });
+                rest = behind;
+            }
+            match rest.strip_prefix('.') {
+                Some(behind) => rest = behind,
+                None if rest.is_empty() => return Ok(Self { text: text.to_owned(), steps }),
+                None => return Err(PathError),
             }
         }
-        if names.iter().any(|name| name.is_empty() || name.trim() != name) {
-            return Err(PathError);
-        }
-        Ok(Self { steps: names.into_iter().map(Step::new).collect() })
     }
+}
+
+impl fmt::Display for FieldPath {
+    /// As it was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A name, and what follows: a dot, a bracket or nothing.
+fn name_at_the_start_of(text: &str) -> Result<(String, &str), PathError> {
+    let (mut name, mut rest) = (String::new(), text.chars());
+    loop {
+        let behind = rest.as_str();
+        match rest.next() {
+            None | Some('.' | '[') => return Ok((name, behind)),
+            Some('\\') => match rest.next() {
+                Some(escaped @ ('.' | '[' | '\\')) => name.push(escaped),
+                _ => return Err(PathError),
+            },
+            Some(plain) => name.push(plain),
+        }
+    }
+}
+
+fn index(text: &str) -> Option<usize> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 impl Step {
-    fn new(name: String) -> Self {
-        let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-        Self { index: is_number.then(|| name.parse().ok()).flatten(), name }
+    fn named(name: String) -> Self {
+        Self::Named { index: index(&name), name }
+    }
+
+    fn is_named(&self, wanted: &str) -> bool {
+        matches!(self, Self::Named { name, .. } if name == wanted)
+    }
+
+    /// Whether it leads to the item at this index.
+    fn leads_to(&self, at: usize) -> bool {
+        match self {
+            Self::Named { index, .. } => *index == Some(at),
+            Self::At(index) => *index == at,
+            Self::Each => true,
+        }
+    }
+
+    fn is_of_items(&self) -> bool {
+        !matches!(self, Self::Named { index: None, .. })
     }
 }
 
-/// Finds the field; none when this datum has no such path.
-pub(crate) fn find<'a>(
-    datum: &'a [u8],
-    schema: &'a SchemaMut,
+/// Whether something that stands at the path passes; nothing does when this datum has no such path.
+pub(crate) fn any_at(
+    datum: &[u8],
+    (schema, most_depth): (&SchemaMut, u32),
     path: &FieldPath,
-    most_depth: u32,
-) -> Result<Option<Selected<'a>>, String> {
+    passes: &mut dyn FnMut(&Selected<'_>) -> bool,
+) -> Result<bool, String> {
     let mut cursor = Cursor::new(datum, schema, most_depth);
-    let mut opened = cursor.root()?;
+    let root = cursor.root()?;
+    let passed = any_within(&mut cursor, &root, &path.steps, passes)?;
+    cursor.finish()?;
+    Ok(passed)
+}
+
+/// Reads what was opened to its end.
+fn any_within<'a>(
+    cursor: &mut Cursor<'a>,
+    opened: &Opened<'a>,
+    steps: &[Step],
+    passes: &mut dyn FnMut(&Selected<'_>) -> bool,
+) -> Result<bool, String> {
+    let Some((step, steps)) = steps.split_first() else {
+        return Ok(passes(&match opened.content {
+            Content::Leaf(leaf) => Selected::Scalar(Scalar::new(leaf)),
+            _ => Selected::Composite(rest_to_json(cursor, opened)?),
+        }));
+    };
+    let mut passed = false;
+    let mut block = Block::default();
+    match opened.content {
+        Content::Leaf(_) => {}
+        Content::Record(record) => {
+            let wanted = record.fields.iter().rposition(|field| step.is_named(&field.name));
+            for (at, field) in record.fields.iter().enumerate() {
+                match wanted == Some(at) {
+                    true => passed = any_of_part(cursor, (field.type_, opened), steps, passes)?,
+                    false => cursor.skip(field.type_, opened)?,
+                }
+            }
+        }
+        Content::Map(values) => {
+            while cursor.next_element(&mut block)? {
+                // Of equal keys the last one counts.
+                match step.is_named(cursor.map_key()?) {
+                    true => passed = any_of_part(cursor, (values, opened), steps, passes)?,
+                    false => cursor.skip(values, opened)?,
+                }
+            }
+        }
+        Content::Array(items) => {
+            let mut at = 0;
+            while cursor.next_element(&mut block)? {
+                match !passed && step.leads_to(at) {
+                    true => passed = any_of_part(cursor, (items, opened), steps, passes)?,
+                    false => cursor.skip(items, opened)?,
+                }
+                at += 1;
+            }
+        }
+    }
+    Ok(passed)
+}
+
+fn any_of_part<'a>(
+    cursor: &mut Cursor<'a>,
+    (part, of): (SchemaKey, &Opened<'a>),
+    steps: &[Step],
+    passes: &mut dyn FnMut(&Selected<'_>) -> bool,
+) -> Result<bool, String> {
+    let part = cursor.part(part, of)?;
+    any_within(cursor, &part, steps, passes)
+}
+
+fn any_in_json(value: &Value, steps: &[Step], passes: &mut dyn FnMut(&Selected<'_>) -> bool) -> bool {
+    let Some((step, steps)) = steps.split_first() else {
+        return passes(&match Scalar::of_json(value) {
+            Some(scalar) => Selected::Scalar(scalar),
+            None => Selected::Composite(value.clone()),
+        });
+    };
+    match (value, step) {
+        (Value::Object(members), Step::Named { name, .. }) => {
+            members.get(name).is_some_and(|member| any_in_json(member, steps, passes))
+        }
+        (Value::Array(items), Step::Each) => items.iter().any(|item| any_in_json(item, steps, passes)),
+        (Value::Array(items), Step::At(index) | Step::Named { index: Some(index), .. }) => {
+            items.get(*index).is_some_and(|item| any_in_json(item, steps, passes))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a datum of this schema can have something at the path.
+pub(crate) fn has(schema: &SchemaMut, path: &FieldPath) -> bool {
+    let mut reached = Vec::new();
+    reach(schema, SchemaKey::root(), &mut reached);
     for step in &path.steps {
-        let part = match opened.content {
-            Content::Leaf(_) => None,
-            Content::Record(record) => field(&mut cursor, &opened, record, step)?,
-            Content::Map(values) => entry(&mut cursor, &opened, values, step)?,
-            Content::Array(items) => item(&mut cursor, &opened, items, step)?,
-        };
-        let Some(part) = part else { return Ok(None) };
-        opened = part;
-    }
-    Ok(Some(match opened.content {
-        Content::Leaf(leaf) => Selected::Scalar(Scalar::new(leaf)),
-        _ => Selected::Composite(rest_to_json(&mut cursor, &opened)?),
-    }))
-}
-
-fn field<'a>(
-    cursor: &mut Cursor<'a>,
-    of: &Opened<'a>,
-    record: &'a Record,
-    step: &Step,
-) -> Result<Option<Opened<'a>>, String> {
-    let Some(wanted) = record.fields.iter().rposition(|field| field.name == step.name) else { return Ok(None) };
-    for before in &record.fields[..wanted] {
-        cursor.skip(before.type_, of)?;
-    }
-    cursor.part(record.fields[wanted].type_, of).map(Some)
-}
-
-/// Of equal keys the last one counts, so the map is read to its end.
-fn entry<'a>(
-    cursor: &mut Cursor<'a>,
-    of: &Opened<'a>,
-    values: SchemaKey,
-    step: &Step,
-) -> Result<Option<Opened<'a>>, String> {
-    let mut found = None;
-    let mut block = Block::default();
-    while cursor.next_element(&mut block)? {
-        if cursor.map_key()? == step.name {
-            found = Some(cursor.clone());
+        let mut next = Vec::new();
+        for node in reached {
+            let part = match &schema[node].type_ {
+                RegularType::Record(record) => {
+                    record.fields.iter().rfind(|field| step.is_named(&field.name)).map(|field| field.type_)
+                }
+                RegularType::Map(map) => matches!(step, Step::Named { .. }).then_some(map.values),
+                RegularType::Array(array) => step.is_of_items().then_some(array.items),
+                _ => None,
+            };
+            if let Some(part) = part {
+                reach(schema, part, &mut next);
+            }
         }
-        cursor.skip(values, of)?;
+        reached = next;
     }
-    let Some(start) = found else { return Ok(None) };
-    *cursor = start;
-    cursor.part(values, of).map(Some)
+    !reached.is_empty()
 }
 
-fn item<'a>(
-    cursor: &mut Cursor<'a>,
-    of: &Opened<'a>,
-    items: SchemaKey,
-    step: &Step,
-) -> Result<Option<Opened<'a>>, String> {
-    let Some(mut before) = step.index else { return Ok(None) };
-    let mut block = Block::default();
-    while cursor.next_element(&mut block)? {
-        if before == 0 {
-            return cursor.part(items, of).map(Some);
-        }
-        before -= 1;
-        cursor.skip(items, of)?;
+/// Notes a node once, and of a union its branches.
+fn reach(schema: &SchemaMut, node: SchemaKey, reached: &mut Vec<SchemaKey>) {
+    match &schema[node].type_ {
+        RegularType::Union(union) => union.variants.iter().for_each(|branch| reach(schema, *branch, reached)),
+        _ if reached.contains(&node) => {}
+        _ => reached.push(node),
     }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | bring states to the end of their changelog | [`restore()`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |
 //! | know which schema an id stands for | [`Registry`]; for the records of a page [`Schemas`] |
-//! | show any record as a person reads it | [`describe`]; one field of it [`WriterSchema::select`] |
+//! | show any record as a person reads it | [`describe`]; what stands in a field of it [`WriterSchema::any_at`] |
 //!
 //! Questions about topics are not answered here: they are `foldstream-browse`'s.
 //!

@@ -58,6 +58,14 @@ pub enum NoSchema {
     NotLookedUp(SchemaId),
 }
 
+impl NoSchema {
+    /// Whether asking again soon may help.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Late)
+    }
+}
+
 /// What looking a schema up gave.
 pub type LookedUp = Result<Known, NoSchema>;
 

@@ -2,7 +2,8 @@
 //!
 //! Without a hole and without a double. The newest page ends at offsets; records from there on are first read by pages
 //! up to the ends of that moment, because the search back may have taken long, and then listened to. Whatever could not
-//! be read any more is a gap, and said.
+//! be read any more is a gap, and said. So is what the filter could not be held against; where only the registry is away,
+//! it is waited for.
 
 use super::{
     page::PAGE,
@@ -12,10 +13,15 @@ use super::{
 use crate::shutdown::asked_to_stop;
 use anyhow::{Result, bail};
 use foldstream_browse::{
-    Chunk, Expired, Gap, Layout, News, Offsets, Order, Place, PlaceIn, Question, Record, RecordView, look_up,
+    Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record, RecordView, Uncompared,
+    Verdict, look_up, not_told,
 };
-use foldstream_log::Schemas;
+use foldstream_log::{Message, Schemas};
 use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+/// Between two questions to a registry that is away.
+const AWAY: Duration = Duration::from_millis(500);
 
 /// Until it is stopped, which is its good end.
 pub(super) async fn follow(
@@ -25,7 +31,7 @@ pub(super) async fn follow(
     printer: &mut Printer,
 ) -> Result<()> {
     tokio::select! {
-        done = Following { question, timeout, sources, printer, at: Offsets::new() }.run() => done,
+        done = Following { question, timeout, sources, printer, at: Offsets::new(), told_paths: false }.run() => done,
         () = asked_to_stop() => Ok(()),
     }
 }
@@ -37,6 +43,7 @@ struct Following<'a> {
     printer: &'a mut Printer,
     /// What comes next, of the partitions that are looked into.
     at: Offsets,
+    told_paths: bool,
 }
 
 impl Following<'_> {
@@ -46,6 +53,7 @@ impl Following<'_> {
             Err(error) => return Err(self.sources.explained(error).await),
         };
         let records = self.look_back().await?;
+        self.say_unknown_paths();
         self.print(records.iter().rev().map(AsRef::as_ref)).await?;
         drop(records);
         self.catch_up(&layout).await?;
@@ -58,7 +66,7 @@ impl Following<'_> {
         let mut looked_at = 0;
         loop {
             question.limit = (self.question.limit - records.len()).min(PAGE);
-            let page = self.sources.page(&question, self.timeout).await?;
+            let page = self.page(&question).await?;
             if question.after.is_none() {
                 self.at = page.covered.iter().map(|covered| (covered.partition, covered.to)).collect();
             }
@@ -78,6 +86,19 @@ impl Following<'_> {
         }
     }
 
+    /// A page that the registry had its say about.
+    async fn page(&self, question: &Question) -> Result<Page> {
+        let mut is_told = false;
+        loop {
+            let page = self.sources.page(question, self.timeout).await?;
+            if !page.uncompared.is_retriable() {
+                self.say_untold(&page.uncompared);
+                return Ok(page);
+            }
+            self.wait_for_registry(&mut is_told, &page.uncompared).await;
+        }
+    }
+
     /// What was appended meanwhile, oldest first.
     async fn catch_up(&mut self, layout: &Layout) -> Result<()> {
         let ranges = self.sources.browse.brokers().ranges(layout).await?;
@@ -90,7 +111,7 @@ impl Following<'_> {
         while !place.partitions.is_empty() {
             let after = Some(place.clone());
             let question = Question { order: Order::Oldest, limit: PAGE, after, ..self.question.clone() };
-            let page = match self.sources.page(&question, self.timeout).await {
+            let page = match self.page(&question).await {
                 // Retention was quicker: the listener says what is missing.
                 Err(error) if error.is::<Expired>() => return Ok(()),
                 page => page?,
@@ -127,16 +148,53 @@ impl Following<'_> {
 
     async fn take_in(&mut self, chunk: &Chunk) -> Result<()> {
         self.say(&chunk.missed);
-        let schemas = self.sources.schemas();
-        look_up(chunk.records.iter(), &schemas).await;
-        let wanted = chunk.records.iter().filter(|record| self.wants(record, &schemas));
-        let messages: Vec<_> = wanted.map(|record| record.describe(&schemas)).collect();
+        let mut is_told = false;
+        let (messages, untold) = loop {
+            let (messages, untold) = self.wanted(chunk, &self.sources.schemas()).await;
+            if !untold.is_retriable() {
+                break (messages, untold);
+            }
+            self.wait_for_registry(&mut is_told, &untold).await;
+        };
+        self.say_untold(&untold);
+        self.say_unknown_paths();
         self.printer.print(&messages)
     }
 
-    fn wants(&self, record: &Record, schemas: &Schemas) -> bool {
-        let view = RecordView::of(&record.fetched, record.transaction);
-        self.at.contains_key(&record.fetched.partition) && self.question.filter.matches(&view, &|id| schemas.get(id))
+    /// What of a chunk is wanted, and of what that could not be told.
+    async fn wanted(&self, chunk: &Chunk, schemas: &Schemas) -> (Vec<Message>, Uncompared) {
+        look_up(chunk.records.iter(), schemas).await;
+        let (mut messages, mut untold) = (Vec::new(), Uncompared::default());
+        for record in chunk.records.iter().filter(|record| self.at.contains_key(&record.fetched.partition)) {
+            let view = RecordView::of(&record.fetched, record.transaction);
+            match self.question.filter.compare(&view, &|id| schemas.get(id), &self.question.paths_seen) {
+                Verdict::Wanted => messages.push(record.describe(schemas)),
+                Verdict::Uncompared(reason) => untold.note(reason, || record.fetched.position()),
+                Verdict::Other => {}
+            }
+        }
+        (messages, untold)
+    }
+
+    async fn wait_for_registry(&self, is_told: &mut bool, untold: &Uncompared) {
+        if !std::mem::replace(is_told, true) {
+            note(&format!("waiting for the schema registry: {untold}"));
+        }
+        sleep(AWAY).await;
+    }
+
+    fn say_untold(&self, untold: &Uncompared) {
+        if !untold.is_empty() {
+            note(&format!("gap: {untold}"));
+        }
+    }
+
+    /// Once: a tail goes on for long.
+    fn say_unknown_paths(&mut self) {
+        let unknown_paths = self.question.filter.unknown_paths(&self.question.paths_seen);
+        if !unknown_paths.is_empty() && !std::mem::replace(&mut self.told_paths, true) {
+            note(&not_told(&Uncompared::default(), &unknown_paths));
+        }
     }
 
     async fn print(&mut self, records: impl Iterator<Item = &Record> + Clone) -> Result<()> {

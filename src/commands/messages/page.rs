@@ -1,11 +1,12 @@
-//! Records page by page, printed while they are read.
+//! Records page by page, printed while they are read. Where the filter may have left out what it should not, that is said at
+//! the end, and is a failure.
 
 use super::{
     print::{Printer, note, with_commas},
     sources::Sources,
 };
-use anyhow::Result;
-use foldstream_browse::{Question, Undecided};
+use anyhow::{Result, bail};
+use foldstream_browse::{Question, Uncompared, Undecided, not_told};
 use std::{
     io::{self, IsTerminal},
     time::Duration,
@@ -22,12 +23,14 @@ pub(super) async fn list(
 ) -> Result<()> {
     let (limit, mut left, mut looked_at) = (question.limit, question.limit, 0);
     let mut undecided = None;
-    loop {
+    let mut uncompared = Uncompared::default();
+    let unknown_paths = loop {
         question.limit = left.min(PAGE);
         let page = sources.page(&question, timeout).await?;
         looked_at += page.looked_at.records;
         printer.print(&sources.messages(page.records.iter().map(AsRef::as_ref)).await)?;
         left -= page.records.len();
+        uncompared.extend(page.uncompared);
         question.after = page.next;
         undecided.get_or_insert(page.undecided);
         // Whoever waits at a terminal sees that it goes on.
@@ -35,9 +38,9 @@ pub(super) async fn list(
             note(&format!("looked at {} records so far", with_commas(looked_at)));
         }
         if left == 0 || question.after.is_none() {
-            break;
+            break page.unknown_paths;
         }
-    }
+    };
     if left == limit {
         note(&format!("looked at {} records, none passed", with_commas(looked_at)));
     }
@@ -47,6 +50,9 @@ pub(super) async fn list(
              --isolation read_uncommitted shows it",
             to - 1
         ));
+    }
+    if !(uncompared.is_empty() && unknown_paths.is_empty()) {
+        bail!("{}", not_told(&uncompared, &unknown_paths));
     }
     Ok(())
 }

@@ -71,6 +71,25 @@ fn read(bytes: Bytes, aborted: &[(i64, i64)], stable_end: i64) -> (Vec<(i64, Opt
 }
 
 #[test]
+fn who_stamped_a_batch_is_told_by_its_header() {
+    // Bit 3 of the attributes, which stand in bytes 21 and 22.
+    let of = |bit: u8| {
+        let mut bytes = BytesMut::from(encoded(&[record(0, -1)], Compression::None));
+        bytes[22] |= bit;
+        bytes.freeze()
+    };
+    let begins = |bytes| Batches { bytes, aborted: Vec::new(), stable_end: 9 }.begin_stamped().unwrap();
+    let (created, stamped) = (of(0), of(8));
+    assert_eq!((begins(created.clone()), begins(stamped.clone())), (Some(false), Some(true)));
+    // Switched later on: the beginning counts.
+    assert_eq!(begins([created, stamped.clone()].concat().into()), Some(false));
+    assert_eq!(
+        (begins(Bytes::new()), begins(stamped.slice(..60)), begins(stamped.slice(..61))),
+        (None, None, Some(true))
+    );
+}
+
+#[test]
 fn what_was_aborted_ends_at_its_marker() {
     let parts = [
         encoded(&[record(0, 5), record(1, 5)], Compression::None),

@@ -8,12 +8,13 @@
 //!   that holds digits is text. Times in such a field order right if all are written alike.
 //! - `null` equals the value `null` and has no order.
 //! - An object or an array equals the same JSON; it has no order; `~` looks into its JSON.
-//! - A path that is not there meets only `!=`.
+//! - A path that is not there meets only `!=`. One that leads to several values (`items[*].sku`) meets a condition where
+//!   one of them does, and `!=` where none is equal.
 
 use super::{instant::written, number::Number};
 use chrono::NaiveDateTime;
 use foldstream_log::Violation;
-use foldstream_log::{FieldPath, Scalar, Selected};
+use foldstream_log::{FieldPath, Scalar, Selected, WriterSchema};
 use std::{
     cmp::Ordering,
     fmt::{self, Write},
@@ -80,12 +81,25 @@ impl Condition {
         &self.path
     }
 
-    /// Whether what stands at the path meets it.
-    pub(super) fn is_met_by(&self, found: Option<&Selected<'_>>) -> bool {
-        let Some(found) = found else { return self.comparison == Comparison::NotEqual };
+    /// Whether a datum of this schema meets it; an error says why the datum is none.
+    pub(super) fn is_met_in(&self, datum: &[u8], schema: &WriterSchema) -> Result<bool, String> {
+        let any = schema.any_at(datum, &self.path, |found| self.passes(found))?;
+        Ok(any != self.is_negated())
+    }
+
+    pub(super) fn is_met_in_json(&self, value: &serde_json::Value) -> bool {
+        self.path.any_in(value, |found| self.passes(found)) != self.is_negated()
+    }
+
+    /// `!=` is met where nothing is equal.
+    fn is_negated(&self) -> bool {
+        self.comparison == Comparison::NotEqual
+    }
+
+    /// What stands at the path, or its opposite where it is negated.
+    fn passes(&self, found: &Selected<'_>) -> bool {
         match self.comparison {
-            Comparison::Equal => self.operand.equals(found),
-            Comparison::NotEqual => !self.operand.equals(found),
+            Comparison::Equal | Comparison::NotEqual => self.operand.equals(found),
             Comparison::Greater => self.operand.order(found).is_some_and(Ordering::is_gt),
             Comparison::GreaterOrEqual => self.operand.order(found).is_some_and(Ordering::is_ge),
             Comparison::Less => self.operand.order(found).is_some_and(Ordering::is_lt),
@@ -211,8 +225,13 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    fn is_met_by(condition: &str, found: Option<&Selected<'_>>) -> bool {
+        let condition = Condition::parse(condition).unwrap();
+        found.is_some_and(|found| condition.passes(found)) != condition.is_negated()
+    }
+
     fn meets(scalar: Scalar<'_>, condition: &str) -> bool {
-        Condition::parse(condition).unwrap().is_met_by(Some(&Selected::Scalar(scalar)))
+        is_met_by(condition, Some(&Selected::Scalar(scalar)))
     }
 
     #[test]
@@ -310,14 +329,14 @@ mod tests {
             assert!(!meets(Scalar::Null, condition), "{condition}");
         }
         for (condition, met) in [("a=null", false), ("a!=null", true), ("a!=x", true), ("a<x", false), ("a~", false)] {
-            assert_eq!(Condition::parse(condition).unwrap().is_met_by(None), met, "{condition}");
+            assert_eq!(is_met_by(condition, None), met, "{condition}");
         }
     }
 
     #[test]
     fn objects_and_arrays_compare_as_json() {
         let found = Selected::Composite(json!({"b": 1, "a": ["x"]}));
-        let meets = |condition| Condition::parse(condition).unwrap().is_met_by(Some(&found));
+        let meets = |condition| is_met_by(condition, Some(&found));
         assert!(meets(r#"v={"a":["x"],"b":1}"#));
         assert!(meets(r#"v={ "b": 1, "a": ["x"] }"#));
         assert!(meets(r#"v!={"b":1}"#));

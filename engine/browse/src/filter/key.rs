@@ -2,7 +2,7 @@
 //! no text, the JSON of an Avro datum. Two keys of different bytes may look alike; how the key is encoded tells which is
 //! meant, and without it all of them are.
 
-use crate::batches::RecordView;
+use crate::{batches::RecordView, uncompared::Reason};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use foldstream_log::{Content, Encoding, Form, LookedUp, Part, SchemaId, Violation, as_text, text};
 
@@ -40,18 +40,20 @@ impl WantedKey {
         self.plain = true;
     }
 
-    pub(super) fn is_of(&self, record: &RecordView<'_>, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> bool {
-        let Some(key) = record.key else { return false };
+    /// An error says why it cannot be told how the key is shown.
+    pub(super) fn is_of(
+        &self,
+        record: &RecordView<'_>,
+        schema_of: &dyn Fn(SchemaId) -> LookedUp,
+    ) -> Result<bool, Reason> {
+        let Some(key) = record.key else { return Ok(false) };
         match self.encoding {
-            Some(Encoding::Text) => self.is_text(key) && text(key).is_some(),
-            Some(Encoding::Base64) => self.is_base64(key),
+            Some(Encoding::Text) => Ok(self.is_text(key) && text(key).is_some()),
+            Some(Encoding::Base64) => Ok(self.is_base64(key)),
             Some(Encoding::Avro | Encoding::Json) => self.is_decoded(key, record, schema_of),
-            None => {
-                self.is_text(key)
-                    // Text is not shown in base64, and may look like it.
-                    || self.is_base64(key) && text(key).is_none()
-                    || self.is_decoded(key, record, schema_of)
-            }
+            // Text is not shown in base64, and may look like it.
+            None if self.is_text(key) || self.is_base64(key) && text(key).is_none() => Ok(true),
+            None => self.is_decoded(key, record, schema_of),
         }
     }
 
@@ -70,16 +72,22 @@ impl WantedKey {
         self.bytes.as_deref() == Some(key)
     }
 
-    fn is_decoded(&self, key: &[u8], record: &RecordView<'_>, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> bool {
+    fn is_decoded(
+        &self,
+        key: &[u8],
+        record: &RecordView<'_>,
+        schema_of: &dyn Fn(SchemaId) -> LookedUp,
+    ) -> Result<bool, Reason> {
         if self.plain {
-            return false;
+            return Ok(false);
         }
         let (decoded, encoding) = match Content::of(Part::Key, key, record.headers(), schema_of).form {
             Form::Avro { datum, writer } => (writer.to_json(datum).ok(), Encoding::Avro),
             Form::Json(value) => (Some(value), Encoding::Json),
-            Form::Text(_) | Form::Opaque(_) => return false,
+            Form::Opaque(opaque) if Reason::from(&opaque).is_retriable() => return Err((&opaque).into()),
+            Form::Text(_) | Form::Opaque(_) => return Ok(false),
         };
         let looks_alike = |decoded| as_text(&decoded) == self.text || self.json.as_ref() == Some(&decoded);
-        self.encoding.is_none_or(|wanted| wanted == encoding) && decoded.is_some_and(looks_alike)
+        Ok(self.encoding.is_none_or(|wanted| wanted == encoding) && decoded.is_some_and(looks_alike))
     }
 }

@@ -16,12 +16,15 @@ const SCHEMA: &str = r#"{"type": "record", "name": "ParcelWeighed", "namespace":
     {"name": "tags", "type": {"type": "map", "values": "string"}}
 ]}"#;
 
+/// Of schemas that cannot be had at the moment.
+const AWAY: u32 = 99;
 const KEY_ID: u32 = 9;
 
 fn schema_of(id: SchemaId) -> LookedUp {
     let text = match id {
         SchemaId::Number(SCHEMA_ID) => SCHEMA,
         SchemaId::Number(KEY_ID) => r#""string""#,
+        SchemaId::Number(AWAY) => return Err(NoSchema::Late),
         _ => return Err(NoSchema::Absent("none".into())),
     };
     let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(SCHEMA_ID, text.to_owned()).unwrap()));
@@ -48,12 +51,16 @@ fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> RecordView<'a> 
 
 type Set<'a> = dyn Fn(&mut Filter) -> Result<(), Violation> + 'a;
 
-fn matches(record: &RecordView<'_>, set: &[&Set<'_>]) -> bool {
+fn verdict(record: &RecordView<'_>, set: &[&Set<'_>]) -> Verdict {
     let mut filter = Filter::default();
     for set in set {
         set(&mut filter).unwrap();
     }
-    filter.matches(record, &schema_of)
+    filter.compare(record, &schema_of, &PathsSeen::default())
+}
+
+fn matches(record: &RecordView<'_>, set: &[&Set<'_>]) -> bool {
+    verdict(record, set) == Verdict::Wanted
 }
 
 fn now() -> DateTime<Utc> {
@@ -64,7 +71,8 @@ fn now() -> DateTime<Utc> {
 fn everything_is_wanted_until_something_is_asked_for() {
     let mut filter = Filter::default();
     assert!(filter.is_everything());
-    assert!(filter.matches(&record(None, None), &|_| panic!("no schema is needed")));
+    let verdict = filter.compare(&record(None, None), &|_| panic!("no schema is needed"), &PathsSeen::default());
+    assert_eq!(verdict, Verdict::Wanted);
     filter.set_key("ada", None).unwrap();
     assert!(!filter.is_everything());
     assert_eq!(filter.key_bytes(), Some(vec![&b"ada"[..]]));
@@ -84,7 +92,8 @@ fn keys_and_times_need_no_schema() {
         let mut filter = Filter::default();
         filter.set_since(since, now()).unwrap();
         filter.set_until(until, now()).unwrap();
-        assert_eq!(filter.matches(&record, &|_| panic!("no schema is needed")), wanted, "{since} {until}");
+        let verdict = filter.compare(&record, &|_| panic!("no schema is needed"), &PathsSeen::default());
+        assert_eq!(verdict, wanted.into(), "{since} {until}");
     }
     assert!(matches(&record, &[&|filter| filter.set_key("ada", None)]));
     assert!(!matches(&record, &[&|filter| filter.set_key("ad", None)]));
@@ -152,8 +161,9 @@ fn conditions_on_fields() {
 fn a_record_that_is_broken_behind_the_field_meets_nothing() {
     let value = whole();
     for cut in [&value[..value.len() - 1], &[&value[..], &[0]].concat()] {
-        for condition in ["parcel_id=ada", "parcel_id!=bob", "nothing!=x"] {
-            assert!(!matches(&record(None, Some(cut)), &[&|filter| filter.add_condition(condition)]), "{condition}");
+        for condition in ["parcel_id=ada", "parcel_id=bob", "parcel_id!=bob", "nothing!=x"] {
+            let verdict = verdict(&record(None, Some(cut)), &[&|filter| filter.add_condition(condition)]);
+            assert_eq!(verdict, Verdict::Uncompared(Reason::Undecodable), "{condition}");
         }
     }
 }
@@ -220,10 +230,13 @@ fn keys_are_asked_for_as_they_are_shown() {
     }
     let mut filter = Filter::default();
     filter.set_key("", None).unwrap();
-    assert!(!filter.matches(&record(None, None), &schema_of), "no key is not the empty one");
+    let verdict = filter.compare(&record(None, None), &schema_of, &PathsSeen::default());
+    assert_eq!(verdict, Verdict::Other, "no key is not the empty one");
     filter.set_key("ada", None).unwrap();
     filter.set_plain_keys();
-    assert!(!filter.matches(&record(Some(&of_text), None), &|_| panic!("no schema is needed")));
+    let verdict =
+        filter.compare(&record(Some(&of_text), None), &|_| panic!("no schema is needed"), &PathsSeen::default());
+    assert_eq!(verdict, Verdict::Other);
 }
 
 #[test]
@@ -309,6 +322,186 @@ fn bad_input_is_refused_by_name() {
     assert_eq!(filter.add_condition("a=1").unwrap_err().rule, "there are at most 20 conditions");
 }
 
+/// What can stand in a record as its value, and what a person can make of it.
+#[derive(Debug, Clone)]
+enum Kind {
+    Tombstone,
+    Datum { accuracy: Option<i8>, city: &'static str },
+    Json { accuracy: Option<i8>, city: &'static str },
+    Cut(Vec<u8>),
+    Text(&'static str),
+    Bytes(&'static str),
+    OfNoSchema(&'static str),
+    OfSchemaAway(&'static str),
+}
+
+const TEXTS: [&str; 3] = ["Lyon", "Paris", "parcel_id"];
+
+impl Kind {
+    fn value(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tombstone => None,
+            Self::Datum { accuracy, city } => Some(datum(*accuracy, city)),
+            Self::Cut(bytes) => Some(bytes.clone()),
+            Self::Json { accuracy, city } => Some(json(*accuracy, city).into_bytes()),
+            Self::Text(text) => Some(text.as_bytes().to_vec()),
+            Self::Bytes(text) => Some([b"\xff", text.as_bytes()].concat()),
+            Self::OfNoSchema(text) => Some(framed(8, text.as_bytes())),
+            Self::OfSchemaAway(text) => Some(framed(AWAY, text.as_bytes())),
+        }
+    }
+}
+
+/// `{"parcel_id": "ada", "accuracy": …, "price": "12.50", "tags": {"city": …}}`
+fn datum(accuracy: Option<i8>, city: &str) -> Vec<u8> {
+    let mut datum = b"\x06ada".to_vec();
+    match accuracy {
+        None => datum.push(0),
+        Some(accuracy) => {
+            let zigzag = u16::from((accuracy << 1 ^ accuracy >> 7).cast_unsigned());
+            datum.extend([2, (zigzag & 0x7f | 0x80) as u8, (zigzag >> 7) as u8]);
+        }
+    }
+    datum.extend(b"\x04\x04\xe2\x02\x08city");
+    datum.push(u8::try_from(city.len() * 2).unwrap());
+    datum.extend(city.bytes().chain([0]));
+    framed(SCHEMA_ID, &datum)
+}
+
+fn json(accuracy: Option<i8>, city: &str) -> String {
+    serde_json::json!({"accuracy": accuracy, "tags": {"city": city}}).to_string()
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    let text = || prop::sample::select(TEXTS.to_vec());
+    let accuracy = || prop::option::of(-3..4i8);
+    prop_oneof![
+        1 => Just(Kind::Tombstone),
+        4 => (accuracy(), text()).prop_map(|(accuracy, city)| Kind::Datum { accuracy, city }),
+        1 => (accuracy(), text(), 5..10usize).prop_map(|(accuracy, city, kept)| {
+            let whole = datum(accuracy, city);
+            let kept = kept.min(whole.len() - 1);
+            Kind::Cut(if kept == 5 { [whole, vec![0]].concat() } else { whole[..kept].to_vec() })
+        }),
+        1 => (accuracy(), text()).prop_map(|(accuracy, city)| Kind::Json { accuracy, city }),
+        1 => text().prop_map(Kind::Text),
+        1 => text().prop_map(Kind::Bytes),
+        1 => text().prop_map(Kind::OfNoSchema),
+        1 => text().prop_map(Kind::OfSchemaAway),
+    ]
+}
+
+/// A part of a filter.
+#[derive(Debug, Clone)]
+enum Asked {
+    Type(&'static str),
+    Accuracy(&'static str, i8),
+    City(&'static str, &'static str),
+    Contains(&'static str),
+    Undecodable,
+}
+
+fn parts() -> impl Strategy<Value = Asked> {
+    let text = || prop::sample::select(TEXTS.to_vec());
+    prop_oneof![
+        prop::sample::select(vec!["ParcelWeighed", "Other"]).prop_map(Asked::Type),
+        (prop::sample::select(vec!["=", "!=", ">", "<="]), -3..4i8)
+            .prop_map(|(sign, number)| Asked::Accuracy(sign, number)),
+        (prop::sample::select(vec!["=", "!=", "~"]), text()).prop_map(|(sign, text)| Asked::City(sign, text)),
+        text().prop_map(Asked::Contains),
+        Just(Asked::Undecodable),
+    ]
+}
+
+impl Asked {
+    fn set(&self, filter: &mut Filter) {
+        match self {
+            Self::Type(name) => filter.set_type(name).unwrap(),
+            Self::Accuracy(sign, number) => filter.add_condition(&format!("accuracy{sign}{number}")).unwrap(),
+            Self::City(sign, text) => filter.add_condition(&format!("tags.city{sign}{text}")).unwrap(),
+            Self::Contains(text) => filter.set_contains(text).unwrap(),
+            Self::Undecodable => filter.set_undecodable(true),
+        }
+    }
+
+    /// Whether it holds, as far as anyone can tell; in plain words.
+    fn holds(&self, kind: &Kind) -> Option<bool> {
+        match (self, kind) {
+            (Self::Undecodable, Kind::OfSchemaAway(_)) => None,
+            (Self::Undecodable, Kind::Tombstone | Kind::Datum { .. } | Kind::Json { .. } | Kind::Text(_)) => {
+                Some(false)
+            }
+            (Self::Undecodable, _) => Some(true),
+            (_, Kind::Tombstone) => Some(false),
+            (Self::Contains(wanted), Kind::Datum { accuracy, city }) => {
+                let accuracy = accuracy.map_or("null".to_owned(), |accuracy| accuracy.to_string());
+                let json = format!(
+                    r#"{{"parcel_id":"ada","accuracy":{accuracy},"price":"12.50","tags":{{"city":"{city}"}}}}"#
+                );
+                Some(json.contains(wanted))
+            }
+            (Self::Contains(wanted), Kind::Json { accuracy, city }) => Some(json(*accuracy, city).contains(wanted)),
+            (Self::Contains(wanted), Kind::Text(text) | Kind::Bytes(text)) => Some(text.contains(wanted)),
+            (Self::Contains(wanted), Kind::OfNoSchema(text)) => text.contains(wanted).then_some(true),
+            (Self::Contains(wanted), Kind::Cut(bytes)) => {
+                String::from_utf8_lossy(bytes).contains(wanted).then_some(true)
+            }
+            (Self::Type(wanted), Kind::Datum { .. }) => Some(*wanted == "ParcelWeighed"),
+            (Self::Type("Other"), Kind::Cut(_)) => Some(false),
+            (Self::Accuracy(sign, number), Kind::Datum { accuracy, .. } | Kind::Json { accuracy, .. }) => {
+                Some(match *sign {
+                    "=" => *accuracy == Some(*number),
+                    "!=" => *accuracy != Some(*number),
+                    ">" => accuracy.is_some_and(|accuracy| accuracy > *number),
+                    _ => accuracy.is_some_and(|accuracy| accuracy <= *number),
+                })
+            }
+            (Self::City(sign, wanted), Kind::Datum { city, .. } | Kind::Json { city, .. }) => Some(match *sign {
+                "=" => city == wanted,
+                "!=" => city != wanted,
+                _ => city.contains(wanted),
+            }),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn a_key_whose_schema_is_away_is_not_told_from_others() {
+    let key = framed(AWAY, b"\x06ada");
+    let found = |text, encoding| verdict(&record(Some(&key), None), &[&|filter| filter.set_key(text, encoding)]);
+    assert_eq!(found("ada", None), Verdict::Uncompared(Reason::SchemaAway));
+    assert_eq!(found("ada", Some(Encoding::Avro)), Verdict::Uncompared(Reason::SchemaAway));
+    assert_eq!(found("ada", Some(Encoding::Text)), Verdict::Other);
+    assert_eq!(found(&STANDARD.encode(&key), None), Verdict::Wanted);
+    let of_nobody = verdict(
+        &record(Some(&key), None),
+        &[&|filter| filter.set_key("ada", None), &|filter| filter.set_type("ParcelWeighed")],
+    );
+    assert_eq!(of_nobody, Verdict::Other, "a tombstone has no type, whatever its key");
+}
+
+#[test]
+fn what_no_schema_on_the_way_has_is_named() {
+    let (value, other) = (whole(), framed(8, b"x"));
+    let mut filter = Filter::default();
+    for condition in ["tag.city=Lyon", "parcel_id=nobody", "accuracy.int>5", "tags.town=Lyon"] {
+        filter.add_condition(condition).unwrap();
+    }
+    let paths = PathsSeen::default();
+    for value in [None, Some(&other)] {
+        let _ = filter.compare(&record(None, value.map(Vec::as_slice)), &schema_of, &paths);
+        assert!(filter.unknown_paths(&paths).is_empty(), "nothing was held against them");
+    }
+    assert_eq!(filter.compare(&record(None, Some(&value)), &schema_of, &paths), Verdict::Other);
+    assert_eq!(filter.unknown_paths(&paths), ["tag.city", "accuracy.int"]);
+    // Of types that are not asked for, no path is expected.
+    filter.set_type("Other").unwrap();
+    let paths = PathsSeen::default();
+    assert_eq!(filter.compare(&record(None, Some(&value)), &schema_of, &paths), Verdict::Other);
+    assert!(filter.unknown_paths(&paths).is_empty());
+}
+
 proptest! {
     /// Every key is found by what is shown of it, with its encoding and without, and by nothing else.
     #[test]
@@ -347,6 +540,32 @@ proptest! {
     }
 
     #[test]
+    fn what_cannot_be_told_is_neither_wanted_nor_not(kind in kinds(), asked in prop::collection::vec(parts(), 0..4)) {
+        let mut filter = Filter::default();
+        asked.iter().for_each(|asked| asked.set(&mut filter));
+        // Of these a filter has one, and the last one said counts.
+        let last = |is_one: fn(&Asked) -> bool| asked.iter().rposition(is_one);
+        let counting = [last(|asked| matches!(asked, Asked::Type(_))), last(|asked| matches!(asked, Asked::Contains(_)))];
+        let asked = asked.iter().enumerate().filter(|(at, asked)| {
+            !matches!(asked, Asked::Type(_) | Asked::Contains(_)) || counting.contains(&Some(*at))
+        });
+        let told: Vec<_> = asked.map(|(_, asked)| asked.holds(&kind)).collect();
+        let expected = match () {
+            () if told.contains(&Some(false)) => "other",
+            () if told.contains(&None) => "untold",
+            () => "wanted",
+        };
+        let value = kind.value();
+        let record = RecordView { headers: Headers::Kept(&[]), ..record(None, value.as_deref()) };
+        let found = match filter.compare(&record, &schema_of, &PathsSeen::default()) {
+            Verdict::Other => "other",
+            Verdict::Uncompared(_) => "untold",
+            Verdict::Wanted => "wanted",
+        };
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
     fn no_record_panics(
         key in prop::option::of(prop::collection::vec(any::<u8>(), 0..10)),
         datum in prop::collection::vec(any::<u8>(), 0..60),
@@ -356,10 +575,10 @@ proptest! {
         let record = RecordView { headers: Headers::Encoded(&headers), ..record(key.as_deref(), Some(&value)) };
         let mut filter = Filter::default();
         filter.set_contains("x").unwrap();
-        let _ = filter.matches(&record, &schema_of);
+        let _ = filter.compare(&record, &schema_of, &PathsSeen::default());
         filter.add_condition("tags.a!=1").unwrap();
         filter.set_type("ParcelWeighed").unwrap();
-        let _ = filter.matches(&record, &schema_of);
+        let _ = filter.compare(&record, &schema_of, &PathsSeen::default());
     }
 
     #[test]

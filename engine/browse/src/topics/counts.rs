@@ -13,6 +13,7 @@ use crate::{
     brokers::{Brokers, BrowseError, Layout},
     fetch::{Keep, Looked, Stretch},
     offsets::{End, Isolation},
+    uncompared::Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use foldstream_log::{AnySchema, Framing, Part, Registry, RegistryError, SchemaId, text};
@@ -124,7 +125,7 @@ impl Brokers {
                 let mut seen = counting.lock().unwrap_or_else(PoisonError::into_inner);
                 *seen.entry(frame(record)).or_default() += 1;
             }
-            false
+            Verdict::Other
         });
         let unread: Vec<Stretch> = stretches.iter().filter(|stretch| stretch.start < stretch.end).copied().collect();
         self.read(&layout, &unread, &count, &Arc::new(Looked::default())).await?;

@@ -20,26 +20,44 @@ fn path(text: &str) -> FieldPath {
 }
 
 /// The reference: a step into JSON at a time.
-fn walk<'a>(value: &'a Value, path: &FieldPath) -> Option<&'a Value> {
-    path.steps.iter().try_fold(value, |value, step| match value {
-        Value::Object(fields) => fields.get(&step.name),
-        Value::Array(items) => items.get(step.index?),
-        _ => None,
-    })
+fn walk<'a>(value: &'a Value, path: &FieldPath) -> Vec<&'a Value> {
+    let step_into = |value: &'a Value, step: &Step| -> Vec<&'a Value> {
+        match (value, step) {
+            (Value::Object(fields), Step::Named { name, .. }) => fields.get(name).into_iter().collect(),
+            (Value::Array(items), Step::Named { index: Some(index), .. } | Step::At(index)) => {
+                items.get(*index).into_iter().collect()
+            }
+            (Value::Array(items), Step::Each) => items.iter().collect(),
+            _ => Vec::new(),
+        }
+    };
+    path.steps
+        .iter()
+        .fold(vec![value], |values, step| values.into_iter().flat_map(|value| step_into(value, step)).collect())
+}
+
+fn way(steps: &[Step]) -> FieldPath {
+    FieldPath { text: String::new(), steps: steps.to_vec() }
 }
 
 /// The path of every part of a value, and of some that it has not.
 fn paths(value: &Value) -> Vec<FieldPath> {
     fn collect(value: &Value, steps: &[Step], found: &mut Vec<FieldPath>) {
-        let with = |name: &str| [steps, &[Step::new(name.to_owned())]].concat();
-        found.extend(["absent", "0", "99"].map(|name| FieldPath { steps: with(name) }));
+        let then = |step: Step| [steps, &[step]].concat();
+        let with = |name: &str| then(Step::named(name.to_owned()));
+        found.extend(["absent", "0", "99"].map(|name| way(&with(name))));
+        found.extend([Step::At(1), Step::Each].map(|step| way(&then(step))));
         if !steps.is_empty() {
-            found.push(FieldPath { steps: steps.to_vec() });
+            found.push(way(steps));
         }
         match value {
             Value::Object(fields) => fields.iter().for_each(|(name, part)| collect(part, &with(name), found)),
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(index, part)| collect(part, &with(&index.to_string()), found));
+                for (index, part) in items.iter().enumerate() {
+                    for step in [Step::named(index.to_string()), Step::At(index), Step::Each] {
+                        collect(part, &then(step), found);
+                    }
+                }
             }
             _ => {}
         }
@@ -49,22 +67,49 @@ fn paths(value: &Value) -> Vec<FieldPath> {
     found
 }
 
-fn select(datum: &[u8], schema: &SchemaMut, path: &FieldPath) -> Result<Option<Value>, String> {
-    Ok(find(datum, schema, path, DEPTH)?.map(Selected::to_json))
+fn json_of(selected: &Selected<'_>) -> Value {
+    match selected {
+        Selected::Scalar(scalar) => scalar.to_json(),
+        Selected::Composite(value) => value.clone(),
+    }
 }
 
-/// Every path of the whole datum gives what is there; of a cut one either an error or the same.
+/// Everything that stands at a path.
+fn select(datum: &[u8], schema: &SchemaMut, path: &FieldPath) -> Result<Vec<Value>, String> {
+    let mut found = Vec::new();
+    let mut take = |selected: &Selected<'_>| {
+        found.push(json_of(selected));
+        false
+    };
+    any_at(datum, (schema, DEPTH), path, &mut take)?;
+    Ok(found)
+}
+
+/// Every path of the whole datum gives what is there, and one that gives something is one that the schema has; a cut datum
+/// is refused whatever is asked of it.
 fn agrees(datum: &[u8], schema: &SchemaMut) {
     let whole = to_json(datum, schema).unwrap();
     check(datum, schema).unwrap();
     for path in paths(&whole) {
-        let expected = walk(&whole, &path);
-        assert_eq!(path.find_in(&whole).map(Selected::to_json).as_ref(), expected, "{path:?} of {whole}");
-        assert_eq!(select(datum, schema, &path).unwrap().as_ref(), expected, "{path:?} of {whole}");
+        let expected: Vec<Value> = walk(&whole, &path).into_iter().cloned().collect();
+        assert!(expected.is_empty() || has(schema, &path), "{path:?} of {whole}");
+        // Of equal keys it meets the earlier ones, too, and they decide nothing.
+        let met = select(datum, schema, &path).unwrap();
+        for wanted in met.iter().chain(&expected) {
+            let is_it = &mut |found: &Selected<'_>| json_of(found) == *wanted;
+            let passed = any_at(datum, (schema, DEPTH), &path, is_it).unwrap();
+            assert_eq!(passed, expected.contains(wanted), "{wanted} at {path:?} of {whole}");
+        }
+        let mut in_json = Vec::new();
+        let take = |found: &Selected<'_>| {
+            in_json.push(json_of(found));
+            false
+        };
+        assert!(!path.any_in(&whole, take));
+        assert_eq!(in_json, expected, "{path:?} of {whole}");
         for length in 0..datum.len() {
-            if let Ok(found) = select(&datum[..length], schema, &path) {
-                assert_eq!(found.as_ref(), expected, "{path:?} of {whole}, cut at {length}");
-            }
+            let cut = select(&datum[..length], schema, &path);
+            assert!(cut.is_err() && check(&datum[..length], schema).is_err(), "{path:?} of {whole}, cut at {length}");
         }
     }
     for length in 0..datum.len() {
@@ -75,15 +120,66 @@ fn agrees(datum: &[u8], schema: &SchemaMut) {
 
 #[test]
 fn paths_are_names_joined_by_dots() {
-    let names = |text: &str| path(text).steps.into_iter().map(|step| step.name).collect::<Vec<_>>();
-    assert_eq!(names("a.b.0"), ["a", "b", "0"]);
-    assert_eq!(names(r"labels.app\.kubernetes\.io/name"), ["labels", "app.kubernetes.io/name"]);
-    assert_eq!(names(r"a\\b"), [r"a\b"]);
-    assert_eq!(names(&"a".repeat(200)), ["a".repeat(200)]);
+    let steps = |text: &str| path(text).steps;
+    let names = |names: &[&str]| names.iter().map(|name| Step::named((*name).to_owned())).collect::<Vec<_>>();
+    assert_eq!(steps("a.b.0"), names(&["a", "b", "0"]));
+    assert_eq!(steps(r"labels.app\.kubernetes\.io/name"), names(&["labels", "app.kubernetes.io/name"]));
+    assert_eq!(steps(r"a\\b"), names(&[r"a\b"]));
+    assert_eq!(steps(&"a".repeat(200)), names(&[&"a".repeat(200)]));
     for bad in ["", ".", "a.", ".a", "a..b", " a", "a ", "a. b", r"a\", r"a\b", &"a".repeat(201)] {
         assert_eq!(bad.parse::<FieldPath>(), Err(PathError), "{bad:?}");
     }
-    assert_eq!(Step::new("99999999999999999999999".to_owned()).index, None);
+    assert_eq!(index("99999999999999999999999"), None);
+    assert_eq!(path(r"a\.b[*].c").to_string(), r"a\.b[*].c");
+}
+
+#[test]
+fn items_of_arrays_may_stand_in_brackets() {
+    let steps = |text: &str| path(text).steps;
+    let named = |name: &str| Step::named(name.to_owned());
+    assert_eq!(steps("items[*].sku"), [named("items"), Step::Each, named("sku")]);
+    assert_eq!(steps("items[1].sku"), [named("items"), Step::At(1), named("sku")]);
+    assert_eq!(steps("[0][*]"), [Step::At(0), Step::Each]);
+    assert_eq!(steps(r"labels.a\[0]"), [named("labels"), named("a[0]")]);
+    assert_eq!(steps("a]"), [named("a]")]);
+    for bad in ["a[", "a[]", "a[-1]", "a[b]", "a[1]b", "a[1].", "a.[1]", "a[ 1]", "a[**]", "a[1", "[", "a[+1]"] {
+        assert_eq!(bad.parse::<FieldPath>(), Err(PathError), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_schema_tells_which_paths_there_can_be() {
+    let schema: SchemaMut = r#"{"type": "record", "name": "Order", "fields": [
+        {"name": "note", "type": ["null", "string"]},
+        {"name": "items", "type": {"type": "array", "items": {"type": "record", "name": "Item", "fields": [
+            {"name": "sku", "type": "string"}, {"name": "parts", "type": {"type": "array", "items": "Item"}}]}}},
+        {"name": "tags", "type": {"type": "map", "values": "int"}}
+    ]}"#
+    .parse()
+    .unwrap();
+    for (text, expected) in [
+        ("note", true),
+        ("notes", false),
+        ("note.string", false),
+        ("items", true),
+        ("items.sku", false),
+        ("items[*].sku", true),
+        ("items[7].parts[*].parts.0.sku", true),
+        ("items[7].parts[*].size", false),
+        ("tags.anything", true),
+        ("tags[0]", false),
+        ("tags.anything.more", false),
+        ("note[0]", false),
+    ] {
+        assert_eq!(has(&schema, &path(text)), expected, "{text}");
+    }
+    // Two records that hold each other by many ways: no way is gone twice.
+    let branches = (0..40).map(|branch| {
+        format!(r#"{{"type": "record", "name": "R{branch}", "fields": [{{"name": "a", "type": "Root"}}]}}"#)
+    });
+    let branches = branches.collect::<Vec<_>>().join(", ");
+    let root = format!(r#"{{"type": "record", "name": "Root", "fields": [{{"name": "a", "type": [{branches}]}}]}}"#);
+    assert!(!has(&root.parse().unwrap(), &path(&format!("{}b", "a.".repeat(98)))));
 }
 
 #[test]
@@ -105,16 +201,19 @@ fn golden_records_agree() {
 }
 
 #[test]
-fn what_stands_behind_the_field_is_not_read() {
+fn what_stands_behind_the_field_is_read_as_strictly() {
     let schema: SchemaMut = r#"{"type": "record", "name": "Two", "fields": [
         {"name": "first", "type": "string"}, {"name": "second", "type": "string"}]}"#
         .parse()
         .unwrap();
-    let datum = [2, b'a', 2, 0xff];
-    assert_eq!(select(&datum, &schema, &path("first")), Ok(Some(json!("a"))));
-    assert_eq!(select(&datum, &schema, &path("third")), Ok(None));
-    assert!(select(&datum, &schema, &path("second")).is_err());
-    assert!(check(&datum, &schema).is_err());
+    assert_eq!(select(&[2, b'a', 2, b'b'], &schema, &path("first")), Ok(vec![json!("a")]));
+    assert_eq!(select(&[2, b'a', 2, b'b'], &schema, &path("third")), Ok(vec![]));
+    for broken in [&[2, b'a', 2, 0xff][..], &[2, b'a', 2], &[2, b'a', 2, b'b', 0]] {
+        for path in ["first", "second", "third"].map(path) {
+            assert!(select(broken, &schema, &path).is_err(), "{broken:?} {path}");
+        }
+        assert!(check(broken, &schema).is_err());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{error::RegistryError, logical_types::without_invalid};
 use crate::{
     avro_cursor::DEPTH,
     avro_json::{check, to_json},
-    avro_select::{FieldPath, Selected, find},
+    avro_select::{FieldPath, Selected, any_at, has},
     framing::SchemaId,
 };
 use serde_avro_fast::{
@@ -60,14 +60,21 @@ impl WriterSchema {
         check(datum, &self.nodes, self.most_depth)
     }
 
-    /// One field of a datum; none when it has no such path. What stands behind the field is not read.
-    pub fn find<'a>(&'a self, datum: &'a [u8], path: &FieldPath) -> Result<Option<Selected<'a>>, String> {
-        find(datum, &self.nodes, path, self.most_depth)
+    /// Whether something that stands at the path passes; nothing does when this datum has no such path. The whole datum is
+    /// read, as by [`Self::check`].
+    pub fn any_at(
+        &self,
+        datum: &[u8],
+        path: &FieldPath,
+        mut passes: impl FnMut(&Selected<'_>) -> bool,
+    ) -> Result<bool, String> {
+        any_at(datum, (&self.nodes, self.most_depth), path, &mut passes)
     }
 
-    /// The same as JSON.
-    pub fn select(&self, datum: &[u8], path: &FieldPath) -> Result<Option<Value>, String> {
-        Ok(self.find(datum, path)?.map(Selected::to_json))
+    /// Whether a datum of this schema can have something at the path.
+    #[must_use]
+    pub fn has(&self, path: &FieldPath) -> bool {
+        has(&self.nodes, path)
     }
 }
 
