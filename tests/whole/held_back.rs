@@ -56,6 +56,10 @@ fn what_an_open_transaction_holds_back_is_lag_and_is_told() {
     }
     assert!(lag_ms(&world, &id) > 0);
 
+    let readers = world.json("/topics/locations")["readers"].clone();
+    let reader = readers.as_array().unwrap().iter().find(|reader| reader["service"] == "locations-projection").unwrap();
+    assert_eq!(reader["lag_records"], 2, "{reader}");
+
     let page = world.json("/messages?topic=locations&limit=5");
     assert_eq!(page["messages"], json!([]));
     let offset = projection["offset"].as_i64().unwrap();

@@ -80,7 +80,7 @@ impl Brokers {
             if let Some(error) = refusal(&layout.topic, "to say what holds a partition back", answer.error_code) {
                 return Err(error);
             }
-            if let Some(opened) = Batches::of(answer, range.stable_end).opened()? {
+            if let Some(opened) = Batches::of(answer, range.stable_end, self.max_batch_bytes()).opened()? {
                 return Ok(Some(HeldBack {
                     topic: layout.topic.clone(),
                     partition,
