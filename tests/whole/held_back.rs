@@ -26,7 +26,11 @@ fn what_an_open_transaction_holds_back_is_lag_and_is_told() {
     let id = answer.json::<Value>().unwrap()["id"].as_str().unwrap().to_owned();
     world.json(&format!("/api/persons/{id}?after={registered}&wait_ms=30000"));
     assert_eq!(world.json("/messages?topic=locations&limit=5")["undecided"], json!([]));
-    assert_eq!(lag_ms(&world, &id), 0);
+    // The marks that end transactions are passed, too.
+    until("nothing lags", SOON, || match lag_ms(&world, &id) {
+        0 => Ok(()),
+        lag_ms => Err(format!("{lag_ms} ms")),
+    });
 
     let mut open = open_transaction(&world, &id, &["locations", "person-commands"]);
     let location = json!({"person_id": id, "latitude": 1, "longitude": 2, "creation_time": "2026-01-02T03:04:05Z"});
