@@ -32,8 +32,12 @@ const MAX_BATCH_RECORDS: usize = 2_000;
 const MAX_BATCH_TIMERS: usize = 2_000;
 /// States that are made anew are written by so many at once.
 const MAX_TRANSACTION_STATES: usize = 5_000;
-const GAUGES: Gauges =
-    Gauges { label: "processor", records: names::PROCESSOR_LAG_RECORDS, seconds: names::PROCESSOR_LAG_SECONDS };
+const GAUGES: Gauges = Gauges {
+    label: "processor",
+    records: names::PROCESSOR_LAG_RECORDS,
+    seconds: names::PROCESSOR_LAG_SECONDS,
+    held_back_seconds: names::PROCESSOR_HELD_BACK_SECONDS,
+};
 
 /// Takes inputs and fires timers until shutdown.
 pub(crate) async fn run<P: Processor>(service: Service) {
