@@ -67,6 +67,20 @@ FAULTS = [
         [*WHOLE, "parked::erasing"],
     ),
     (
+        "what comes of a key after it ended is kept",
+        "engine/fold/src/projection/folding.rs",
+        "if key.is_some_and(|key| before.ended.contains(key)) {",
+        "if key.is_some_and(|key| before.ended.contains(key) && key.is_empty()) {",
+        ["-p", "foldstream-fold", "--lib", "folding"],
+    ),
+    (
+        "a record is read whatever its writer's schema says",
+        "engine/log/src/codec.rs",
+        "record.and_then(|record| schema.difference(record.schema))",
+        "record.and_then(|record| schema.difference(record.schema).filter(|_| false))",
+        ["-p", "foldstream-events", "--test", "golden", "a_time_of_another_unit"],
+    ),
+    (
         "a version is folded whatever its tables are",
         "engine/store/src/versions/folding.rs",
         "if !version.has_tables_of::<P>() {",

@@ -14,6 +14,8 @@
 //! | offsets are committed after the facts, in a transaction of their own | `deciding` (commands have two outcomes) |
 //! | parked keys are forgotten when a service starts | `parked` (records overtake their key's dead letter) |
 //! | dead letters of a key that ended stay | `parked` (an erased person's record is kept) |
+//! | what comes of a key after it ended is kept | `folding`'s own tests |
+//! | a record is read whatever its writer's schema says | the golden records |
 //! | a version is folded whatever its tables are | the store's own tests |
 //! | the state of a decider is not written | `deciding` (outcomes are not those of the rules) |
 //! | answered commands are forgotten | `people-processor`'s own tests |

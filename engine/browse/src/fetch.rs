@@ -4,7 +4,7 @@
 //! in the buffer they came in, on threads that may block; only those that are kept are copied.
 
 use crate::{
-    batches::{Batches, RecordView, Transaction},
+    batches::{BatchError, Batches, RecordView, Transaction},
     brokers::{Brokers, BrowseError, Layout, PATIENCE},
     offsets::Isolation,
     settled::refusal,
@@ -100,7 +100,7 @@ pub(crate) struct Read {
     pub(crate) stretch: Stretch,
     /// Of whatever was looked at, kept or not.
     pub(crate) times: Option<Times>,
-    /// What was removed before it could be read.
+    /// What was removed before it could be read, or cannot be read.
     pub(crate) missed: Vec<Gap>,
     pub(crate) records: Vec<Record>,
     pub(crate) untold: Vec<Untold>,
@@ -160,6 +160,22 @@ impl Open {
     fn into_read(self) -> Read {
         let Self { stretch, times, missed, records, untold, .. } = self;
         Read { stretch, times, missed, records, untold }
+    }
+
+    /// Goes on behind a batch that cannot be read, where it is known where that is: of each of its offsets nobody can tell
+    /// what it holds.
+    fn pass(&mut self, error: &BatchError) -> Option<()> {
+        let to = error.next_offset.filter(|next| *next > self.at)?;
+        let from = error.offset.max(self.at);
+        // Some of its records may have been handed over before it was cut off.
+        self.records.retain(|record| record.fetched.offset < from);
+        self.untold.retain(|untold| untold.offset < from);
+        let timestamp_ms = self.times.map_or(0, |times| times.newest);
+        let untold = |offset| Untold { offset, timestamp_ms, reason: Reason::Unreadable };
+        self.untold.extend((from..to.min(self.stretch.end)).map(untold));
+        self.missed.push(Gap { partition: self.stretch.partition, from, to: to.min(self.stretch.end) });
+        (self.at, self.fruitless) = (to, 0);
+        Some(())
     }
 
     /// The stable part is fetched as committed, for only then a broker lists what was aborted.
@@ -265,9 +281,10 @@ fn take_in(
                 Verdict::Other => {}
             }
         };
-        match batches.read(open.at, open.stretch.end, take, |_| {})? {
-            Some(next) if next > open.at => (open.at, open.fruitless) = (next, 0),
-            _ => open.fruitless += 1,
+        match batches.read(open.at, open.stretch.end, take, |_| {}) {
+            Ok(Some(next)) if next > open.at => (open.at, open.fruitless) = (next, 0),
+            Ok(_) => open.fruitless += 1,
+            Err(error) => open.pass(&error).ok_or(error)?,
         }
         looked.records.fetch_add(records, Ordering::Relaxed);
         looked.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -339,5 +356,19 @@ mod tests {
         assert_eq!((open.at, &open.missed[..]), (25, &[missed(10, 14), missed(14, 20)][..]));
         // The log ends before what was there a moment ago: another leader has less.
         assert!(matches!(begins_at(5, Open::at_the_start_of(stretch)), Err(BrowseError::Moved { .. })));
+    }
+
+    #[test]
+    fn behind_a_batch_that_cannot_be_read_the_rest_is_and_nothing_is_said_of_its_own() {
+        let stretch = Stretch { partition: 3, start: 10, end: 20, stable_end: 20 };
+        let mut open = Open::at_the_start_of(stretch);
+        let error = |offset, next_offset| BatchError { offset, reason: "damaged".to_owned(), next_offset };
+        assert_eq!(open.pass(&error(12, None)), None);
+        assert_eq!(open.pass(&error(4, Some(9))), None);
+        assert_eq!(open.pass(&error(8, Some(12))), Some(()));
+        assert_eq!(open.pass(&error(18, Some(25))), Some(()));
+        let untold: Vec<i64> = open.untold.iter().map(|untold| untold.offset).collect();
+        assert_eq!((untold, open.at), (vec![10, 11, 18, 19], 25));
+        assert_eq!(open.missed, [Gap { partition: 3, from: 10, to: 12 }, Gap { partition: 3, from: 18, to: 20 }]);
     }
 }

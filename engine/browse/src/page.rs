@@ -221,7 +221,8 @@ impl Reading<'_> {
             let before = looked.bytes.load(Ordering::Relaxed);
             let read = self.read(&mut layout, &stretches, (&keep, &looked)).await?;
             let read: Vec<_> = read.into_iter().map(Shared::from).collect();
-            if at_the_tail {
+            // What was not shown is not remembered as all there is.
+            if at_the_tail && read.iter().all(|read| read.untold.is_empty()) {
                 self.tails.keep(&snapshot, &read).await;
             }
             for read in read {

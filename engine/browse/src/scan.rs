@@ -4,9 +4,9 @@
 //! them could be what is looked for, its end is waited for; at the latest, the brokers end it when it times out.
 
 use crate::{
-    batches::RecordView,
+    batches::{BatchError, RecordView},
     brokers::{Brokers, BrowseError, PATIENCE},
-    fetch::{Keep, Stretch},
+    fetch::{Keep, Stretch, Untold},
     offsets::Range,
     settled::{SETTLING, pauses},
 };
@@ -131,7 +131,13 @@ impl Scan<'_> {
         let read = self
             .brokers
             .settled(self.topic, SETTLING, async |layout| self.brokers.read(&layout, &[stretch], &keep, &looked).await);
-        Ok(read.await?.into_iter().flat_map(|read| read.records).map(|record| record.fetched).collect())
+        let read = read.await?;
+        // What nobody can read may be what is looked for.
+        if let Some(Untold { offset, reason, .. }) = read.iter().flat_map(|read| &read.untold).next() {
+            let (offset, next_offset) = (*offset, None);
+            return Err(BatchError { offset, reason: reason.to_string(), next_offset }.into());
+        }
+        Ok(read.into_iter().flat_map(|read| read.records).map(|record| record.fetched).collect())
     }
 
     fn only(&self) -> BTreeSet<i32> {

@@ -246,10 +246,12 @@ fn take_in(
                 }
             },
             |_| {},
-        )?;
-        match snapshot.settings.compacted || next.unwrap_or(start) < end {
-            true => tail.forget(),
-            false => tail.append(records, room),
+        );
+        match next {
+            Ok(Some(next)) if next >= end && !snapshot.settings.compacted => tail.append(records, room),
+            Ok(None) if start >= end && !snapshot.settings.compacted => tail.append(records, room),
+            // A page reads it from the log, and says what of it cannot be read.
+            _ => tail.forget(),
         }
     }
     Ok(Some(snapshot))

@@ -49,6 +49,8 @@ pub enum Reason {
     NoSchema,
     #[error("it is not what its schema says, or more than is read of one")]
     Undecodable,
+    #[error("it lies in a batch that is damaged, or larger than is read at once")]
+    Unreadable,
     #[error("its schema is of a kind that is not read here")]
     OtherKind,
     #[error("it is bytes that name no schema")]
