@@ -20,7 +20,7 @@ use crate::{
     tails::{Snapshot, Tails},
     uncompared::{Uncompared, Verdict},
 };
-use foldstream_log::{Catalogue, Schemas, Topic, partition_of};
+use foldstream_log::{Catalogue, Schemas, Topic, Violation, partition_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
@@ -148,6 +148,9 @@ pub enum PageError {
     Browse(#[from] BrowseError),
     #[error(transparent)]
     Expired(#[from] Expired),
+    /// What the question could not be held against told that it cannot be meant so.
+    #[error(transparent)]
+    Refused(Violation),
 }
 
 pub(crate) struct Reading<'a> {
@@ -171,7 +174,7 @@ impl Reading<'_> {
             if after.topic_id != snapshot.layout.id {
                 return Err(Expired::OtherTopic.into());
             }
-            question.filter.pin(after.since_ms, after.until_ms);
+            question.filter.pin(after.times);
         }
         if self.catalogue.topic(&question.topic).is_some() {
             question.filter.set_plain_keys();
@@ -208,6 +211,9 @@ impl Reading<'_> {
             let stretches: Vec<_> = to_read.into_iter().map(|lane| lanes[lane].ahead(ahead)).collect();
             let before = looked.bytes.load(Ordering::Relaxed);
             let read = self.read(&mut layout, &stretches, (&keep, &looked)).await?;
+            if let Some(violation) = question.filter.refused(&question.paths_seen) {
+                return Err(PageError::Refused(violation));
+            }
             let read: Vec<_> = read.into_iter().map(Shared::from).collect();
             if at_the_tail {
                 self.tails.keep(&snapshot, &read).await;
@@ -228,8 +234,7 @@ impl Reading<'_> {
         let more = lanes.iter().any(Lane::has_more);
         let next = more.then(|| Place {
             topic_id: snapshot.layout.id,
-            since_ms: question.filter.since_ms(),
-            until_ms: question.filter.until_ms(),
+            times: question.filter.times(),
             partitions: lanes
                 .iter()
                 .filter(|lane| lane.has_more())
