@@ -16,11 +16,9 @@
 mod comparing;
 mod fault;
 mod linting;
-mod schema;
 
 use apache_avro::schema_compatibility::SchemaCompatibility;
-use foldstream_log::RecordType;
-use schema::Schema;
+use foldstream_log::{RecordType, avro_shape::Schema};
 
 pub use fault::SchemaFault;
 

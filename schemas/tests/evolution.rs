@@ -278,14 +278,14 @@ fn a_schema_that_looks_otherwise_is_refused() {
         (aliased, "test.Seen: it has aliases."),
         (with(json!({"name": "n", "type": "int", "aliases": ["m"]})), "field n: it has aliases."),
         (nested_schema(), "test.Part: it has aliases."),
-        (with(json!({"name": "n", "type": closed})), "field n: the type is enum test.Colour."),
+        (with(json!({"name": "n", "type": closed})), "field n: the type is enum test.Colour of RED"),
         (
             with(json!({"name": "n", "type": {"type": "array", "items": closed}})),
-            "field n: the type is enum test.Colour.",
+            "field n: the type is enum test.Colour of RED",
         ),
         (
             with(json!({"name": "n", "type": ["null", closed], "default": null})),
-            "field n: the type is enum test.Colour.",
+            "field n: the type is enum test.Colour of RED",
         ),
         (
             with(json!({"name": "n", "type": ["int", "null"], "default": 1})),

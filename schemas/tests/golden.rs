@@ -161,6 +161,21 @@ fn rules_and_the_key_are_checked() {
     assert!(!error.is_poison(), "{error}");
 }
 
+/// Milliseconds fit a count of microseconds, so the bytes tell nothing: the schema does.
+#[test]
+fn a_time_of_another_unit_is_refused_by_name() {
+    let newest = goldens().into_iter().rfind(|golden| golden.name.ends_with("LocationReported/v2.json")).unwrap();
+    let other = newest.text.replace("timestamp-micros", "timestamp-millis");
+    let other = WriterSchema::parse(7, other).unwrap();
+    let error = decode::<LocationsEvent>("locations", newest.key(), &framed(&newest.datum), &other).unwrap_err();
+    assert!(error.is_poison());
+    assert_eq!(
+        error.to_string(),
+        "schema 7 (foldstream.locations.LocationReported) is not what this reader reads: field occurred_at is long \
+         (timestamp-millis) in it, and is read as long (timestamp-micros)"
+    );
+}
+
 /// What the catalogue says of fields is what their events check.
 #[test]
 fn the_fields_of_a_record_obey_the_rules_their_schema_names() {

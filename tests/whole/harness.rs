@@ -68,7 +68,7 @@ impl World {
             database_url: stack.database_url(),
             directory: stack.directory().to_owned(),
             stack: Lease::Own(Box::new(stack)),
-            folded: AtomicUsize::new(24),
+            folded: AtomicUsize::new(30),
             started,
             name: name.to_owned(),
         }
@@ -86,7 +86,7 @@ impl World {
             database_url: stack.create_database(&name.replace('-', "_")).unwrap(),
             directory,
             stack: Lease::Shared(stack),
-            folded: AtomicUsize::new(24),
+            folded: AtomicUsize::new(30),
             started,
             name: name.to_owned(),
         }

@@ -54,6 +54,7 @@ mod provenance;
 mod proxy;
 mod reading;
 mod rebuild;
+mod rules;
 mod timers;
 mod topics;
 mod zombies;

@@ -21,13 +21,16 @@ use axum::{
     response::Response,
 };
 use foldstream_fold::{CommandDecided, Verdict};
-use foldstream_log::{CAUSE, FetchedRecord, Position, Violation};
+use foldstream_log::{Position, TopicPartition, Violation, Writers};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
+
+/// How long a look may take for what is in the log.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The answer to a command.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +90,7 @@ pub(crate) async fn outcome(State(api): State<Api>, PathId(id): PathId, uri: Uri
     let browser = api.parts.browse.brokers();
     let found = browser.records(&command.topic, command.partition, vec![command.offset]).await.map_err(unavailable)?;
     let record = found.get(&command.offset).ok_or_else(unknown)?;
-    let outcome = decided(&api, aggregate, &command, record.timestamp_ms, deadline).await?;
+    let outcome = decided(&api, aggregate, &command, deadline).await?;
     let answer = Answer { aggregate, command, outcome };
     let Some(CommandDecided { key, command_id, command, verdict, .. }) = answer.outcome.clone() else {
         let about = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
@@ -99,36 +102,35 @@ pub(crate) async fn outcome(State(api): State<Api>, PathId(id): PathId, uri: Uri
     Ok(answer.placed(json(StatusCode::OK, &content)?))
 }
 
-/// The outcome of a command: one that comes now, or one that is in the log behind the command's time.
+/// The outcome of a command: one that comes now, or one that is in the log already.
 async fn decided(
     api: &Api,
     aggregate: &Aggregate,
     command: &Position,
-    appended_at_ms: i64,
     deadline: Instant,
 ) -> Result<Option<CommandDecided>, Problem> {
-    let look = || look(api, aggregate, command, appended_at_ms);
-    if let Some(outcome) = look().await? {
+    if let Some(outcome) = look(api, aggregate, command).await? {
         return Ok(Some(outcome));
     }
     match api.outcomes.of(command, deadline).await {
         Some(outcome) => Ok(Some(outcome)),
         // It may have been decided between the first look and the wait.
-        None => look().await,
+        None => look(api, aggregate, command).await,
     }
 }
 
-async fn look(
-    api: &Api,
-    aggregate: &Aggregate,
-    command: &Position,
-    appended_at_ms: i64,
-) -> Result<Option<CommandDecided>, Problem> {
-    let cause = command.to_string();
-    let is_it = move |record: &FetchedRecord| record.text_header(CAUSE) == Some(&cause);
-    let (browser, topic) = (api.parts.browse.brokers(), aggregate.outcomes.name);
-    let found = browser.find_since(topic, command.partition, appended_at_ms, is_it).await.map_err(unavailable)?;
-    let Some(record) = found else { return Ok(None) };
-    let read = (aggregate.read_outcome)(&record, &api.parts.registry).await;
-    read.map_err(|error| Problem::Internal { cause: Arc::new(error) })
+/// Outcomes lie in the partition of the same number as their commands. One whose transaction is not finished is not
+/// decided yet.
+async fn look(api: &Api, aggregate: &Aggregate, command: &Position) -> Result<Option<CommandDecided>, Problem> {
+    let Writers::Services([decider]) = aggregate.outcomes.writers else { return Ok(None) };
+    let place = TopicPartition { topic: aggregate.outcomes.name, partition: command.partition };
+    let browser = api.parts.browse.brokers();
+    let found = browser.caused_by(decider, place, &command.clone().into(), LOOK_PATIENCE).await.map_err(unavailable)?;
+    for record in &found.records {
+        let read = (aggregate.read_outcome)(record, &api.parts.registry).await;
+        if let Some(outcome) = read.map_err(|error| Problem::Internal { cause: Arc::new(error) })? {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(None)
 }

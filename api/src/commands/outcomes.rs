@@ -1,15 +1,15 @@
 //! Outcomes as they are decided: whoever sent a command waits here for its answer.
 //!
 //! Every process follows the outcomes from their end on, outside any consumer group. An outcome names the position of its
-//! command in the header `cause`; that is what is waited for. It may come before the sender knows the position, so the
-//! last few are kept.
+//! command in the header `cause`; that is what is waited for, by any number of readers: the sender, and whoever polls the
+//! link it was given. It may come before they know the position, so the last few are kept.
 
 use crate::commands::aggregate::Aggregate;
 use foldstream_browse::{Brokers, Follower, Ready, Record};
 use foldstream_fold::CommandDecided;
 use foldstream_log::{CAUSE, Position, RecordError, Registry};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     slice::from_ref,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How many outcomes nobody has asked for yet are kept: several seconds' worth.
+/// How many of the last outcomes are kept: several seconds' worth.
 const KEPT: usize = 20_000;
 
 /// Cheap to clone; stops to follow with the last clone.
@@ -32,12 +32,24 @@ pub(crate) struct Outcomes {
     _stop: Arc<DropGuard>,
 }
 
+/// A reader who goes away, before or after its answer, leaves nothing behind.
+struct Forgets<'a> {
+    known: &'a Known,
+    command: &'a Position,
+}
+
+impl Drop for Forgets<'_> {
+    fn drop(&mut self) {
+        self.known.forget(self.command);
+    }
+}
+
 #[derive(Debug, Default)]
 struct Known(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: HashMap<Position, oneshot::Sender<CommandDecided>>,
+    waiting: HashMap<Position, Vec<oneshot::Sender<CommandDecided>>>,
     outcomes: HashMap<Position, CommandDecided>,
     order: VecDeque<Position>,
 }
@@ -81,25 +93,22 @@ impl Outcomes {
 
     /// The outcome of the command at this position, if it comes in time.
     pub(crate) async fn of(&self, command: &Position, deadline: Instant) -> Option<CommandDecided> {
+        let _forgets = Forgets { known: &self.known, command };
         let decided = self.known.wait_for(command)?;
-        let outcome = timeout_at(deadline, decided).await;
-        if outcome.is_err() {
-            self.known.forget(command);
-        }
-        outcome.ok()?.ok()
+        timeout_at(deadline, decided).await.ok()?.ok()
     }
 }
 
 impl Known {
     fn learn(&self, position: Position, outcome: CommandDecided) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = state.waiting.remove(&position) {
+        for waiting in state.waiting.remove(&position).unwrap_or_default() {
             // Given up meanwhile when this fails.
-            let _ = waiting.send(outcome);
-            return;
+            let _ = waiting.send(outcome.clone());
         }
-        state.order.push_back(position.clone());
-        state.outcomes.insert(position, outcome);
+        if state.outcomes.insert(position.clone(), outcome).is_none() {
+            state.order.push_back(position);
+        }
         if state.order.len() > KEPT
             && let Some(oldest) = state.order.pop_front()
         {
@@ -112,13 +121,20 @@ impl Known {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.outcomes.get(position).cloned() {
             Some(outcome) => sender.send(outcome).ok()?,
-            None => drop(state.waiting.insert(position.clone(), sender)),
+            None => state.waiting.entry(position.clone()).or_default().push(sender),
         }
         Some(decided)
     }
 
+    /// Forgets those who have given up waiting for this one.
     fn forget(&self, position: &Position) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(position);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut waiting) = state.waiting.entry(position.clone()) {
+            waiting.get_mut().retain(|waiting| !waiting.is_closed());
+            if waiting.get().is_empty() {
+                waiting.remove();
+            }
+        }
     }
 }
 
@@ -137,4 +153,54 @@ async fn decoded(aggregate: &Aggregate, records: &[Record], registry: &Registry)
         }
     }
     outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foldstream_fold::Verdict;
+    use uuid::Uuid;
+
+    fn command(offset: i64) -> Position {
+        Position { topic: "wishes".to_owned(), partition: 0, offset }
+    }
+
+    fn outcome() -> CommandDecided {
+        CommandDecided {
+            event_id: Uuid::nil(),
+            key: "k".to_owned(),
+            occurred_at: chrono::DateTime::UNIX_EPOCH,
+            command_id: Uuid::nil(),
+            command: "Wish".to_owned(),
+            content_hash: Uuid::nil(),
+            verdict: Verdict { decision: "accepted".to_owned(), rule: None, reason: None, first_decision: None },
+        }
+    }
+
+    #[tokio::test]
+    async fn everybody_who_waits_is_told_and_whoever_asks_later_too() {
+        let known = Known::default();
+        let waiting: Vec<_> = (0..3).map(|_| known.wait_for(&command(7)).unwrap()).collect();
+        known.learn(command(8), outcome());
+        known.learn(command(7), outcome());
+        for decided in waiting {
+            assert_eq!(decided.await.unwrap(), outcome());
+        }
+        for _ in 0..2 {
+            assert_eq!(known.wait_for(&command(7)).unwrap().await.unwrap(), outcome());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_who_gives_up_takes_nothing_from_the_others() {
+        let known = Known::default();
+        let patient = known.wait_for(&command(7)).unwrap();
+        drop(known.wait_for(&command(7)));
+        known.forget(&command(7));
+        known.learn(command(7), outcome());
+        assert_eq!(patient.await.unwrap(), outcome());
+        drop(known.wait_for(&command(9)));
+        known.forget(&command(9));
+        assert!(known.0.lock().unwrap().waiting.is_empty());
+    }
 }

@@ -13,10 +13,9 @@ use crate::{
     state::Api,
 };
 use axum::{extract::State, http::Uri, response::Response};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use foldstream_events::CATALOGUE;
-use foldstream_log::Violation;
+use foldstream_log::{Encoding, Violation, keys_shown_as, shown_key};
 use foldstream_store::dead_letters::{self, DeadLetterSummary, Filter};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,11 +35,12 @@ pub(crate) struct DeadLetterResource {
     projection: String,
     #[schema(example = "locations:3:1729")]
     position: String,
-    /// Text, or base64 where it is not UTF-8 (`key_encoding` says so); absent where the record has none
+    /// Text, or base64 where it is none (`key_encoding` says so: `text` or `base64`); absent where the record has none
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    key_encoding: Option<&'static str>,
+    #[schema(value_type = Option<String>)]
+    key_encoding: Option<Encoding>,
     reason: String,
     /// How many later records of its key wait behind it
     parked: i64,
@@ -60,13 +60,7 @@ pub(crate) struct DeadLetterResource {
 
 impl From<DeadLetterSummary> for DeadLetterResource {
     fn from(letter: DeadLetterSummary) -> Self {
-        let (key, key_encoding) = match letter.key.as_deref() {
-            None => (None, None),
-            Some(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => (Some(text.to_owned()), None),
-                Err(_) => (Some(STANDARD.encode(bytes)), Some("base64")),
-            },
-        };
+        let (key, key_encoding) = letter.key.as_deref().map(shown_key).unzip();
         Self {
             id: letter.id,
             position: letter.position().to_string(),
@@ -90,7 +84,7 @@ pub(crate) static RESOURCE: Resource =
 #[utoipa::path(get, path = "/api/dead-letters", tag = "operation",
     params(("projection" = Option<String>, Query, description = "Those of this projection"),
         ("topic" = Option<String>, Query, description = "Those from this topic"),
-        ("key" = Option<String>, Query, description = "Those of this key"),
+        ("key" = Option<String>, Query, description = "Those of this key, as it is shown"),
         PageParameters),
     responses((status = 200, description = "A page of dead letters", body = Vec<DeadLetterResource>)))]
 pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
@@ -116,7 +110,7 @@ fn filter(parameters: &mut Parameters, api: &Api) -> Filter {
     {
         parameters.refuse(Violation::new(TOPIC, name, "must be the name of a topic that exists"));
     }
-    Filter { projection, topic, key: given(parameters, KEY).map(String::into_bytes), reason_contains: None }
+    Filter { projection, topic, keys: parameters.text(KEY).map(keys_shown_as), reason_contains: None }
 }
 
 fn time(at: DateTime<Utc>) -> String {

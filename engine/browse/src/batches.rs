@@ -4,31 +4,34 @@
 //! of which may be cut off. Control batches (transaction markers) carry no records of anyone. Which transactional
 //! batches were aborted, the answer lists beside them: a producer's batches from the listed offset on, up to its
 //! marker.
+//!
+//! A batch is believed when its checksum is right. One that cannot be read (it is damaged, or too large) is told with its
+//! offsets, so that whoever reads on can say what is not shown.
+
+mod decompressing;
 
 use bytes::{Buf, Bytes};
+use decompressing::decompressed;
 use foldstream_log::FetchedRecord;
 use integer_encoding::VarInt;
-use kafka_protocol::{
-    compression::{Decompressor, Gzip, Snappy, Zstd},
-    messages::fetch_response::{AbortedTransaction, PartitionData},
-};
-use lz4_flex::frame::FrameDecoder;
-use std::{
-    collections::HashSet,
-    io::{self, Read},
-};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
+use std::collections::HashSet;
 
 /// From the first byte of a batch to its records.
 const HEADER_BYTES: usize = 61;
 /// Of them, those that the length of a batch does not count.
 const LENGTH_PREFIX_BYTES: usize = 12;
+/// Of them, those that the checksum does not cover: up to and including itself.
+const UNCHECKED_BYTES: usize = 21;
 
-/// Bytes that are no batch, or hold none where one must be.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Bytes that are no batch, or a batch that cannot be read.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("the batch at offset {offset} cannot be read: {reason}")]
 pub struct BatchError {
     pub offset: i64,
     pub reason: String,
+    /// Where the next batch begins, where that is known.
+    pub next_offset: Option<i64>,
 }
 
 /// What became of the transaction a record was written in.
@@ -113,13 +116,15 @@ pub(crate) struct Batches {
     pub(crate) aborted: Vec<AbortedTransaction>,
     /// Records from here on are undecided.
     pub(crate) stable_end: i64,
+    /// A batch that takes more than this, decompressed, is not read.
+    pub(crate) most_bytes: usize,
 }
 
 impl Batches {
     /// Those a broker answered with.
-    pub(crate) fn of(answer: PartitionData, stable_end: i64) -> Self {
+    pub(crate) fn of(answer: PartitionData, stable_end: i64, most_bytes: usize) -> Self {
         let (bytes, aborted) = (answer.records.unwrap_or_default(), answer.aborted_transactions.unwrap_or_default());
-        Self { bytes, aborted, stable_end }
+        Self { bytes, aborted, stable_end, most_bytes }
     }
 
     /// Whether the first batch bears the time of the broker that appended it; none when there is none.
@@ -129,7 +134,8 @@ impl Batches {
     }
 
     /// Hands every record from `start` up to, not including, `end` over, aborted ones included; gives the offset
-    /// behind the last batch that was whole, or none when none was.
+    /// behind the last batch that was whole, or none when none was. The error is of the first batch that cannot be read;
+    /// what lies before it was handed over.
     pub(crate) fn read(
         mut self,
         start: i64,
@@ -146,15 +152,14 @@ impl Batches {
             if self.bytes.len() < header.size {
                 break;
             }
-            let mut batch = self.bytes.split_to(header.size);
-            batch.advance(HEADER_BYTES);
+            let batch = self.bytes.split_to(header.size);
             next_offset = Some(header.last_offset + 1);
             while let Some(transaction) = to_come.next_if(|to_come| to_come.first_offset <= header.last_offset) {
                 aborting.insert(transaction.producer_id.0);
             }
             if header.is_control() {
                 // The key of a marker is its version and its type: 0 aborts, 1 commits.
-                header.each(batch, |record| {
+                header.each(batch, self.most_bytes, |record| {
                     let commits = record.key.and_then(|key| key.get(3)).is_some_and(|kind| *kind == 1);
                     marker(Marker { offset: record.offset, commits });
                     if !commits {
@@ -167,7 +172,7 @@ impl Batches {
                 continue;
             }
             let aborted = header.is_transactional() && aborting.contains(&header.producer_id);
-            header.each(batch, |record| {
+            header.each(batch, self.most_bytes, |record| {
                 if (start..end).contains(&record.offset) {
                     let transaction = match () {
                         () if record.offset >= self.stable_end => Some(Transaction::Undecided),
@@ -184,11 +189,12 @@ impl Batches {
 
 struct Header {
     size: usize,
+    checksum: u32,
     base_offset: i64,
     last_offset: i64,
     attributes: i16,
-    base_timestamp: i64,
-    max_timestamp: i64,
+    /// Of the first record, and the largest.
+    times: (i64, i64),
     producer_id: i64,
     count: i32,
 }
@@ -200,14 +206,14 @@ impl Header {
         let length = header.get_i32();
         let _leader_epoch = header.get_i32();
         let magic = header.get_i8();
-        let refuse = |reason: String| BatchError { offset: base_offset, reason };
+        let refuse = |reason: String| BatchError { offset: base_offset, reason, next_offset: None };
         if magic != 2 {
             return Err(refuse(format!("its format is {magic}, and only 2 is known")));
         }
         let size = usize::try_from(length).ok().map(|length| length + LENGTH_PREFIX_BYTES);
         let size =
             size.filter(|size| *size >= HEADER_BYTES).ok_or_else(|| refuse(format!("its length is {length}")))?;
-        let _crc = header.get_u32();
+        let checksum = header.get_u32();
         let attributes = header.get_i16();
         let last_offset_delta = header.get_i32();
         let (base_timestamp, max_timestamp) = (header.get_i64(), header.get_i64());
@@ -215,7 +221,8 @@ impl Header {
         let _producer_epoch_and_sequence = (header.get_i16(), header.get_i32());
         let count = header.get_i32();
         let last_offset = base_offset + i64::from(last_offset_delta);
-        Ok(Self { size, base_offset, last_offset, attributes, base_timestamp, max_timestamp, producer_id, count })
+        let times = (base_timestamp, max_timestamp);
+        Ok(Self { size, checksum, base_offset, last_offset, attributes, times, producer_id, count })
     }
 
     /// The broker's append time counts, and it is the same for the whole batch.
@@ -231,11 +238,21 @@ impl Header {
         self.attributes & 0x20 != 0
     }
 
-    /// Hands each record over; `records` is the batch without its header.
-    fn each(&self, records: Bytes, mut take: impl FnMut(RecordView<'_>)) -> Result<(), BatchError> {
-        let refuse = |reason: String| BatchError { offset: self.base_offset, reason };
-        let records = decompressed(self.attributes & 0x07, records).map_err(refuse)?;
-        let append_time = self.is_stamped().then_some(self.max_timestamp);
+    /// Hands each record of the batch over.
+    fn each(
+        &self,
+        mut batch: Bytes,
+        most_bytes: usize,
+        mut take: impl FnMut(RecordView<'_>),
+    ) -> Result<(), BatchError> {
+        let next_offset = Some(self.last_offset + 1);
+        let refuse = |reason: String| BatchError { offset: self.base_offset, reason, next_offset };
+        if crc32c::crc32c(&batch[UNCHECKED_BYTES..]) != self.checksum {
+            return Err(refuse("its checksum is not that of its bytes".to_owned()));
+        }
+        batch.advance(HEADER_BYTES);
+        let records = decompressed(self.attributes & 0x07, batch, most_bytes).map_err(refuse)?;
+        let append_time = self.is_stamped().then_some(self.times.1);
         let mut cursor = Cursor { rest: &records };
         for at in 0..self.count {
             let record = cursor.sized().flatten().and_then(|record| self.record(record, append_time));
@@ -247,33 +264,12 @@ impl Header {
     fn record<'a>(&self, bytes: &'a [u8], append_time: Option<i64>) -> Option<RecordView<'a>> {
         let (_attributes, bytes) = bytes.split_first()?;
         let mut cursor = Cursor { rest: bytes };
-        let created_at = self.base_timestamp.wrapping_add(cursor.varint()?);
+        let created_at = self.times.0.wrapping_add(cursor.varint()?);
         let offset = self.base_offset.wrapping_add(cursor.varint()?);
         let (key, value) = (cursor.sized()?, cursor.sized()?);
         let timestamp_ms = append_time.unwrap_or(created_at);
         Some(RecordView { offset, timestamp_ms, key, value, transaction: None, headers: Headers::Encoded(cursor.rest) })
     }
-}
-
-/// Attributes of a batch, bits 0 to 2: how its records are compressed.
-fn decompressed(codec: i16, mut bytes: Bytes) -> Result<Bytes, String> {
-    let whole = |buffer: &mut Bytes| Ok(buffer.split_off(0));
-    match codec {
-        0 => return Ok(bytes),
-        1 => Gzip::decompress(&mut bytes, whole),
-        2 => Snappy::decompress(&mut bytes, whole),
-        3 => return lz4(&bytes).map_err(|error| format!("it cannot be decompressed: {error}")),
-        4 => Zstd::decompress(&mut bytes, whole),
-        other => return Err(format!("its compression is {other}, which is not known")),
-    }
-    .map_err(|error| format!("it cannot be decompressed: {error:#}"))
-}
-
-/// By a decoder of its own: the C library of the protocol crate is already in the Kafka client.
-fn lz4(bytes: &[u8]) -> io::Result<Bytes> {
-    let mut records = Vec::with_capacity(bytes.len() * 4);
-    FrameDecoder::new(bytes).read_to_end(&mut records)?;
-    Ok(records.into())
 }
 
 struct Cursor<'a> {

@@ -97,6 +97,7 @@ pub struct Brokers {
 struct Inner {
     bootstrap: Vec<String>,
     prefix: Prefix,
+    max_batch_bytes: usize,
     /// Where each broker said it can be reached.
     addresses: Mutex<HashMap<i32, String>>,
     /// Who answered last when anybody would do.
@@ -120,12 +121,18 @@ impl Brokers {
             inner: Arc::new(Inner {
                 bootstrap,
                 prefix: config.prefix.clone(),
+                max_batch_bytes: config.max_batch_bytes,
                 addresses: Mutex::default(),
                 answering: Mutex::default(),
                 coordinators: Mutex::default(),
                 pools: Mutex::default(),
             }),
         }
+    }
+
+    /// A batch that takes more, decompressed, is not read.
+    pub(crate) fn max_batch_bytes(&self) -> usize {
+        self.inner.max_batch_bytes
     }
 
     /// How a topic is laid out now. Asking creates nothing.

@@ -214,8 +214,9 @@ impl Brokers {
                 return Err(error);
             }
             let partitions = answer.responses.into_iter().flat_map(|topic| topic.partitions).collect();
-            let (layout, keep, looked) = (layout.topic.clone(), keep.clone(), looked.clone());
-            open = spawn_blocking(move || take_in(&layout, open, partitions, (&keep, &looked)))
+            let (topic, most_bytes) = (layout.topic.clone(), self.max_batch_bytes());
+            let (keep, looked) = (keep.clone(), looked.clone());
+            open = spawn_blocking(move || take_in((&topic, most_bytes), open, partitions, (&keep, &looked)))
                 .await
                 .map_err(|_| BrowseError::Stopped)??;
         }
@@ -224,7 +225,7 @@ impl Brokers {
 
 /// Takes the answers into the stretches they belong to.
 fn take_in(
-    topic: &str,
+    (topic, most_bytes): (&str, usize),
     mut open: Vec<Open>,
     answers: Vec<PartitionData>,
     (keep, looked): (&Keep, &Looked),
@@ -245,7 +246,7 @@ fn take_in(
         if let Some(error) = refusal(topic, "to give records", answer.error_code) {
             return Err(error);
         }
-        let batches = Batches::of(answer, open.stretch.stable_end);
+        let batches = Batches::of(answer, open.stretch.stable_end, most_bytes);
         let bytes = batches.bytes.len() as u64;
         let mut records = 0;
         let take = |record: RecordView<'_>| {
@@ -328,7 +329,8 @@ mod tests {
                 .with_partition_index(3)
                 .with_error_code(ResponseError::OffsetOutOfRange.code())
                 .with_log_start_offset(low);
-            take_in("t", vec![open], vec![answer], (&keep, &Looked::default())).map(|mut open| open.remove(0))
+            take_in(("t", usize::MAX), vec![open], vec![answer], (&keep, &Looked::default()))
+                .map(|mut open| open.remove(0))
         };
         let missed = |from, to| Gap { partition: 3, from, to };
         let open = begins_at(14, Open::at_the_start_of(stretch)).unwrap();

@@ -5,7 +5,7 @@
 //! | the newest or oldest records that pass a filter, page by page | [`Browse::page`] |
 //! | what is appended from now on, for many readers at once | [`Browse::listen`] |
 //! | one record, or why there is none | [`Brokers::single`] |
-//! | the records at some offsets, the first that is wanted, the last of a key | [`Brokers::records`], [`Brokers::find_since`], [`Brokers::last_of_key`] |
+//! | the records at some offsets, the last of a key | [`Brokers::records`], [`Brokers::last_of_key`] |
 //! | which offsets there are | [`Brokers::ranges_of`] |
 //! | how far a processor is | [`Brokers::committed`] |
 //! | what a record led to | [`Brokers::caused_by`] |

@@ -8,7 +8,7 @@
 //! there: first from the log, then along the row.
 
 use crate::{
-    batches::{Batches, RecordView},
+    batches::{BatchError, Batches, RecordView},
     brokers::{Brokers, BrowseError, Layout},
     connection::Connection,
     fetch::{Gap, Record, Wanted, fetch_request},
@@ -329,14 +329,21 @@ impl Following {
                 return Err(error);
             }
             let Some(listened) = self.feed.upgrade() else { return Ok(()) };
-            take_in(&listened, &layout.topic, answer.responses.into_iter().flat_map(|topic| topic.partitions))?;
+            let topic = (layout.topic.as_str(), self.brokers.max_batch_bytes());
+            take_in(&listened, topic, answer.responses.into_iter().flat_map(|topic| topic.partitions))?;
             drop(listened);
             sleep(self.pace).await;
         }
     }
 }
 
-fn take_in(feed: &Feed, topic: &str, answers: impl Iterator<Item = PartitionData>) -> Result<(), BrowseError> {
+/// What cannot be read is a gap, whether retention was quicker than the poll or a batch is damaged: a tail that stood still
+/// there would show nothing of what follows, and not say so.
+fn take_in(
+    feed: &Feed,
+    (topic, most_bytes): (&str, usize),
+    answers: impl Iterator<Item = PartitionData>,
+) -> Result<(), BrowseError> {
     let before = feed.row().at.clone();
     let mut records = Vec::new();
     let mut moved = Offsets::new();
@@ -357,14 +364,30 @@ fn take_in(feed: &Feed, topic: &str, answers: impl Iterator<Item = PartitionData
         if let Some(error) = refusal(topic, "to give records", answer.error_code) {
             return Err(error);
         }
-        let batches = Batches::of(answer, i64::MAX);
+        let batches = Batches::of(answer, i64::MAX, most_bytes);
         let take = |record: RecordView<'_>| {
             if record.transaction.is_none() {
                 records.push(Record { fetched: record.to_fetched(topic, partition), transaction: None });
             }
         };
-        if let Some(next) = batches.read(from, i64::MAX, take, |_| {})? {
-            moved.insert(partition, next.max(from));
+        match batches.read(from, i64::MAX, take, |_| {}) {
+            Ok(None) => {}
+            Ok(Some(next)) => drop(moved.insert(partition, next.max(from))),
+            Err(BatchError { offset, next_offset: Some(next), reason }) if next > from => {
+                foldstream_telemetry::warn!(
+                    kafka.topic = topic,
+                    kafka.partition = partition,
+                    kafka.offset = offset,
+                    error.message = reason,
+                    "a batch cannot be read, a tail goes on behind it"
+                );
+                metrics::counter!(names::BROWSE_GAPS_TOTAL).increment(1);
+                // Some of its records may have been handed over before it was cut off.
+                records.retain(|record| record.fetched.partition != partition || record.fetched.offset < offset);
+                moved.insert(partition, next);
+                missed.push(Gap { partition, from: offset.max(from), to: next });
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     if !moved.is_empty() {

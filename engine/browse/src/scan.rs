@@ -1,5 +1,4 @@
-//! Committed records of one partition, read for a purpose: those at some offsets, the first that is wanted, the last of a
-//! key.
+//! Committed records of one partition, read for a purpose: those at some offsets, the last of a key.
 //!
 //! An open transaction holds the last stable offset back, and committed records behind it are not shown. Where one of
 //! them could be what is looked for, its end is waited for; at the latest, the brokers end it when it times out.
@@ -8,7 +7,7 @@ use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, PATIENCE},
     fetch::{Keep, Stretch},
-    offsets::{End, Isolation, Range},
+    offsets::Range,
     settled::{SETTLING, pauses},
 };
 use backon::BackoffBuilder;
@@ -35,7 +34,7 @@ pub(crate) struct Scan<'a> {
 }
 
 impl Brokers {
-    /// The records at these offsets of a partition, those that are still there.
+    /// The records at these offsets of a partition, those that are still there: all of them, or an error.
     pub async fn records(
         &self,
         topic: &str,
@@ -47,6 +46,10 @@ impl Brokers {
         let Some(newest) = offsets.last() else { return Ok(found) };
         let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + PATIENCE };
         let range = scan.stable_up_to(newest + 1).await?;
+        if range.stable_end <= *newest && range.stable_end < range.high_watermark {
+            // A part would be taken for the whole.
+            return Err(BrowseError::Late { doing: "waiting for the end of a transaction" });
+        }
         for run in offsets.chunk_by(|a, b| b - a <= NEIGHBOURS) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
             let records = scan.read(range.low.max(*first), range.stable_end.min(last + 1)).await?;
@@ -54,30 +57,6 @@ impl Brokers {
             found.extend(wanted.map(|record| (record.offset, record)));
         }
         Ok(found)
-    }
-
-    /// The first record of a partition that was appended at or after this time and is the one that is looked for.
-    pub async fn find_since(
-        &self,
-        topic: &str,
-        partition: i32,
-        appended_at_ms: i64,
-        is_it: impl Fn(&FetchedRecord) -> bool,
-    ) -> Result<Option<FetchedRecord>, BrowseError> {
-        let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + PATIENCE };
-        let Some(mut start) = scan.since(appended_at_ms, Isolation::Committed).await? else { return Ok(None) };
-        let end = scan.range().await?.stable_end;
-        while start < end {
-            let next = end.min(start + STEP);
-            if let Some(record) = scan.read(start, next).await?.into_iter().find(&is_it) {
-                return Ok(Some(record));
-            }
-            if Instant::now() >= scan.deadline {
-                return Err(BrowseError::Late { doing: "searching a partition" });
-            }
-            start = next;
-        }
-        Ok(None)
     }
 
     /// The newest committed record of a key, of all that was appended before the call, committed then or soon.
@@ -139,14 +118,6 @@ impl Scan<'_> {
             }
             sleep(pause).await;
         }
-    }
-
-    /// The first offset whose record is of this time or later; none where there is no such record.
-    pub(crate) async fn since(&self, time_ms: i64, isolation: Isolation) -> Result<Option<i64>, BrowseError> {
-        let found = self.brokers.settled(self.topic, SETTLING, async |layout| {
-            self.brokers.offsets(&layout.only(&self.only()), End::Since(time_ms, isolation)).await
-        });
-        Ok(found.await?.get(&self.partition).copied().filter(|offset| *offset >= 0))
     }
 
     /// The committed records from `start` up to, not including, `end`, which is stable.

@@ -64,7 +64,7 @@ impl Brokers {
                     if let Some(error) = refusal(&layout.topic, "to give records", answer.error_code) {
                         return Err(error);
                     }
-                    match Batches::of(answer, i64::MAX).begin_stamped()? {
+                    match Batches::of(answer, i64::MAX, self.max_batch_bytes()).begin_stamped()? {
                         Some(true) => open.retain(|open| *open != partition),
                         Some(false) => return Ok(false),
                         None => {}

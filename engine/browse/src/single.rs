@@ -67,7 +67,7 @@ impl Brokers {
             if let Some(error) = refusal(&layout.topic, "to give a record", answer.error_code) {
                 return Err(error);
             }
-            let batches = Batches::of(answer, range.stable_end);
+            let batches = Batches::of(answer, range.stable_end, self.max_batch_bytes());
             let take = |record: RecordView<'_>| {
                 let fetched = record.to_fetched(&layout.topic, partition);
                 found = Found::Record(Record { fetched, transaction: record.transaction });

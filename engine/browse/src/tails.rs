@@ -185,7 +185,8 @@ impl Tails {
         }
         let nothing_new =
             partitions.iter().all(|partition| partition.records.as_ref().is_none_or(|bytes| bytes.is_empty()));
-        let take_in = move || take_in(known, partitions);
+        let most_bytes = self.brokers.max_batch_bytes();
+        let take_in = move || take_in(known, partitions, most_bytes);
         match nothing_new {
             true => take_in(),
             false => spawn_blocking(take_in).await.map_err(|_| BrowseError::Stopped)?,
@@ -212,7 +213,11 @@ impl Tails {
     }
 }
 
-fn take_in(mut snapshot: Snapshot, partitions: Vec<PartitionData>) -> Result<Option<Snapshot>, BrowseError> {
+fn take_in(
+    mut snapshot: Snapshot,
+    partitions: Vec<PartitionData>,
+    most_bytes: usize,
+) -> Result<Option<Snapshot>, BrowseError> {
     let room = TOPIC_BYTES / snapshot.tails.len().max(1);
     for answer in partitions {
         let partition = answer.partition_index;
@@ -229,7 +234,7 @@ fn take_in(mut snapshot: Snapshot, partitions: Vec<PartitionData>) -> Result<Opt
         if end < start {
             return Ok(None);
         }
-        let batches = Batches::of(answer, i64::MAX);
+        let batches = Batches::of(answer, i64::MAX, most_bytes);
         let mut records = Vec::new();
         let next = batches.read(
             start,

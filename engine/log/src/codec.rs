@@ -1,8 +1,9 @@
 //! Events <-> bytes in Confluent framing: a zero byte, the schema id as four bytes, the Avro datum.
 //!
-//! A record is read with the schema it was written with, straight into the struct of its type; what schema
-//! resolution would have to do is kept from being needed by the rules of `schemas check`. Strict: every byte must be
-//! consumed and every field obey its rule. A generic decoder is not used for events: it is several times slower, and
+//! A record is read with the schema it was written with, straight into the struct of its type. What schema resolution
+//! would have to do is kept from being needed by the rules of `schemas check`; a record whose schema did not pass them
+//! is refused, because its bytes may well fit and mean another thing. Strict: every byte must be consumed and every field
+//! obey its rule. A generic decoder is not used for events: it is several times slower, and
 //! the one at hand accepts truncated records.
 
 use crate::{
@@ -55,6 +56,8 @@ pub enum DecodeError {
     Unframed { found: String },
     #[error("{full_name} is no event of topic {topic}: a newer writer is ahead of this reader")]
     UnknownRecord { topic: String, full_name: String },
+    #[error("schema {schema_id} ({full_name}) is not what this reader reads: {difference}")]
+    OtherSchema { schema_id: u32, full_name: String, difference: String },
     #[error("the value is not what schema {schema_id} ({full_name}) says: {reason}")]
     Malformed { schema_id: u32, full_name: String, reason: String },
     #[error("{count} bytes follow the end of the value")]
@@ -125,8 +128,15 @@ fn decode_datum<E: TopicEvent>(topic: &str, datum: &[u8], schema: &WriterSchema)
     let malformed =
         |reason: String| DecodeError::Malformed { schema_id: schema.id, full_name: schema.full_name.clone(), reason };
     let event = E::deserialize(topic, &schema.full_name, state.deserializer())
-        .ok_or_else(|| DecodeError::UnknownRecord { topic: topic.to_owned(), full_name: schema.full_name.clone() })?
-        .map_err(|error| malformed(error.to_string()))?;
+        .ok_or_else(|| DecodeError::UnknownRecord { topic: topic.to_owned(), full_name: schema.full_name.clone() })?;
+    let record = match &event {
+        Ok(event) => Some(event.record_type()),
+        Err(_) => E::record_types().into_iter().find(|one| one.topic == topic && one.full_name == schema.full_name),
+    };
+    if let Some(difference) = record.and_then(|record| schema.difference(record.schema)) {
+        return Err(DecodeError::OtherSchema { schema_id: schema.id, full_name: schema.full_name.clone(), difference });
+    }
+    let event = event.map_err(|error| malformed(error.to_string()))?;
     match state.into_reader().fill_buf() {
         Ok([]) => Ok(event),
         Ok(rest) => Err(DecodeError::TrailingBytes { count: rest.len() }),

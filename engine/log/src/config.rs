@@ -7,6 +7,9 @@ use crate::{
 use rdkafka::ClientConfig;
 use url::Url;
 
+/// Brokers bound what a batch takes compressed, by default to 1 MiB; this is many times as much.
+const DEFAULT_MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Config {
@@ -35,6 +38,17 @@ pub struct Config {
     )]
     pub registry_url: Url,
 
+    /// A batch of records that takes more memory than this, decompressed, is not read by those who look into a topic; it is
+    /// named instead
+    #[arg(
+        long = "max-batch-bytes",
+        env = "FOLDSTREAM_MAX_BATCH_BYTES",
+        default_value_t = DEFAULT_MAX_BATCH_BYTES,
+        value_name = "BYTES",
+        global = true
+    )]
+    pub max_batch_bytes: usize,
+
     /// How deep the Avro values may nest that are looked into; deeper ones are shown as their bytes
     #[arg(
         long = "avro-depth",
@@ -59,6 +73,7 @@ impl Config {
             brokers: brokers.to_owned(),
             prefix: Prefix::default(),
             registry_url,
+            max_batch_bytes: DEFAULT_MAX_BATCH_BYTES,
             avro_depth: DEPTH,
             instance: "0".to_owned(),
         }

@@ -17,6 +17,7 @@ mod avro_cursor;
 mod avro_json;
 mod avro_scalar;
 mod avro_select;
+pub mod avro_shape;
 mod catalogue;
 mod client_log;
 mod cluster;
@@ -63,7 +64,9 @@ pub use framing::{Foreign, Framing, Part, SchemaId};
 pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
 pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, ReplyTo, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
-pub use message::{Encoding, Message, MessageError, MessageHeader, MessageSchema, as_text, describe};
+pub use message::{
+    Encoding, Message, MessageError, MessageHeader, MessageSchema, as_text, describe, keys_shown_as, shown_key,
+};
 pub use murmur2::partition_of;
 pub use plain::text;
 pub use position::{Position, PositionError, Positions, TopicPartition};

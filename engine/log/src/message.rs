@@ -146,6 +146,22 @@ fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -
     message
 }
 
+/// A key that names no schema as it is shown.
+#[must_use]
+pub fn shown_key(key: &[u8]) -> (String, Encoding) {
+    match text(key) {
+        Some(text) => (text.to_owned(), Encoding::Text),
+        None => (STANDARD.encode(key), Encoding::Base64),
+    }
+}
+
+/// The keys that are shown so.
+#[must_use]
+pub fn keys_shown_as(shown: &str) -> Vec<Vec<u8>> {
+    let of_base64 = STANDARD.decode(shown).ok();
+    [Some(shown.as_bytes().to_vec()), of_base64].into_iter().flatten().filter(|key| shown_key(key).0 == shown).collect()
+}
+
 /// A header's value as it is shown.
 fn shown_header(value: Option<&[u8]>) -> Value {
     match value.map(|bytes| text(bytes).ok_or(bytes)) {

@@ -207,7 +207,7 @@ impl Registry {
             place.insert(found.schema);
             open.extend(found.references);
         }
-        with_references(&schema, &referenced)
+        with_references(&schema, referenced.values())
             .ok_or_else(|| RegistryError::Unusable { id, reason: "it, or one it refers to, is no JSON".to_owned() })
     }
 

@@ -275,6 +275,17 @@ mod tests {
                     "references": [{"name": "a.Seen", "subject": "t-a.Seen", "version": 3}]}),
             ),
             "/subjects/t-a.Seen/versions/3" => ("200 OK", json!({"id": 7, "version": 3, "schema": SCHEMA})),
+            "/schemas/ids/1" => (
+                "200 OK",
+                json!({"schema": r#"{"type": "record", "name": "c.Both", "fields": [{"name": "pair", "type": "b.Pair"}]}"#,
+                    "references": [{"name": "pairs", "subject": "t-b.Pair", "version": 1}]}),
+            ),
+            "/subjects/t-b.Pair/versions/1" => (
+                "200 OK",
+                json!({"id": 5, "version": 1,
+                    "schema": r#"{"type": "record", "name": "b.Pair", "fields": [{"name": "one", "type": "a.Seen"}]}"#,
+                    "references": [{"name": "a.Seen", "subject": "t-a.Seen", "version": 3}]}),
+            ),
             "/schemas/ids/4" => ("500 Internal Server Error", json!({"error_code": 50001, "message": "no store"})),
             "/schemas/ids/3" => ("404 Not Found", json!("an ingress without a service behind it")),
             "/schemas/ids/2" => ("200 OK", json!({"schema": "{}", "schemaType": "JSON"})),
@@ -352,6 +363,9 @@ mod tests {
         let schema = Stub::start().registry.schema(5).await.unwrap();
         assert_eq!(schema.full_name, "b.Pair");
         assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"one": {"who": "ada"}}));
+        // And with those that these refer to.
+        let schema = Stub::start().registry.schema(1).await.unwrap();
+        assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"pair": {"one": {"who": "ada"}}}));
     }
 
     #[tokio::test]

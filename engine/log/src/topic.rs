@@ -38,6 +38,9 @@ pub enum Writers {
     EveryProcessor,
 }
 
+/// Of how many segments a topic that expires is, at least.
+const SEGMENTS_OF_RETENTION: u64 = 7;
+
 pub const REPLICATION_FACTOR: i32 = 3;
 /// The largest record of an event, and the largest a decoder accepts.
 pub const MAX_RECORD_BYTES: usize = 1_048_576;
@@ -61,6 +64,8 @@ impl Topic {
             Cleanup::Expire { after_ms } => {
                 settings.push(("cleanup.policy", "delete".to_owned()));
                 settings.push(("retention.ms", after_ms.to_string()));
+                // Brokers delete whole segments, so a record stays up to this much longer than declared.
+                settings.push(("segment.ms", (after_ms / SEGMENTS_OF_RETENTION).to_string()));
             }
             Cleanup::Compact { max_lag_ms } => {
                 settings.push(("cleanup.policy", "compact".to_owned()));

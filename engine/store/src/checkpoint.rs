@@ -82,7 +82,39 @@ impl<M> Fenced<M> {
     }
 
     fn dead_letter_owner(&self, projection: &'static str) -> String {
-        dead_letter_owner(projection, self.database.hiding().first().map(String::as_str))
+        dead_letter_owner(projection, Some(self.schema()))
+    }
+
+    /// Of the version.
+    fn schema(&self) -> &str {
+        self.database.hiding().first().map_or(PUBLIC, String::as_str)
+    }
+
+    /// Moves every position; false when one does not stand where the batch starts.
+    async fn advance(
+        &self,
+        connection: &mut PgConnection,
+        projection: &str,
+        advances: &[Advance],
+    ) -> Result<bool, sqlx::Error> {
+        let topics: Vec<&str> = advances.iter().map(|advance| advance.partition.topic).collect();
+        let partitions: Vec<i32> = advances.iter().map(|advance| advance.partition.partition).collect();
+        let starts: Vec<i64> = advances.iter().map(|advance| advance.start).collect();
+        let ends: Vec<i64> = advances.iter().map(|advance| advance.end).collect();
+        let appended: Vec<Option<DateTime<Utc>>> =
+            advances.iter().map(|advance| advance.appended_at_ms.and_then(DateTime::from_timestamp_millis)).collect();
+        let moved = sqlx::query(include_str!("../queries/checkpoint/advance.sql"))
+            .bind(projection)
+            .bind(topics)
+            .bind(partitions)
+            .bind(starts)
+            .bind(ends)
+            .bind(appended)
+            .bind(self.schema())
+            .execute(connection)
+            .await?
+            .rows_affected();
+        Ok(moved == advances.len() as u64)
     }
 }
 
@@ -128,7 +160,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
     async fn commit(&self, projection: &'static str, commit: &Commit<M::Changes>) -> Result<(), StoreError> {
         let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
         // The fence first: a zombie is refused before it has written a row, and its rows are locked against others.
-        if !advance(&mut transaction, projection, &commit.advances).await.map_err(for_store)? {
+        if !self.advance(&mut transaction, projection, &commit.advances).await.map_err(for_store)? {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Fenced { projection });
         }
@@ -160,6 +192,10 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         parked::keys(self.database.pool(), &self.dead_letter_owner(projection), partitions).await.map_err(for_store)
     }
 
+    async fn ended(&self, projection: &'static str, keys: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, StoreError> {
+        dead_letter::ended(self.database.pool(), &self.dead_letter_owner(projection), keys).await.map_err(for_store)
+    }
+
     async fn next_request(
         &self,
         projection: &'static str,
@@ -178,7 +214,7 @@ impl<M: ReadModel> Store<M::Changes> for Fenced<M> {
         settlement: &Settlement<'_, M::Changes>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.database.pool().begin().await.map_err(for_store)?;
-        if !advance(&mut transaction, projection, &[settlement.fence]).await.map_err(for_store)? {
+        if !self.advance(&mut transaction, projection, &[settlement.fence]).await.map_err(for_store)? {
             transaction.rollback().await.map_err(for_store)?;
             return Err(StoreError::Fenced { projection });
         }
@@ -205,25 +241,4 @@ pub(crate) fn dead_letter_owner(projection: &str, schema: Option<&str>) -> Strin
 
 fn passed(advance: &Advance) -> u64 {
     u64::try_from(advance.end - advance.start).unwrap_or(0)
-}
-
-/// Moves every position; false when one does not stand where the batch starts.
-async fn advance(connection: &mut PgConnection, projection: &str, advances: &[Advance]) -> Result<bool, sqlx::Error> {
-    let topics: Vec<&str> = advances.iter().map(|advance| advance.partition.topic).collect();
-    let partitions: Vec<i32> = advances.iter().map(|advance| advance.partition.partition).collect();
-    let starts: Vec<i64> = advances.iter().map(|advance| advance.start).collect();
-    let ends: Vec<i64> = advances.iter().map(|advance| advance.end).collect();
-    let appended: Vec<Option<DateTime<Utc>>> =
-        advances.iter().map(|advance| advance.appended_at_ms.and_then(DateTime::from_timestamp_millis)).collect();
-    let moved = sqlx::query(include_str!("../queries/checkpoint/advance.sql"))
-        .bind(projection)
-        .bind(topics)
-        .bind(partitions)
-        .bind(starts)
-        .bind(ends)
-        .bind(appended)
-        .execute(connection)
-        .await?
-        .rows_affected();
-    Ok(moved == advances.len() as u64)
 }

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use foldstream_fold::DeadLetter;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 
 pub(crate) async fn insert(
     connection: &mut PgConnection,
@@ -45,8 +45,21 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// Which of these keys a record has ended.
+pub(crate) async fn ended(
+    executor: impl PgExecutor<'_>,
+    projection: &str,
+    keys: &[Vec<u8>],
+) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar(include_str!("../queries/dead-letter/ended.sql"))
+        .bind(projection)
+        .bind(keys)
+        .fetch_all(executor)
+        .await
+}
+
 /// Removes what is kept of records with these keys, what waits behind them and what is asked about them: whom they were
-/// about was erased.
+/// about was erased, and nothing of them is kept from now on.
 pub(crate) async fn erase(connection: &mut PgConnection, projection: &str, keys: &[String]) -> Result<(), sqlx::Error> {
     if keys.is_empty() {
         return Ok(());

@@ -15,7 +15,8 @@ use serde_json::Value;
 pub struct Filter {
     pub projection: Option<String>,
     pub topic: Option<String>,
-    pub key: Option<Vec<u8>>,
+    /// One of these.
+    pub keys: Option<Vec<Vec<u8>>>,
     /// A part of the reason.
     pub reason_contains: Option<String>,
 }
@@ -131,7 +132,7 @@ pub async fn list(
     sqlx::query_as(include_str!("../queries/dead-letter/list.sql"))
         .bind(&filter.projection)
         .bind(&filter.topic)
-        .bind(&filter.key)
+        .bind(&filter.keys)
         .bind(&filter.reason_contains)
         .bind(after)
         .bind(i64::from(rows))

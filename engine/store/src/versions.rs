@@ -14,6 +14,7 @@
 //!   which no service touches it. It stops exactly where the live version stands in one snapshot, is compared with it,
 //!   and handed over (`folding`). Killed at any moment it goes on: positions move in the transactions of the rows.
 //! - **Verifying**: the same into a schema that nobody else knows and that is dropped afterwards.
+//! - **Leaving nothing over** (`filling.rs`, `left_over.rs`): whoever fills a schema holds a lock; what nobody holds is removed.
 //! - **Swapping** (`swapping.rs`): one row names the version readers are shown.
 //! - **Changing tables** (`tables.rs`): a version is of the statements it was made by; other ones are another version.
 //!
@@ -39,15 +40,19 @@
 
 mod comparing;
 mod digest;
+mod error;
+mod filling;
 mod folding;
+mod left_over;
 mod rebuilding;
 mod swapping;
 mod tables;
 mod version;
 
 pub use comparing::{Difference, TableComparison};
+pub use error::VersionError;
 pub use folding::fold_versions;
-pub use rebuilding::{Progress, Rebuilt, VersionError, rebuild, verify};
+pub use rebuilding::{Progress, Rebuilt, rebuild, verify};
 pub use swapping::{activate, discard};
 pub use tables::ensure_tables;
 pub use version::{Version, VersionPosition, VersionState, version_positions};

@@ -175,6 +175,66 @@ async fn changed_tables_are_another_version_beside_the_old_one() {
     assert!(degraded.is_some(), "a process of the release before folds on into tables it does not know");
 }
 
+/// A rebuild and a verification that were killed leave what they filled; whoever is erased meanwhile would stay in there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_fills_any_more_is_removed() {
+    let (_stack, database) = database("store-left-over").await;
+    database.migrate().await.unwrap();
+    ensure_tables::<Pages>(&database).await.unwrap();
+    run(
+        &database,
+        "create schema pages_scratch;
+         create schema pages_scratch_dead; create table pages_scratch_dead.page as select 'ada' as path;
+         create schema pages_scratch_held;
+         create schema pages_v2; create schema pages_v3;
+         insert into projection_version (projection, version, schema_name, state, created_at) values
+            ('pages-projection', 2, 'pages_v2', 'loading', now() - interval '25 hours'),
+            ('pages-projection', 3, 'pages_v3', 'loading', now() - interval '23 hours')",
+    )
+    .await;
+    let mut filling = database.pool().acquire().await.unwrap();
+    sqlx::query("select pg_advisory_lock(hashtextextended('foldstream/filling/pages_scratch_held', 0))")
+        .execute(&mut *filling)
+        .await
+        .unwrap();
+    folded::<Pages>(&database, "pages-projection v1").await;
+    let left: Vec<String> =
+        sqlx::query_scalar("select nspname::text from pg_namespace where nspname::text like 'pages%' order by 1")
+            .fetch_all(database.pool())
+            .await
+            .unwrap();
+    assert_eq!(left, ["pages_scratch_held", "pages_v3"]);
+    assert_eq!(number(&database, "select count(*) from projection_version where state <> 'folding'").await, 1);
+}
+
+/// Names without a schema mean the tables behind it when it is gone: those of the version in `public`.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_folds_a_dropped_version_is_refused_by_the_fence() {
+    let (_stack, database) = database("store-dropped").await;
+    database.migrate().await.unwrap();
+    run(&database, "insert into projection_position values ('pages-projection', 'pages', 0, 5)").await;
+    for (schema, moved) in [("pages_v2", 0), ("public", 1)] {
+        let mut transaction = database.pool().begin().await.unwrap();
+        sqlx::query("select set_config('search_path', $1, true)")
+            .bind(format!("{schema}, public"))
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let advanced = sqlx::query(include_str!("../queries/checkpoint/advance.sql"))
+            .bind("pages-projection")
+            .bind(["pages"])
+            .bind([0])
+            .bind([5i64])
+            .bind([6i64])
+            .bind([None::<DateTime<Utc>>])
+            .bind(schema)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        assert_eq!(advanced.rows_affected(), moved, "{schema}");
+    }
+}
+
 async fn database(name: &str) -> (Stack, Database) {
     let options = Options::temporary(name).unwrap().with_parts(Parts::POSTGRES);
     let stack =

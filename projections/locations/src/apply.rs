@@ -91,7 +91,9 @@ impl Projection for Locations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foldstream_arbitrary::events;
     use foldstream_events::LocationReported;
+    use foldstream_log::TopicEvent;
     use proptest::prelude::*;
 
     fn record(person: u8, offset: i64, second: i64) -> Recorded<Input> {
@@ -129,6 +131,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_event_the_rules_let_through_is_folded(event in events::<Input>()) {
+            let key = event.key().to_owned();
+            let event = Some(event);
+            let record = Recorded { topic: "locations", partition: 0, offset: 0, appended_at_ms: 0, key, event };
+            let step = Locations::apply(&mut LocationChanges::default(), &record);
+            prop_assert!(matches!(step, Step::Applied | Step::Skip), "{step:?}");
+        }
+
         /// Every report is in the history once and in order; the current one is the latest by time, then by offset.
         #[test]
         fn late_reports_change_history_only(reports in prop::collection::vec((0..3u8, 0..5i64), 0..40)) {

@@ -58,7 +58,9 @@ impl Projection for People {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foldstream_arbitrary::events;
     use foldstream_events::PersonProfileRecorded;
+    use foldstream_log::TopicEvent;
     use proptest::prelude::*;
 
     fn record(person: u8, offset: i64, name: Option<u8>) -> Recorded<PersonProfilesEvent> {
@@ -77,6 +79,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_event_the_rules_let_through_is_folded(event in events::<PersonProfilesEvent>()) {
+            let key = event.key().to_owned();
+            let event = Some(event);
+            let record = Recorded { topic: "person-profiles", partition: 0, offset: 0, appended_at_ms: 0, key, event };
+            prop_assert_eq!(People::apply(&mut PeopleChanges::default(), &record), Step::Applied);
+        }
+
         /// However the records are cut into batches, the rows are those of the newest record of each person.
         #[test]
         fn the_newest_of_each_person_is_the_row(

@@ -1,9 +1,7 @@
 //! What must not differ between two versions of a record, in either direction: each is read by readers of the other.
 
-use super::{
-    fault::SchemaFault,
-    schema::{Field, Kind, Record, Schema},
-};
+use super::fault::SchemaFault;
+use foldstream_log::avro_shape::{Field, Kind, Record, Schema};
 
 const NEW_FIELD: &str = "keep the field, add one of another name with the new type and a default, and read both";
 const NEW_RECORD: &str = "write a new record type and let readers take both";

@@ -1,10 +1,10 @@
 //! How a schema must look, whatever was before it.
 
-use super::{
-    fault::SchemaFault,
-    schema::{Field, Kind, Record, Schema},
+use super::fault::SchemaFault;
+use foldstream_log::{
+    RecordType,
+    avro_shape::{Field, Kind, Record, Schema},
 };
-use foldstream_log::RecordType;
 use serde_json::Value;
 
 pub(super) fn faults(record: &RecordType, schema: &Schema) -> Vec<SchemaFault> {

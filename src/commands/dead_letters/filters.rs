@@ -1,5 +1,6 @@
 //! Which dead letters a command is about.
 
+use foldstream_log::keys_shown_as;
 use foldstream_store::dead_letters::Filter;
 
 /// Which dead letters; they combine.
@@ -11,7 +12,7 @@ pub(crate) struct Filters {
     /// Those from this topic
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
-    /// Those of this key
+    /// Those of this key, as it is shown
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Those whose reason holds this text
@@ -28,7 +29,7 @@ impl Filters {
         Filter {
             projection: self.projection.clone(),
             topic: self.topic.clone(),
-            key: self.key.clone().map(String::into_bytes),
+            keys: self.key.as_deref().map(keys_shown_as),
             reason_contains: self.reason_contains.clone(),
         }
     }

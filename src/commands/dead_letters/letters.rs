@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use foldstream_browse::{Budget, Question};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
-use foldstream_log::{FetchedRecord, Schemas};
+use foldstream_log::{FetchedRecord, Schemas, shown_key};
 use foldstream_store::{
     Database,
     dead_letters::{self, DeadLetterSummary, Filter},
@@ -59,7 +59,7 @@ pub(crate) struct Shown {
     pub(crate) source: &'static str,
     pub(crate) service: String,
     pub(crate) position: String,
-    /// Text, or base64 where it is not UTF-8.
+    /// Text, or base64 where it is none.
     pub(crate) key: Option<String>,
     pub(crate) reason: String,
     pub(crate) parked: i64,
@@ -134,7 +134,7 @@ impl Letter {
             source,
             service: self.service.clone(),
             position: self.position().to_string(),
-            key: key.map(|key| std::str::from_utf8(key).map_or_else(|_| base64(key), str::to_owned)),
+            key: key.map(|key| shown_key(key).0),
             reason: self.reason.clone(),
             parked: self.parked,
             age_seconds: (now - self.failed_at).num_seconds().max(0),
@@ -204,7 +204,7 @@ pub(crate) async fn of_topic(sources: &Sources, filter: &Filter, limit: u32) -> 
     for record in &page.records {
         let letter = Letter::on_topic(&record.fetched, sources).await?;
         let is_asked_for = filter.topic.as_ref().is_none_or(|topic| letter.record.topic == *topic)
-            && filter.key.as_ref().is_none_or(|key| letter.record.key.as_ref() == Some(key))
+            && filter.keys.as_ref().is_none_or(|keys| letter.record.key.as_ref().is_some_and(|key| keys.contains(key)))
             && filter.reason_contains.as_ref().is_none_or(|text| letter.reason.contains(text.as_str()));
         if is_asked_for {
             letters.push(letter);

@@ -12,6 +12,9 @@ use lz4_flex::frame::FrameEncoder;
 use proptest::{collection::vec, option, prelude::*};
 use std::io::Write;
 
+/// More than any of these hold.
+const MOST_BYTES: usize = 1 << 20;
+
 fn record(offset: i64, producer_id: i64) -> Record {
     Record {
         transactional: producer_id >= 0,
@@ -64,7 +67,7 @@ fn read(bytes: Bytes, aborted: &[(i64, i64)], stable_end: i64) -> (Vec<(i64, Opt
     let aborted = aborted.iter().map(|(producer_id, first_offset)| {
         AbortedTransaction::default().with_producer_id(ProducerId(*producer_id)).with_first_offset(*first_offset)
     });
-    let batches = Batches { bytes, aborted: aborted.collect(), stable_end };
+    let batches = Batches { bytes, aborted: aborted.collect(), stable_end, most_bytes: MOST_BYTES };
     let mut seen = Vec::new();
     let next = batches.read(0, i64::MAX, |record| seen.push((record.offset, record.transaction)), |_| {}).unwrap();
     (seen, next)
@@ -78,7 +81,8 @@ fn who_stamped_a_batch_is_told_by_its_header() {
         bytes[22] |= bit;
         bytes.freeze()
     };
-    let begins = |bytes| Batches { bytes, aborted: Vec::new(), stable_end: 9 }.begin_stamped().unwrap();
+    let begins =
+        |bytes| Batches { bytes, aborted: Vec::new(), stable_end: 9, most_bytes: MOST_BYTES }.begin_stamped().unwrap();
     let (created, stamped) = (of(0), of(8));
     assert_eq!((begins(created.clone()), begins(stamped.clone())), (Some(false), Some(true)));
     // Switched later on: the beginning counts.
@@ -117,7 +121,7 @@ fn a_stretch_holds_what_lies_in_it_and_says_how_far_it_came() {
     ]
     .concat()
     .into();
-    let batches = Batches { bytes, aborted: Vec::new(), stable_end: i64::MAX };
+    let batches = Batches { bytes, aborted: Vec::new(), stable_end: i64::MAX, most_bytes: MOST_BYTES };
     let mut seen = Vec::new();
     let next = batches.read(4, 10, |record| seen.push(record.offset), |_| {});
     assert_eq!((seen, next), (vec![4, 5, 9], Ok(Some(11))));
@@ -125,7 +129,7 @@ fn a_stretch_holds_what_lies_in_it_and_says_how_far_it_came() {
 
 #[test]
 fn markers_are_no_records() {
-    let batches = Batches { bytes: mark(4, 5, 1), aborted: Vec::new(), stable_end: i64::MAX };
+    let batches = Batches { bytes: mark(4, 5, 1), aborted: Vec::new(), stable_end: i64::MAX, most_bytes: MOST_BYTES };
     let mut markers = Vec::new();
     let read = batches.read(0, 9, |record| panic!("{record:?}"), |marker| markers.push(marker));
     assert_eq!((read, markers), (Ok(Some(5)), vec![Marker { offset: 4, commits: true }]));
@@ -141,9 +145,32 @@ fn what_is_not_known_is_named() {
     {
         let mut bytes = encoded(&[record(3, -1)], Compression::None).to_vec();
         bytes[at] = byte;
-        let error = Batches { bytes: bytes.into(), aborted: Vec::new(), stable_end: 0 }.read(0, 9, |_| {}, |_| {});
+        if at > UNCHECKED_BYTES {
+            let checksum = crc32c::crc32c(&bytes[UNCHECKED_BYTES..]);
+            bytes[UNCHECKED_BYTES - 4..UNCHECKED_BYTES].copy_from_slice(&checksum.to_be_bytes());
+        }
+        let error = Batches { bytes: bytes.into(), aborted: Vec::new(), stable_end: 0, most_bytes: MOST_BYTES }.read(
+            0,
+            9,
+            |_| {},
+            |_| {},
+        );
         let error = error.unwrap_err();
         assert!(error.offset == 3 && error.reason.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_batch_whose_bytes_changed_is_refused_and_those_before_it_are_read() {
+    let first = encoded(&[record(3, -1)], Compression::None);
+    for at in UNCHECKED_BYTES..first.len() {
+        let mut damaged = encoded(&[record(4, -1), record(5, -1)], Compression::None).to_vec();
+        damaged[at] ^= 4;
+        let bytes = [&first[..], &damaged].concat().into();
+        let batches = Batches { bytes, aborted: Vec::new(), stable_end: i64::MAX, most_bytes: MOST_BYTES };
+        let mut seen = Vec::new();
+        let error = batches.read(0, 9, |record| seen.push(record.offset), |_| {}).unwrap_err();
+        assert_eq!((seen, error.offset), (vec![3], 4), "byte {at}: {error}");
     }
 }
 
@@ -180,7 +207,7 @@ proptest! {
         }).collect();
         let bytes = encoded(&records, compression);
         let mut seen = Vec::new();
-        let batches = Batches { bytes: bytes.clone(), aborted: Vec::new(), stable_end: i64::MAX };
+        let batches = Batches { bytes: bytes.clone(), aborted: Vec::new(), stable_end: i64::MAX, most_bytes: MOST_BYTES };
         let next = batches.read(0, i64::MAX, |record| seen.push(record.to_fetched("t", 0)), |_| {});
         prop_assert_eq!(next, Ok(Some(first + contents.len() as i64)));
         for (seen, record) in seen.iter().zip(&records) {
@@ -196,7 +223,7 @@ proptest! {
         prop_assert_eq!(seen.len(), records.len());
         // Cut off anywhere, it is a batch that has not wholly arrived.
         for length in 0..bytes.len() {
-            let cut = Batches { bytes: bytes.slice(..length), aborted: Vec::new(), stable_end: 0 };
+            let cut = Batches { bytes: bytes.slice(..length), aborted: Vec::new(), stable_end: 0, most_bytes: MOST_BYTES };
             prop_assert_eq!(cut.read(0, i64::MAX, |record| panic!("{record:?}"), |_| {}), Ok(None));
         }
     }
@@ -209,7 +236,7 @@ proptest! {
             bytes[16] = 2;
             bytes[at] ^= 1;
         }
-        let _ = Batches { bytes: bytes.into(), aborted: Vec::new(), stable_end: 0 }.read(0, i64::MAX, |_| {}, |_| {});
+        let _ = Batches { bytes: bytes.into(), aborted: Vec::new(), stable_end: 0, most_bytes: MOST_BYTES }.read(0, i64::MAX, |_| {}, |_| {});
     }
 
     #[test]
@@ -218,7 +245,11 @@ proptest! {
         let mut bytes = encoded(&records, compression).to_vec();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let _ = Batches { bytes: bytes.into(), aborted: Vec::new(), stable_end: 0 }
+        if at > UNCHECKED_BYTES {
+            let checksum = crc32c::crc32c(&bytes[UNCHECKED_BYTES..]);
+            bytes[UNCHECKED_BYTES - 4..UNCHECKED_BYTES].copy_from_slice(&checksum.to_be_bytes());
+        }
+        let _ = Batches { bytes: bytes.into(), aborted: Vec::new(), stable_end: 0, most_bytes: MOST_BYTES }
             .read(0, i64::MAX, |record| assert!(record.headers().count() < 1_000_000), |_| {});
     }
 }

@@ -16,8 +16,7 @@ use crate::{
     uncompared::Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use foldstream_log::{AnySchema, Framing, Part, Registry, RegistryError, SchemaId, text};
-use futures::future::join_all;
+use foldstream_log::{AnySchema, Framing, NoSchema, Part, Registry, SchemaId, Schemas, text};
 use serde::Serialize;
 use std::{
     cmp::Reverse,
@@ -171,9 +170,13 @@ async fn named(seen: Seen, registry: &Registry) -> Vec<TypeCount> {
     let mut seen: Vec<(Frame, u64)> = seen.into_iter().collect();
     seen.sort_by_key(|(frame, records)| (Reverse(*records), *frame));
     let rest: u64 = seen.split_off(seen.len().min(MOST_TYPES)).into_iter().map(|(_, records)| records).sum();
-    let naming = seen.into_iter().map(async |(frame, records)| (type_of(frame, registry).await, records));
+    let schemas = Schemas::new(registry.clone());
+    let ids: Vec<SchemaId> = seen.iter().filter_map(|(frame, _)| frame.schema()).collect();
+    // What is not known by then is told by its id.
+    let _ = timeout(NAMING, schemas.look_up(ids)).await;
+    let named = seen.into_iter().map(|(frame, records)| (type_of(frame, &schemas), records));
     let mut types: BTreeMap<String, u64> = BTreeMap::new();
-    for (name, records) in join_all(naming).await.into_iter().chain((rest > 0).then(|| (OTHER.to_owned(), rest))) {
+    for (name, records) in named.chain((rest > 0).then(|| (OTHER.to_owned(), rest))) {
         *types.entry(name).or_default() += records;
     }
     let mut types: Vec<TypeCount> = types.into_iter().map(|(r#type, records)| TypeCount { r#type, records }).collect();
@@ -181,17 +184,26 @@ async fn named(seen: Seen, registry: &Registry) -> Vec<TypeCount> {
     types
 }
 
-async fn type_of(frame: Frame, registry: &Registry) -> String {
+fn type_of(frame: Frame, schemas: &Schemas) -> String {
     let id = match frame {
         Frame::Tombstone => return TOMBSTONE.to_owned(),
         Frame::Text => return TEXT.to_owned(),
         Frame::Unframed => return UNDECODABLE.to_owned(),
         Frame::Schema(id) => id,
     };
-    match timeout(NAMING, registry.any_schema(id)).await {
-        Ok(Ok(AnySchema::Avro(schema))) if !schema.full_name.is_empty() => schema.full_name.clone(),
-        Ok(Err(RegistryError::UnknownId { .. } | RegistryError::Unusable { .. })) => UNDECODABLE.to_owned(),
+    match schemas.get(id).map(|known| known.schema) {
+        Ok(AnySchema::Avro(schema)) if !schema.full_name.is_empty() => schema.full_name.clone(),
+        Err(NoSchema::Absent(_)) => UNDECODABLE.to_owned(),
         _ => format!("schema {id}"),
+    }
+}
+
+impl Frame {
+    fn schema(self) -> Option<SchemaId> {
+        match self {
+            Self::Schema(id) => Some(id),
+            Self::Tombstone | Self::Text | Self::Unframed => None,
+        }
     }
 }
 

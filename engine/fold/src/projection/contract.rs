@@ -152,6 +152,13 @@ pub trait Store<C>: Send + Sync + 'static {
         partitions: &[TopicPartition],
     ) -> impl Future<Output = Result<Vec<(TopicPartition, Vec<u8>)>, StoreError>> + Send;
 
+    /// Which of these keys a record has ended ([`Projection::erases`]).
+    fn ended(
+        &self,
+        projection: &'static str,
+        keys: &[Vec<u8>],
+    ) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> + Send;
+
     /// Writes all of it or nothing.
     fn commit(
         &self,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::decoding::{Decoded, Entry};
 use foldstream_log::{PartitionEnd, TopicPartition};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What the fold of a slice came to.
 pub(crate) struct Folded<'a, C> {
@@ -26,6 +26,8 @@ pub(crate) struct Folded<'a, C> {
     /// Partitions that must not go further, and why.
     pub(crate) halted: Vec<(TopicPartition, String)>,
     pub(crate) applied: usize,
+    /// Records that cannot be used, of keys that ended: nothing of them is kept.
+    pub(crate) dropped: usize,
 }
 
 /// A record that cannot be used.
@@ -54,6 +56,8 @@ pub(crate) struct Before<'a> {
     /// The position of every partition that may be folded.
     pub(crate) next: &'a HashMap<TopicPartition, i64>,
     pub(crate) parked: &'a ParkedKeys,
+    /// Keys that ended, of those that have a record which cannot be used.
+    pub(crate) ended: &'a HashSet<Vec<u8>>,
 }
 
 /// Folds entries whose partitions stand as they did `before`. Entries of partitions that are not there are left out
@@ -73,7 +77,7 @@ pub(crate) fn fold<'a, P: Projection>(
     let (mut released, mut erased) = (Vec::new(), Vec::new());
     let mut halted: HashMap<TopicPartition, String> = HashMap::new();
     let mut reached: HashMap<TopicPartition, Advance> = HashMap::new();
-    let mut applied = 0;
+    let (mut applied, mut dropped) = (0, 0);
     for entry in entries {
         let Some(start) = next.get(&entry.partition).copied().filter(|start| entry.offset >= *start) else { continue };
         if halted.contains_key(&entry.partition) {
@@ -107,9 +111,11 @@ pub(crate) fn fold<'a, P: Projection>(
             Step::Skip => {}
             Step::DeadLetter(reason) => {
                 let key = key_of(entry);
-                dead.push(Dead { index: entry.index, reason, place: (entry.partition, key) });
-                if let Some(key) = key {
-                    parking.set(entry.partition, key, true);
+                if key.is_some_and(|key| before.ended.contains(key)) {
+                    dropped += 1;
+                } else {
+                    dead.push(Dead { index: entry.index, reason, place: (entry.partition, key) });
+                    key.into_iter().for_each(|key| parking.set(entry.partition, key, true));
                 }
             }
             Step::Halt(reason) => {
@@ -145,14 +151,19 @@ pub(crate) fn fold<'a, P: Projection>(
     advances.sort_unstable_by_key(|advance| advance.partition);
     let mut halted: Vec<_> = halted.into_iter().collect();
     halted.sort_unstable();
-    Folded { changes, dead, parked, released, erased, keys: parking.changes(), advances, halted, applied }
+    Folded { changes, dead, parked, released, erased, keys: parking.changes(), advances, halted, applied, dropped }
 }
 
 impl<'a, C> Folded<'a, C> {
+    /// The keys that a record which cannot be used would park.
+    pub(crate) fn dead_keys(&self) -> Vec<Vec<u8>> {
+        self.dead.iter().filter_map(|dead| dead.place.1).map(<[u8]>::to_vec).collect()
+    }
+
     /// The same with other changes.
     pub(crate) fn with<D>(self, changes: D) -> Folded<'a, D> {
-        let Self { dead, parked, released, erased, keys, advances, halted, applied, .. } = self;
-        Folded { changes, dead, parked, released, erased, keys, advances, halted, applied }
+        let Self { dead, parked, released, erased, keys, advances, halted, applied, dropped, .. } = self;
+        Folded { changes, dead, parked, released, erased, keys, advances, halted, applied, dropped }
     }
 }
 

@@ -16,7 +16,7 @@ use foldstream_log::TopicEvent;
 use foldstream_log::{Assignment, Batch, PartitionEnd, Reader, ReaderEvent, ReaderOptions, TopicPartition};
 use foldstream_telemetry::{health::Status, names, trace_context::add_link};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     error::Error,
     ops::Range,
     sync::Arc,
@@ -175,7 +175,7 @@ where
             let ends: &[PartitionEnd] = if range.end == entries.len() { &batch.ends } else { &[] };
             let slice = &entries[range.clone()];
             let key_of = |entry: &Entry<P::Event>| batch.record(entry.index).and_then(|record| record.key);
-            let folded = fold::<P>(slice, key_of, self.before(), ends);
+            let folded = self.fold::<P>(slice, key_of, ends).await?;
             match self.write(folded, &batch, reader).await {
                 Err(SessionError::Store(StoreError::BadData { .. })) if slice.len() > 1 => {
                     let middle = range.start + slice.len() / 2;
@@ -184,7 +184,7 @@ where
                 }
                 Err(SessionError::Store(StoreError::BadData { code, source })) if slice.len() == 1 => {
                     let reason = refusal(&code, source.as_ref());
-                    let mut folded = fold::<Refused<P>>(slice, key_of, self.before(), ends);
+                    let mut folded = self.fold::<Refused<P>>(slice, key_of, ends).await?;
                     folded.dead.iter_mut().for_each(|dead| dead.reason.clone_from(&reason));
                     self.write(folded.with(P::Changes::default()), &batch, reader).await?;
                 }
@@ -198,8 +198,47 @@ where
         Ok(())
     }
 
-    fn before(&self) -> Before<'_> {
-        Before { next: &self.next, parked: &self.parked }
+    /// Folds a slice. What cannot be used is held against the keys that ended, which the store knows: nothing of them is
+    /// kept, whether the record that ended them came before, or comes in this slice.
+    async fn fold<'a, Q>(
+        &self,
+        slice: &'a [Entry<P::Event>],
+        key_of: impl Fn(&'a Entry<P::Event>) -> Option<&'a [u8]> + Copy,
+        ends: &[PartitionEnd],
+    ) -> Result<Folded<'a, Q::Changes>, SessionError>
+    where
+        Q: Projection<Event = P::Event>,
+    {
+        let before = Before { next: &self.next, parked: &self.parked, ended: &HashSet::new() };
+        let folded = fold::<Q>(slice, key_of, before, ends);
+        let keys = folded.dead_keys();
+        if keys.is_empty() {
+            return Ok(folded);
+        }
+        let mut ended: HashSet<Vec<u8>> = self.ended(&keys).await?.into_iter().collect();
+        ended.extend(keys.into_iter().filter(|key| folded.erased.iter().any(|erased| erased.as_bytes() == key)));
+        if ended.is_empty() {
+            return Ok(folded);
+        }
+        Ok(fold::<Q>(slice, key_of, Before { ended: &ended, ..before }, ends))
+    }
+
+    async fn ended(&self, keys: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, SessionError> {
+        self.asked(|| self.store.ended(Self::NAME, keys)).await
+    }
+
+    /// What the store answers, as soon as it does.
+    async fn asked<T, F>(&self, question: impl Fn() -> F) -> Result<T, SessionError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut waiting = self.waiting();
+        loop {
+            match question().await {
+                Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// One transaction, tried again while the store is away.
@@ -217,6 +256,14 @@ where
             );
             reader.pause(partition)?;
             self.halted.insert(partition, reason);
+        }
+        if folded.dropped > 0 {
+            let records = folded.dropped;
+            foldstream_telemetry::warn!(
+                projection = Self::NAME,
+                records,
+                "records of keys that ended cannot be used, and are not kept"
+            );
         }
         if !folded.advances.is_empty() {
             let dead: Vec<_> = folded.dead.into_iter().map(|dead| (dead.index, dead.reason)).collect();
@@ -288,25 +335,13 @@ where
     }
 
     async fn positions(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>, SessionError> {
-        let mut waiting = self.waiting();
-        loop {
-            match self.store.positions(Self::NAME, partitions).await {
-                Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
-                other => return Ok(other?),
-            }
-        }
+        self.asked(|| self.store.positions(Self::NAME, partitions)).await
     }
 
     /// Looks anew which keys are parked in the partitions that are ours.
     pub(super) async fn load_parked(&mut self) -> Result<(), SessionError> {
         let partitions: Vec<TopicPartition> = self.next.keys().copied().collect();
-        let mut waiting = self.waiting();
-        let parked = loop {
-            match self.store.parked(Self::NAME, &partitions).await {
-                Err(error @ StoreError::Unavailable { .. }) => waiting.for_store(&error).await?,
-                other => break other?,
-            }
-        };
+        let parked = self.asked(|| self.store.parked(Self::NAME, &partitions)).await?;
         partitions.iter().for_each(|partition| self.parked.forget(*partition));
         for (partition, key) in parked {
             self.parked.change(&KeyChange { partition, key, parked: true });

@@ -113,6 +113,14 @@ fn a_subject_is_the_one_that_a_writer_to_this_topic_finds() {
 }
 
 proptest! {
+    #[test]
+    fn keys_are_those_that_are_shown_so(key in prop_oneof![vec(any::<u8>(), 0..8), ".{0,6}".prop_map(String::into_bytes)]) {
+        let shown = shown_key(&key).0;
+        let keys = keys_shown_as(&shown);
+        prop_assert!(keys.contains(&key), "{shown}: {keys:?}");
+        prop_assert!(keys.iter().all(|key| shown_key(key).0 == shown));
+    }
+
     /// Whatever is shown without a schema, its bytes can be had from what is shown.
     #[test]
     fn nothing_is_lost(

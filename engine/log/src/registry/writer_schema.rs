@@ -6,6 +6,7 @@ use crate::{
     avro_json::{check, to_json},
     avro_scalar::Scalar,
     avro_select::{FieldPath, Selected, any_at, samples},
+    avro_shape::{self, difference},
     framing::SchemaId,
 };
 use serde_avro_fast::{
@@ -13,6 +14,7 @@ use serde_avro_fast::{
     schema::{RegularType, SchemaMut},
 };
 use serde_json::Value;
+use std::sync::OnceLock;
 
 /// The schema a record was written with.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct WriterSchema {
     nodes: SchemaMut,
     /// How deep its data may nest that are looked into.
     most_depth: u32,
+    /// The schema whose struct this one was first held against, and why it does not fit.
+    held_against: OnceLock<(&'static str, Option<String>)>,
 }
 
 impl WriterSchema {
@@ -48,7 +52,20 @@ impl WriterSchema {
             SchemaId::Number(number) => number,
             SchemaId::Guid(_) => 0,
         };
-        Ok(Self { id, full_name, text, schema, nodes, most_depth })
+        Ok(Self { id, full_name, text, schema, nodes, most_depth, held_against: OnceLock::new() })
+    }
+
+    /// Why what was written with this schema is not to be read into the struct of that one; none when it can be. An id
+    /// is read into one struct nearly always, so that one is remembered.
+    pub(crate) fn difference(&self, read: &'static str) -> Option<String> {
+        let compare = || match (avro_shape::Schema::parse(&self.text), avro_shape::Schema::parse(read)) {
+            (Ok(written), Ok(read)) => difference(&written, &read),
+            (Err(reason), _) | (_, Err(reason)) => Some(reason),
+        };
+        match self.held_against.get_or_init(|| (read, compare())) {
+            (first, found) if std::ptr::eq(*first, read) || *first == read => found.clone(),
+            _ => compare(),
+        }
     }
 
     /// The whole datum as JSON; the error says what was expected at which byte.

@@ -8,3 +8,4 @@ select projection, version, schema_name, state, tables_digest, table_names from 
 select projection, version, activated_at from active_version where false;
 select projection, version, schema_name, state, is_active, topic, partition, next_offset, appended_at
 from version_positions() where false;
+select projection, key_hash from ended_key where false;

@@ -1,10 +1,12 @@
 //! Folds every version of a projection side by side: one loop each, begun and ended as versions come and go.
 //!
-//! Which there are is looked up every second; a look that fails leaves everything as it is.
+//! Which there are is looked up every second; a look that fails leaves everything as it is. What rebuilds and verifications
+//! that ended early left over is removed now and then.
 
 use super::{
+    left_over::remove_left_over,
     tables::ensure_tables,
-    version::{Version, VersionState},
+    version::{LOOK_EVERY, Version, VersionState},
 };
 use crate::{
     checkpoint::Fenced,
@@ -14,11 +16,11 @@ use crate::{
 use foldstream_fold::{Service, run_projection};
 use foldstream_telemetry::health::{Component, Status};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How soon a service notices that there is another version, or one less.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for what was left over, first when a service starts.
+const LEFT_OVER_EVERY: Duration = Duration::from_secs(600);
 
 /// The loop of a version.
 struct Loop {
@@ -33,6 +35,7 @@ where
     P: ReadModel,
 {
     let mut loops: BTreeMap<i32, Loop> = BTreeMap::new();
+    let mut looked_for_left_over: Option<Instant> = None;
     loop {
         match ensure_tables::<P>(database).await {
             Ok(versions) => {
@@ -41,6 +44,10 @@ where
                     loops.entry(version.version).or_insert_with(|| begin::<P>(&service, database, version));
                 }
                 service.component.set(Status::Ready);
+                if looked_for_left_over.is_none_or(|last| last.elapsed() > LEFT_OVER_EVERY) {
+                    looked_for_left_over = Some(Instant::now());
+                    left_over::<P>(database).await;
+                }
             }
             Err(error) => {
                 foldstream_telemetry::warn!(
@@ -60,6 +67,13 @@ where
     for (_, each) in loops {
         // It was told by the same shutdown; a panic was logged where it happened.
         let _ = each.running.await;
+    }
+}
+
+async fn left_over<P: ReadModel>(database: &Database) {
+    if let Err(error) = remove_left_over::<P>(database).await {
+        let error = &error as &dyn std::error::Error;
+        foldstream_telemetry::warn!(projection = P::NAME, error, "what was left over cannot be removed");
     }
 }
 

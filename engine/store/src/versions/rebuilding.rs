@@ -8,15 +8,18 @@
 use super::{
     comparing::{Snapshot, TableComparison, compare, positions},
     digest::{digest, index_statements},
+    error::VersionError,
+    filling::{self, Lease},
+    left_over::remove_left_over,
     tables::{self, ensure_tables},
-    version::{Version, VersionState, schema_of, set_state},
+    version::{Version, VersionState, active, schema_of, set_state},
 };
 use crate::{
     checkpoint::Fenced,
     database::{Database, DatabaseError, Purpose},
     read_model::ReadModel,
 };
-use foldstream_fold::{ReplayError, Service, Store, StoreError, replay};
+use foldstream_fold::{Service, Store, replay};
 use foldstream_log::{PartitionEnd, TopicPartition};
 use serde::Serialize;
 use std::{
@@ -33,32 +36,6 @@ use tokio::{sync::watch, task::JoinSet};
 const LITTLE: u64 = 20_000;
 /// More loads side by side than this wait for the database rather than for each other.
 const MOST_LANES: usize = 4;
-
-#[derive(Debug, thiserror::Error)]
-pub enum VersionError {
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
-    #[error("the positions of the new version cannot be read")]
-    Positions(#[from] StoreError),
-    #[error("a part of the load was stopped")]
-    Lane(#[from] tokio::task::JoinError),
-    #[error("{projection} has no active version: has its service ever run?")]
-    NoneActive { projection: &'static str },
-    #[error("{projection} has no version {version}; there are {known}")]
-    Unknown { projection: &'static str, version: i32, known: String },
-    #[error("version {version} of {projection} is what readers are shown: activate another one first")]
-    Active { projection: &'static str, version: i32 },
-    #[error("version {version} of {projection} is not loaded yet: run the rebuild to its end first")]
-    Loading { projection: &'static str, version: i32 },
-    #[error("version {version} of {projection} has other tables than this program makes: rebuild {projection}")]
-    OtherTables { projection: &'static str, version: i32 },
-    #[error("the rebuild of version {version} of {projection} was begun with other tables: drop it, and rebuild again")]
-    BegunWithOtherTables { projection: &'static str, version: i32 },
-    #[error("version {version} is behind the active one at {partition} ({stands} of {active}): does the service run?")]
-    Behind { version: i32, partition: TopicPartition, stands: i64, active: i64 },
-}
 
 /// What folding anew came to.
 #[derive(Debug, Clone, Serialize)]
@@ -122,6 +99,8 @@ where
         Some(begun) => return Err(VersionError::BegunWithOtherTables { projection, version: begun.version }),
         None => create::<P>(database, &versions).await?,
     };
+    let lease = Lease::take(database, &version.schema_name).await?;
+    let _filling = lease.ok_or(VersionError::Filling { projection, version: version.version })?;
     let replaying = Replaying::<P>::new(service, database, live, &version, progress);
     let mut rebuilt = replaying.run().await?;
     rebuilt.version = Some(version.version);
@@ -142,19 +121,14 @@ where
     if !live.has_tables_of::<P>() {
         return Err(VersionError::OtherTables { projection, version: live.version });
     }
-    let scratch = Version { schema_name: schema_of(P::MODEL, "scratch"), ..live.clone() };
-    // One that was killed may have left it behind.
-    tables::remove::<P>(database, &scratch).await?;
+    remove_left_over::<P>(database).await?;
+    let (scratch, _filling) = filling::scratch::<P>(database, live).await?;
     let failed = |error| DatabaseError::query("version/acquire", error);
     let mut connection = database.pool().acquire().await.map_err(failed)?;
     tables::create::<P>(&mut connection, &scratch.schema_name).await?;
     let verified = Replaying::<P>::new(service, database, live, &scratch, progress).run().await;
     tables::remove::<P>(database, &scratch).await?;
     verified
-}
-
-pub(super) fn active<'a>(versions: &'a [Version], projection: &'static str) -> Result<&'a Version, VersionError> {
-    versions.iter().find(|version| version.is_active).ok_or(VersionError::NoneActive { projection })
 }
 
 async fn create<P>(database: &Database, versions: &[Version]) -> Result<Version, VersionError>

@@ -14,10 +14,9 @@
 
 use super::{
     comparing::{partition_ends, positions},
-    folding::LOOK_EVERY,
-    rebuilding::{VersionError, active},
+    error::VersionError,
     tables,
-    version::{Version, VersionState, versions_in},
+    version::{LOOK_EVERY, Version, VersionState, active, versions_in},
 };
 use crate::{
     announcing::CHANNEL,

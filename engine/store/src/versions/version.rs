@@ -1,6 +1,6 @@
 //! What a version is, and the rows that say which there are.
 
-use super::digest::digest;
+use super::{digest::digest, error::VersionError};
 use crate::{
     database::{Database, DatabaseError, PUBLIC, Purpose},
     read_model::ReadModel,
@@ -8,8 +8,11 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgExecutor;
-use std::fmt;
+use std::{fmt, time::Duration};
 use uuid::Uuid;
+
+/// How soon a service notices that there is another version, or one less.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A version of a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -71,6 +74,11 @@ impl Version {
     pub(crate) fn database(&self, database: &Database, purpose: Purpose) -> Database {
         database.within(std::slice::from_ref(&self.schema_name), purpose)
     }
+}
+
+/// The version readers are shown.
+pub(super) fn active<'a>(versions: &'a [Version], projection: &'static str) -> Result<&'a Version, VersionError> {
+    versions.iter().find(|version| version.is_active).ok_or(VersionError::NoneActive { projection })
 }
 
 /// Where every version of every projection stands.

@@ -1,6 +1,7 @@
 //! What each wish comes to in each state, and that the state is nothing but the fold of what was written.
 
 use super::*;
+use foldstream_arbitrary::events;
 use foldstream_events::{ErasePerson, PersonCommandDecided};
 use foldstream_fold::{Decider, Decision, MOST_REMEMBERED};
 use foldstream_log::Recorded;
@@ -151,6 +152,17 @@ proptest! {
         let commands: Vec<_> = wishes.iter().map(|(kind, id, name)| command(*kind, *id, *name)).collect();
         let (state, _) = run(&commands);
         prop_assert_eq!(<People as Decider>::load(<People as Decider>::save(&state)), state);
+    }
+
+    /// Whatever the rules let be asked, what is written obeys them too, so everybody downstream can read it.
+    #[test]
+    fn what_is_written_obeys_the_rules(commands in prop::collection::vec(events::<PersonCommandsEvent>(), 1..12)) {
+        let (_, all) = run(&commands);
+        for fact in all {
+            if let Fact::Event(event) = fact {
+                prop_assert_eq!(event.check(), Ok(()), "{:?}", event);
+            }
+        }
     }
 
     /// Whatever is asked, each command has one outcome, and the state made anew, topic by topic, is the state at hand.

@@ -84,7 +84,7 @@ fn folded<'a>(
     next: &HashMap<TopicPartition, i64>,
     ends: &[PartitionEnd],
 ) -> Folded<'a, Vec<(i32, i64)>> {
-    fold::<Offsets>(entries, key_of, Before { next, parked: &ParkedKeys::default() }, ends)
+    fold::<Offsets>(entries, key_of, Before { next, parked: &ParkedKeys::default(), ended: &HashSet::new() }, ends)
 }
 
 #[test]
@@ -147,7 +147,8 @@ fn a_record_that_a_newer_version_could_use_waits_like_the_others_of_its_key() {
     parked.change(&KeyChange { partition: partition(0), key: b"ada".to_vec(), parked: true });
     let entries = [keyed(0, 17, "ada"), keyed(0, 18, "bob")];
     let next = HashMap::from([(partition(0), 0)]);
-    let folded = fold::<Offsets>(&entries, key_of, Before { next: &next, parked: &parked }, &[]);
+    let folded =
+        fold::<Offsets>(&entries, key_of, Before { next: &next, parked: &parked, ended: &HashSet::new() }, &[]);
     assert_eq!(folded.changes, [(0, 18)]);
     assert_eq!(folded.parked[0].behind, Behind::Stored);
     assert!(folded.halted.is_empty());
@@ -164,6 +165,19 @@ fn an_erasure_does_not_wait_and_drops_what_does() {
     assert_eq!(folded.released, [(partition(0), &b"ada"[..])]);
     assert_eq!(folded.erased, ["ada"]);
     assert_eq!(folded.keys, [KeyChange { partition: partition(0), key: b"ada".to_vec(), parked: false }]);
+}
+
+#[test]
+fn of_a_key_that_ended_what_cannot_be_used_is_not_kept_and_nothing_waits_behind_it() {
+    let entries = [keyed(0, 13, "ada"), keyed(0, 14, "ada"), keyed(1, 13, "bob"), keyed(1, 14, "bob")];
+    let next = HashMap::from([(partition(0), 0), (partition(1), 0)]);
+    let ended = HashSet::from([b"ada".to_vec()]);
+    let before = Before { next: &next, parked: &ParkedKeys::default(), ended: &ended };
+    let folded = fold::<Offsets>(&entries, key_of, before, &[]);
+    assert_eq!((folded.changes, folded.dropped), (vec![(0, 14)], 1));
+    assert_eq!(folded.dead.iter().map(|dead| dead.place.1).collect::<Vec<_>>(), [Some(&b"bob"[..])]);
+    assert_eq!(folded.parked.iter().map(|parked| parked.place.1).collect::<Vec<_>>(), [Some(&b"bob"[..])]);
+    assert_eq!(folded.advances[0].end, 15, "what is not kept is passed");
 }
 
 /// What became of each record, by partition and offset, and the state between two slices.
@@ -183,7 +197,7 @@ impl Fates {
         next: &mut HashMap<TopicPartition, i64>,
         parked: &mut ParkedKeys,
     ) {
-        let folded = fold::<Offsets>(entries, key_of, Before { next, parked }, &[]);
+        let folded = fold::<Offsets>(entries, key_of, Before { next, parked, ended: &HashSet::new() }, &[]);
         let name = |(partition, key): Place<'_>| format!("{partition} {}", String::from_utf8_lossy(key.unwrap()));
         for released in &folded.released {
             let released = name((released.0, Some(released.1)));

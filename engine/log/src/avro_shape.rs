@@ -1,42 +1,47 @@
-//! An Avro schema as far as readers depend on it: records by full name, their fields, types, and defaults.
+//! An Avro schema as far as readers depend on it: records by full name, their fields, types, and defaults; and whether
+//! one that a record was written with can be read into the struct of another.
 //!
 //! Two schemas are equal when they differ in nothing but docs, rules and the order of fields. `apache-avro` parses them:
 //! names, references, defaults that fit their type are its part. Its own equality is of no use here, because it leaves
 //! defaults and logical types out; a logical type that it does not know is none, as it is for readers.
+//!
+//! The gate for new versions (`foldstream-events`, `evolution`) compares by these, and so does each typed read
+//! ([`difference`]): a bare number of milliseconds fits a struct that counts microseconds, so nothing but the schemas can
+//! tell that it is a time of 1970.
 
 use apache_avro::schema::{FixedSchema, InnerDecimalSchema, RecordSchema, UuidSchema};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
 
 #[derive(Debug)]
-pub(super) struct Schema {
+pub struct Schema {
     /// As the reference implementation has it.
-    pub(super) reference: apache_avro::Schema,
+    pub reference: apache_avro::Schema,
     /// Full name of the outermost record.
-    pub(super) root: String,
+    pub root: String,
     /// Every record in it, the outermost too.
-    pub(super) records: BTreeMap<String, Record>,
+    pub records: BTreeMap<String, Record>,
 }
 
 #[derive(Debug)]
-pub(super) struct Record {
-    pub(super) has_doc: bool,
-    pub(super) has_aliases: bool,
-    pub(super) fields: Vec<Field>,
+pub struct Record {
+    pub has_doc: bool,
+    pub has_aliases: bool,
+    pub fields: Vec<Field>,
 }
 
 #[derive(Debug)]
-pub(super) struct Field {
-    pub(super) name: String,
-    pub(super) has_doc: bool,
-    pub(super) has_aliases: bool,
-    pub(super) default: Option<Value>,
-    pub(super) kind: Kind,
+pub struct Field {
+    pub name: String,
+    pub has_doc: bool,
+    pub has_aliases: bool,
+    pub default: Option<Value>,
+    pub kind: Kind,
 }
 
 /// A type, as readers see it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub enum Kind {
     Primitive { name: String, logical: Option<String> },
     Array(Box<Kind>),
     Map(Box<Kind>),
@@ -70,22 +75,22 @@ impl PartialEq for Field {
 }
 
 impl Record {
-    pub(super) fn field(&self, name: &str) -> Option<&Field> {
+    pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 }
 
 impl Kind {
-    pub(super) fn primitive(name: &str) -> Self {
+    pub fn primitive(name: &str) -> Self {
         Self::Primitive { name: name.to_owned(), logical: None }
     }
 
-    pub(super) fn logical(name: &str, logical: &str) -> Self {
+    pub fn logical(name: &str, logical: &str) -> Self {
         Self::Primitive { name: name.to_owned(), logical: Some(logical.to_owned()) }
     }
 
     /// What is there when something is, if this type is `["null", X]`.
-    pub(super) fn optional(&self) -> Option<&Kind> {
+    pub fn optional(&self) -> Option<&Kind> {
         match self {
             Self::Union(branches) => match branches.as_slice() {
                 [null, kind] if *null == Self::primitive("null") => Some(kind),
@@ -108,18 +113,55 @@ impl fmt::Display for Kind {
                 write!(f, "[{}]", branches.join(", "))
             }
             Self::Record(name) => write!(f, "record {name}"),
-            Self::Enum { name, .. } => write!(f, "enum {name}"),
-            Self::Fixed { name, size, .. } => write!(f, "fixed {name} of {size} bytes"),
+            Self::Enum { name, symbols, .. } => write!(f, "enum {name} of {}", symbols.join(", ")),
+            Self::Fixed { name, size, logical: None, .. } => write!(f, "fixed {name} of {size} bytes"),
+            Self::Fixed { name, size, logical: Some(logical), .. } => {
+                write!(f, "fixed {name} of {size} bytes ({logical})")
+            }
         }
     }
 }
 
 impl Schema {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let reference = apache_avro::Schema::parse_str(text).map_err(|error| error.to_string())?;
         let mut names = Names::default();
         let Kind::Record(root) = names.kind(&reference) else { return Err("it is no record".to_owned()) };
         Ok(Self { reference, root, records: names.records })
+    }
+}
+
+/// Why a record written with one schema is not to be read into the struct of another; none when it can be. What the gate
+/// lets through is read, and nothing else: a field that differs, one that the struct needs and the writer lacks, and one
+/// without a default that the struct would lose.
+#[must_use]
+pub fn difference(written: &Schema, read: &Schema) -> Option<String> {
+    read.records.iter().find_map(|(name, record)| {
+        let other = written.records.get(name)?;
+        let of = |field: &str| {
+            if *name == read.root { format!("field {field}") } else { format!("field {field} of {name}") }
+        };
+        let unread = |field: &&Field| record.field(&field.name).is_none() && field.default.is_none();
+        let changed = record.fields.iter().find_map(|field| match other.field(&field.name) {
+            Some(there) if agree(&there.kind, &field.kind) => None,
+            Some(there) => Some(format!("{} is {} in it, and is read as {}", of(&field.name), there.kind, field.kind)),
+            None if field.default.is_some() => None,
+            None => Some(format!("{} is not in it, and is read as {}", of(&field.name), field.kind)),
+        });
+        let lost = || other.fields.iter().find(unread);
+        changed
+            .or_else(|| lost().map(|field| format!("{} is {} in it, and would be lost", of(&field.name), field.kind)))
+    })
+}
+
+/// Whether what is written as one type is read as the other without a conversion. Records are compared by their fields.
+fn agree(written: &Kind, read: &Kind) -> bool {
+    match (written, read) {
+        (Kind::Array(written), Kind::Array(read)) | (Kind::Map(written), Kind::Map(read)) => agree(written, read),
+        _ => match (written.optional(), read.optional()) {
+            (Some(written), Some(read)) => agree(written, read),
+            _ => written == read,
+        },
     }
 }
 
@@ -219,4 +261,78 @@ impl Names {
 
 fn says_something(doc: Option<&str>) -> bool {
     doc.is_some_and(|doc| !doc.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parsed(fields: &Value) -> Schema {
+        let seen = json!({"type": "record", "name": "a.Seen", "fields": fields});
+        Schema::parse(&seen.to_string()).unwrap()
+    }
+
+    /// `occurred_at`, required, and `note`, optional, with what stands for them in a writer's schema.
+    #[test]
+    fn what_the_gate_would_not_let_through_is_named() {
+        let time = json!({"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}});
+        let note = json!({"name": "note", "type": ["null", "string"], "default": null});
+        let size = json!({"name": "size", "type": {"type": "fixed", "name": "a.Size", "size": 4}});
+        let ours = parsed(&json!([time, note, size]));
+        let mut doc = time.clone();
+        doc["doc"] = json!("When.");
+        for same in [
+            json!([note, size, doc]),
+            json!([time, size]),
+            json!([time, note, size, {"name": "x", "type": "int", "default": 1}]),
+        ] {
+            assert_eq!(difference(&parsed(&same), &ours), None, "{same}");
+        }
+        for (written, expected) in [
+            (
+                json!([{"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-millis"}}, note, size]),
+                "field occurred_at is long (timestamp-millis) in it, and is read as long (timestamp-micros)",
+            ),
+            (
+                json!([{"name": "occurred_at", "type": "long"}, note, size]),
+                "field occurred_at is long in it, and is read as long (timestamp-micros)",
+            ),
+            (json!([note, size]), "field occurred_at is not in it, and is read as long (timestamp-micros)"),
+            (
+                json!([time, {"name": "note", "type": "string"}, size]),
+                "field note is string in it, and is read as [null, string]",
+            ),
+            (
+                json!([time, {"name": "note", "type": ["string", "null"]}, size]),
+                "field note is [string, null] in it, and is read as [null, string]",
+            ),
+            (
+                json!([time, {"name": "remark", "type": "string"}, size]),
+                "field remark is string in it, and would be lost",
+            ),
+            (
+                json!([time, note, {"name": "size", "type": {"type": "fixed", "name": "a.Size", "size": 5}}]),
+                "field size is fixed a.Size of 5 bytes in it, and is read as fixed a.Size of 4 bytes",
+            ),
+            (
+                json!([time, note, {"name": "size", "type": {"type": "fixed", "name": "b.Size", "size": 4}}]),
+                "field size is fixed b.Size of 4 bytes in it, and is read as fixed a.Size of 4 bytes",
+            ),
+        ] {
+            assert_eq!(difference(&parsed(&written), &ours).as_deref(), Some(expected), "{written}");
+        }
+    }
+
+    #[test]
+    fn records_inside_are_held_against_each_other() {
+        let with = |unit: &str| {
+            let inner = json!({"type": "record", "name": "a.Inner", "fields": [
+                {"name": "at", "type": {"type": "int", "logicalType": unit}}]});
+            parsed(&json!([{"name": "all", "type": {"type": "array", "items": inner}}]))
+        };
+        let found = difference(&with("date"), &with("time-millis"));
+        assert_eq!(found.as_deref(), Some("field at of a.Inner is int (date) in it, and is read as int (time-millis)"));
+        assert_eq!(difference(&with("date"), &with("date")), None);
+    }
 }
