@@ -6,6 +6,7 @@
 
 pub(crate) mod arrival;
 pub(crate) mod following;
+pub(crate) mod held_back;
 pub(crate) mod lag;
 pub(crate) mod lookups;
 pub(crate) mod places;
@@ -94,7 +95,7 @@ impl Freshness {
             for model in self.reads {
                 match api.arrival.wait(model.projection, &self.after, deadline).await {
                     Ok(view) => found.push((*model, view)),
-                    Err(not_arrived) => return Err(problem(not_arrived, &self.after)),
+                    Err(not_arrived) => return Err(self.late(api, problem(not_arrived, &self.after)).await),
                 }
             }
             let Some(database) = found.last().map(|(_, view)| view.database.clone()) else {
@@ -108,6 +109,14 @@ impl Freshness {
                 return Ok(Standing { found, database });
             }
         }
+    }
+
+    /// Adds which open transactions hold back what is waited for, where any do.
+    async fn late(&self, api: &Api, problem: Problem) -> Problem {
+        let Problem::NotYetApplied { progress } = problem else { return problem };
+        let own = self.reads.iter().map(|model| model.topic.name).collect();
+        let held_back = held_back::told(api.parts.browse.brokers(), &self.after, &own).await;
+        Problem::NotYetApplied { progress: progress + &held_back }
     }
 }
 

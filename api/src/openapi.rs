@@ -97,7 +97,10 @@ fn tell_freshness(operation: &mut Operation) {
     let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
     for (name, description) in [
         ("foldstream-applied", "The positions this answer holds everything up to"),
-        ("foldstream-lag-ms", "How far the tables are behind the log, in milliseconds; absent when not known"),
+        (
+            "foldstream-lag-ms",
+            "How far the tables are behind what the log has acknowledged, in milliseconds; absent when not known",
+        ),
     ] {
         let header = HeaderBuilder::new().description(Some(description)).build();
         response.headers.insert(name.to_owned(), header.into());

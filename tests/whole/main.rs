@@ -45,6 +45,7 @@ mod evolution;
 mod exactly_once;
 mod failing;
 mod harness;
+mod held_back;
 mod looking;
 mod messages_cli;
 mod migrating;

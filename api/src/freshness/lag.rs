@@ -3,7 +3,8 @@
 //! The ends of a topic are read at most every 100 ms, by one task for all requests, and only while somebody asks. A
 //! request waits for them a tenth of a second at most, so brokers that are away cost readers nothing but the figure.
 //!
-//! Lag is an upper bound of the age of the oldest record not yet applied: zero when every partition is at its end;
+//! Lag is an upper bound of the age of the oldest record that is acknowledged and not applied, be it that an open transaction
+//! holds it back: zero when every partition is applied to its high watermark;
 //! else the time since the newest applied record of the furthest lagging partition, or since that partition was last
 //! seen at its end, whichever is later.
 
@@ -133,8 +134,8 @@ fn lag(
     let mut oldest: Option<DateTime<Utc>> = None;
     for (partition, range) in ends.ranges.iter() {
         let checkpoint = checkpoints.iter().find(|found| found.topic == topic && found.partition == *partition);
-        if range.low == range.stable_end
-            || checkpoint.is_some_and(|checkpoint| checkpoint.next_offset >= range.stable_end)
+        if range.low == range.high_watermark
+            || checkpoint.is_some_and(|checkpoint| checkpoint.next_offset >= range.high_watermark)
         {
             level_at.insert(*partition, ends.asked_at_utc);
             continue;
@@ -190,6 +191,16 @@ mod tests {
         let checkpoints = [at(0, 5, Some(1))];
         lag("t", &ends(1000, &[5]), &checkpoints, &mut level_at);
         assert_eq!(lag("t", &ends(1001, &[6]), &checkpoints, &mut level_at), Some(Some(second(1000))));
+    }
+
+    #[test]
+    fn what_an_open_transaction_holds_back_is_lag() {
+        let mut level_at = HashMap::new();
+        lag("t", &ends(1000, &[5]), &[at(0, 5, Some(1))], &mut level_at);
+        let mut held_back = ends(1001, &[5]);
+        let range = Range { low: 0, stable_end: 5, high_watermark: 7 };
+        held_back.ranges = Arc::new([(0, range)].into());
+        assert_eq!(lag("t", &held_back, &[at(0, 5, Some(1))], &mut level_at), Some(Some(second(1000))));
     }
 
     #[test]

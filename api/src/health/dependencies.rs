@@ -2,14 +2,18 @@
 //!
 //! A look ends in time whatever the dependency does. Reported, not acted on: requests find out by themselves.
 
-use crate::state::Parts;
-use foldstream_events::{PERSON_PROFILES, PersonCommandsEvent};
+use crate::{freshness::held_back::held_back, state::Parts};
+use chrono::{TimeDelta, Utc};
+use foldstream_browse::{BrowseError, HeldBack};
+use foldstream_events::PersonCommandsEvent;
 use foldstream_telemetry::health::{Component, Status};
-use std::{error::Error, fmt::Write, future::Future, time::Duration};
+use std::{collections::BTreeSet, error::Error, fmt::Write, future::Future, time::Duration};
 use tokio::time::{sleep, timeout};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A transaction that is open for so long is told: those of healthy writers take a fraction of it.
+const HELD_BACK_FROM: TimeDelta = TimeDelta::seconds(5);
 
 /// Looks until it is dropped.
 pub(crate) async fn watch(parts: Parts) {
@@ -19,11 +23,30 @@ pub(crate) async fn watch(parts: Parts) {
     loop {
         tokio::join!(
             look(&database, parts.database.ping()),
-            look(&kafka, parts.browse.brokers().ranges_of(PERSON_PROFILES.name)),
+            look(&kafka, log(&parts)),
             look(&registry, parts.registry.id_of(&PersonCommandsEvent::RECORD_TYPES[0])),
         );
         sleep(INTERVAL).await;
     }
+}
+
+/// What is wrong with the log.
+#[derive(Debug, thiserror::Error)]
+enum LogTrouble {
+    #[error(transparent)]
+    Away(#[from] BrowseError),
+    /// What is acknowledged is not visible.
+    #[error("{0}")]
+    HeldBack(HeldBack),
+}
+
+/// The brokers answer, and no open transaction has held back for long what is folded.
+async fn log(parts: &Parts) -> Result<(), LogTrouble> {
+    let folded = parts.flows.iter().filter(|flow| flow.kind.folds());
+    let topics: BTreeSet<&str> = folded.flat_map(|flow| flow.reads.iter().copied()).collect();
+    let found = held_back(parts.browse.brokers(), &topics).await?;
+    let long = |held_back: &HeldBack| held_back.since.is_some_and(|since| Utc::now() - since > HELD_BACK_FROM);
+    found.into_iter().find(long).map_or(Ok(()), |held_back| Err(LogTrouble::HeldBack(held_back)))
 }
 
 async fn look<T, E: Error>(component: &Component, answer: impl Future<Output = Result<T, E>>) {

@@ -15,7 +15,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared};
+use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided};
 use foldstream_log::{Message, Schemas};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -56,6 +56,10 @@ pub(crate) struct Messages {
     /// Of each partition: every record that was asked for from `from` up to, not including, `to` is here
     #[schema(value_type = Vec<Object>)]
     covered: Vec<Covered>,
+    /// Where newer records wait for the end of a transaction: of each such partition, from `from` up to, not including,
+    /// `to`. They are not here; `isolation=read_uncommitted` shows them
+    #[schema(value_type = Vec<Object>)]
+    undecided: Vec<Undecided>,
     /// The `cursor` of the page that follows; null when there is nothing more
     next: Option<String>,
     /// What was read from the brokers for this page
@@ -92,6 +96,7 @@ pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Re
         uncompared: found.uncompared,
         unknown_paths: found.unknown_paths,
         covered: found.covered,
+        undecided: found.undecided,
         next: found.next.as_ref().map(|next| page.cursor(next)),
         looked_at: found.looked_at,
     };

@@ -1,8 +1,6 @@
 //! Who reads a topic, and how far each is: the services by their edges, whoever they tell where they stand.
 //!
-//! Processors commit to their consumer group. Projections keep their positions beside their rows, in each version; what
-//! they commit to Kafka is only a hint. Others read a topic without keeping a position. Lag counts up to the last
-//! stable offset, as readers of committed records do.
+//! Processors commit to their consumer group. Projections keep their positions beside their rows, in each version; XX
 
 use foldstream_browse::{Groups, TopicState};
 use foldstream_log::{Flow, ServiceKind};
@@ -44,7 +42,7 @@ pub struct ReaderPosition {
     pub partition: i32,
     /// Everything before it is done
     pub next_offset: i64,
-    /// The last stable offset less that
+    /// The high watermark less that
     pub lag_records: Option<i64>,
 }
 
@@ -109,7 +107,7 @@ fn versions(flow: &Flow, topic: &TopicState, positions: Option<&[VersionPosition
 
 fn reader(flow: &Flow, topic: &TopicState, (kept_in, standing): (KeptIn, Option<Standing>)) -> TopicReader {
     let end = |number: i32| {
-        topic.partitions.iter().find(|found| found.partition == number).and_then(|found| found.last_stable_offset)
+        topic.partitions.iter().find(|found| found.partition == number).and_then(|found| found.high_watermark)
     };
     let position = |(partition, next_offset): (i32, i64)| ReaderPosition {
         partition,

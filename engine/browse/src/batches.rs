@@ -109,6 +109,13 @@ pub(crate) struct Marker {
     pub(crate) commits: bool,
 }
 
+/// Who began a transaction, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) timestamp_ms: i64,
+    pub(crate) producer_id: i64,
+}
+
 /// The batches of one partition from a fetch.
 #[derive(Debug)]
 pub(crate) struct Batches {
@@ -125,6 +132,16 @@ impl Batches {
     pub(crate) fn of(answer: PartitionData, stable_end: i64, most_bytes: usize) -> Self {
         let (bytes, aborted) = (answer.records.unwrap_or_default(), answer.aborted_transactions.unwrap_or_default());
         Self { bytes, aborted, stable_end, most_bytes }
+    }
+
+    /// The transaction that the first of them belongs to, at the last stable offset an open one; none where it belongs to none.
+    pub(crate) fn opened(&self) -> Result<Option<Opened>, BatchError> {
+        if self.bytes.len() < HEADER_BYTES {
+            return Ok(None);
+        }
+        let header = Header::read(&self.bytes)?;
+        let (timestamp_ms, producer_id) = (header.append_time().unwrap_or(header.times.0), header.producer_id);
+        Ok((header.is_transactional() && !header.is_control()).then_some(Opened { timestamp_ms, producer_id }))
     }
 
     /// Whether the first batch bears the time of the broker that appended it; none when there is none.
@@ -238,6 +255,11 @@ impl Header {
         self.attributes & 0x20 != 0
     }
 
+    /// The time of all its records, where that is the broker's.
+    fn append_time(&self) -> Option<i64> {
+        self.is_stamped().then_some(self.times.1)
+    }
+
     /// Hands each record of the batch over.
     fn each(
         &self,
@@ -252,7 +274,7 @@ impl Header {
         }
         batch.advance(HEADER_BYTES);
         let records = decompressed(self.attributes & 0x07, batch, most_bytes).map_err(refuse)?;
-        let append_time = self.is_stamped().then_some(self.times.1);
+        let append_time = self.append_time();
         let mut cursor = Cursor { rest: &records };
         for at in 0..self.count {
             let record = cursor.sized().flatten().and_then(|record| self.record(record, append_time));

@@ -83,7 +83,8 @@ impl Filter {
         let is_name = |name: &str| {
             !name.starts_with(|first: char| first.is_ascii_digit())
                 && !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                // Not all who write schemas keep to ASCII.
+                && name.chars().all(|character| character.is_alphanumeric() || character == '_')
         };
         if text.len() > MAX_TYPE_CHARS || !text.split('.').all(is_name) {
             let rule = "a type is the name of a record, or its full name with dots";

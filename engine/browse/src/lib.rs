@@ -7,6 +7,7 @@
 //! | one record, or why there is none | [`Brokers::single`] |
 //! | the records at some offsets, the last of a key | [`Brokers::records`], [`Brokers::last_of_key`] |
 //! | which offsets there are | [`Brokers::ranges_of`] |
+//! | which open transaction holds a partition back | [`Brokers::held_back`] |
 //! | how far a processor is | [`Brokers::committed`] |
 //! | what a record led to | [`Brokers::caused_by`] |
 //! | every record that is appended from now on, without delay | [`Follower`] |
@@ -26,6 +27,7 @@ mod described;
 mod fetch;
 mod filter;
 mod follower;
+mod held_back;
 mod lane;
 mod live;
 mod offsets;
@@ -48,10 +50,11 @@ pub use described::look_up;
 pub use fetch::{Gap, Record};
 pub use filter::{Condition, Filter, PathsSeen, SchemaOf, instant};
 pub use follower::{Follower, Ready};
+pub use held_back::HeldBack;
 pub use lane::{Covered, Order};
 pub use live::{Chunk, Listener, News, Offsets};
 pub use offsets::{Isolation, Range};
-pub use page::{Budget, Expired, LookedAt, Page, PageError, Question, Spent};
+pub use page::{Budget, Expired, LookedAt, Page, PageError, Question, Spent, Undecided};
 pub use place::{Place, PlaceIn, Times};
 pub use single::Found;
 pub use topics::{

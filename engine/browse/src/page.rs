@@ -102,6 +102,9 @@ pub enum Spent {
 pub struct Page {
     pub records: Vec<Arc<Record>>,
     pub covered: Vec<Covered>,
+    /// What is not in it, nor will be in those that follow: it was appended and no reader of committed records is shown it
+    /// yet.
+    pub undecided: Vec<Undecided>,
     /// Where the next page goes on; none when there is nothing more.
     pub next: Option<Place>,
     /// None when the page holds as many as were asked for, or all there are.
@@ -122,6 +125,15 @@ impl Page {
     pub fn is_complete(&self) -> bool {
         self.spent.is_none() && self.uncompared.is_empty() && self.unknown_paths.is_empty()
     }
+}
+
+/// Offsets of a partition that wait for the end of a transaction, theirs or one before them: from `from` up to, not
+/// including, `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Undecided {
+    pub partition: i32,
+    pub from: i64,
+    pub to: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -245,6 +257,7 @@ impl Reading<'_> {
         Ok(Page {
             spent: spent.filter(|_| more && records.len() < question.limit),
             records,
+            undecided: undecided(question.isolation, &snapshot, &lanes),
             uncompared: within(&covered, untold, (question.order, &question.topic)),
             unknown_paths: question.filter.unknown_paths(&question.paths_seen),
             covered,
@@ -413,6 +426,13 @@ impl From<&Looked> for LookedAt {
     fn from(looked: &Looked) -> Self {
         Self { records: looked.records.load(Ordering::Relaxed), bytes: looked.bytes.load(Ordering::Relaxed) }
     }
+}
+
+/// What a page of committed records leaves out of its partitions.
+fn undecided(isolation: Isolation, snapshot: &Snapshot, lanes: &[Lane]) -> Vec<Undecided> {
+    let ranges = lanes.iter().filter_map(|lane| Some((lane.partition, snapshot.tails.get(&lane.partition)?.range)));
+    let open = ranges.filter(|(_, range)| isolation == Isolation::Committed && range.undecided() > 0);
+    open.map(|(partition, range)| Undecided { partition, from: range.stable_end, to: range.high_watermark }).collect()
 }
 
 #[cfg(test)]

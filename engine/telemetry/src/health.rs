@@ -54,6 +54,12 @@ pub struct ComponentStatus {
     /// Since when it has been so.
     #[serde(serialize_with = "timestamp")]
     pub since: DateTime<Utc>,
+    /// What it reported of itself.
+    #[serde(skip)]
+    reported: Status,
+    /// What hinders it though it is well.
+    #[serde(skip)]
+    hindrance: Option<String>,
 }
 
 /// The body of `/health/ready`.
@@ -102,7 +108,9 @@ impl Health {
         let index = components.iter().position(|known| known.name == name).unwrap_or_else(|| {
             ::metrics::gauge!(names::COMPONENT_READY, "component" => name.to_owned()).set(0.0);
             let status = Status::Starting;
-            components.push(ComponentStatus { name: name.to_owned(), required, status, since: Utc::now() });
+            let (reported, hindrance) = (status.clone(), None);
+            let name = name.to_owned();
+            components.push(ComponentStatus { name, required, status, since: Utc::now(), reported, hindrance });
             components.len() - 1
         });
         // One that was retired may begin again.
@@ -133,8 +141,23 @@ impl Component {
 
     /// Reports how the component is. Saying the same again changes nothing, `since` included.
     pub fn set(&self, status: Status) {
+        self.change(|component| component.reported = status);
+    }
+
+    /// Reports what keeps it, well as it is, from all of its work: something others do, seen by whoever looks; none when
+    /// nothing does any more. It stands until then, whatever the component reports of itself meanwhile.
+    pub fn hinder(&self, hindrance: Option<String>) {
+        self.change(|component| component.hindrance = hindrance);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut ComponentStatus)) {
         let mut components = self.health.lock();
         let Some(component) = components.get_mut(self.index) else { return };
+        change(component);
+        let status = match (&component.reported, &component.hindrance) {
+            (Status::Ready, Some(reason)) => Status::Degraded { reason: reason.clone() },
+            (reported, _) => reported.clone(),
+        };
         if component.status == status {
             return;
         }

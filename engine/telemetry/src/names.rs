@@ -63,9 +63,11 @@ metrics! {
 
     // Projections: topics -> tables.
     Gauge PROJECTION_LAG_RECORDS = "foldstream_projection_lag_records" {projection, topic, partition} Count
-        "Records between the projection's next offset and the partition's stable end.";
+        "Records between the projection's next offset and what is acknowledged: the partition's high watermark.";
     Gauge PROJECTION_LAG_SECONDS = "foldstream_projection_lag_seconds" {projection, topic, partition} Seconds
         "Age of the oldest record that is appended but not yet visible; 0 when caught up.";
+    Gauge PROJECTION_HELD_BACK_SECONDS = "foldstream_projection_held_back_seconds" {projection, topic, partition} Seconds
+        "For how long an open transaction of whomever has held the partition back; 0 where none does.";
     Histogram PROJECTION_BATCH_RECORDS = "foldstream_projection_batch_records" {projection} Count
         "Records folded in one SQL transaction.";
     Histogram PROJECTION_TRANSACTION_SECONDS = "foldstream_projection_transaction_seconds" {projection} Seconds
@@ -83,9 +85,11 @@ metrics! {
 
     // Processors: topics -> topics.
     Gauge PROCESSOR_LAG_RECORDS = "foldstream_processor_lag_records" {processor, topic, partition} Count
-        "Records between the processor's next offset and the partition's stable end.";
+        "Records between the processor's next offset and what is acknowledged: the partition's high watermark.";
     Gauge PROCESSOR_LAG_SECONDS = "foldstream_processor_lag_seconds" {processor, topic, partition} Seconds
         "Age of the oldest record that is appended but not yet decided; 0 when caught up.";
+    Gauge PROCESSOR_HELD_BACK_SECONDS = "foldstream_processor_held_back_seconds" {processor, topic, partition} Seconds
+        "For how long an open transaction of whomever has held the partition back; 0 where none does.";
     Histogram PROCESSOR_BATCH_RECORDS = "foldstream_processor_batch_records" {processor} Count
         "Inputs decided in one Kafka transaction.";
     Histogram PROCESSOR_TRANSACTION_SECONDS = "foldstream_processor_transaction_seconds" {processor} Seconds
@@ -105,9 +109,11 @@ metrics! {
 
     // Effects: topics -> the outside world.
     Gauge EFFECT_LAG_RECORDS = "foldstream_effect_lag_records" {effect, topic, partition} Count
-        "Records between the oldest record that is not settled and the partition's stable end.";
+        "Records between the oldest record that is not settled and what is acknowledged: the partition's high watermark.";
     Gauge EFFECT_LAG_SECONDS = "foldstream_effect_lag_seconds" {effect, topic, partition} Seconds
         "Age of the oldest record that is not settled; 0 when caught up.";
+    Gauge EFFECT_HELD_BACK_SECONDS = "foldstream_effect_held_back_seconds" {effect, topic, partition} Seconds
+        "For how long an open transaction of whomever has held the partition back; 0 where none does.";
     Gauge EFFECT_OPEN_KEYS = "foldstream_effect_open_keys" {effect} Count
         "Keys with records that are not settled, in the partitions of this instance.";
     Counter EFFECT_DELIVERIES_TOTAL = "foldstream_effect_deliveries_total" {effect, result} Count

@@ -6,7 +6,7 @@ use super::{
     sources::Sources,
 };
 use anyhow::{Result, bail};
-use foldstream_browse::{Question, Uncompared, not_told};
+use foldstream_browse::{Question, Uncompared, Undecided, not_told};
 use std::{
     io::{self, IsTerminal},
     time::Duration,
@@ -22,6 +22,7 @@ pub(super) async fn list(
     printer: &mut Printer,
 ) -> Result<()> {
     let (limit, mut left, mut looked_at) = (question.limit, question.limit, 0);
+    let mut undecided = None;
     let mut uncompared = Uncompared::default();
     let unknown_paths = loop {
         question.limit = left.min(PAGE);
@@ -31,6 +32,7 @@ pub(super) async fn list(
         left -= page.records.len();
         uncompared.extend(page.uncompared);
         question.after = page.next;
+        undecided.get_or_insert(page.undecided);
         // Whoever waits at a terminal sees that it goes on.
         if page.spent.is_some() && io::stderr().is_terminal() {
             note(&format!("looked at {} records so far", with_commas(looked_at)));
@@ -41,6 +43,13 @@ pub(super) async fn list(
     };
     if left == limit {
         note(&format!("looked at {} records, none passed", with_commas(looked_at)));
+    }
+    for Undecided { partition, from, to } in undecided.unwrap_or_default() {
+        note(&format!(
+            "partition {partition}: what was appended from {from} up to {} waits for the end of a transaction; \
+             --isolation read_uncommitted shows it",
+            to - 1
+        ));
     }
     if !(uncompared.is_empty() && unknown_paths.is_empty()) {
         bail!("{}", not_told(&uncompared, &unknown_paths));

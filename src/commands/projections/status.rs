@@ -5,7 +5,7 @@
 use crate::{output::Output, settings::Settings};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use foldstream_browse::{Brokers, BrowseError};
+use foldstream_browse::{Brokers, BrowseError, HeldBack};
 use foldstream_store::{
     Database,
     versions::{VersionPosition, VersionState, version_positions},
@@ -30,16 +30,19 @@ struct Status {
     topic: String,
     partition: i32,
     next_offset: i64,
+    /// The high watermark: what is acknowledged.
     end_offset: i64,
     lag_records: i64,
     /// Seconds since the newest folded record was appended, where records are waiting; else 0.
     lag_seconds: i64,
     records_per_second: f64,
     appended_at: Option<DateTime<Utc>>,
+    /// The open transaction behind which nothing is read, where there is one.
+    held_back: Option<HeldBack>,
 }
 
 type Key = (String, i32, String, i32);
-type Ends = HashMap<(String, i32), i64>;
+type Ends = HashMap<(String, i32), (i64, Option<HeldBack>)>;
 
 pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
     let database = Database::connect(&settings.database)?;
@@ -73,6 +76,7 @@ pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
             status.lag_records.to_string(),
             status.lag_seconds.to_string(),
             format!("{:.0}", status.records_per_second),
+            status.held_back.as_ref().map(HeldBack::told).unwrap_or_default(),
         ]
     });
     let headings = [
@@ -85,6 +89,7 @@ pub(super) async fn run(output: Output, settings: &Settings) -> Result<()> {
         "lag (records)",
         "lag (seconds)",
         "records/s",
+        "held back",
     ];
     output.print(&all, &headings, rows.collect())
 }
@@ -103,7 +108,11 @@ async fn ends(brokers: &Brokers, positions: &[VersionPosition]) -> Result<Ends, 
     {
         if !ends.contains_key(&(topic.clone(), partition)) {
             let ranges = brokers.ranges_of(&topic).await?;
-            ends.extend(ranges.into_iter().map(|(partition, range)| ((topic.clone(), partition), range.stable_end)));
+            let held_back = brokers.held_back(&topic, &ranges).await?;
+            ends.extend(ranges.into_iter().map(|(partition, range)| {
+                let held_back = held_back.iter().find(|held_back| held_back.partition == partition).cloned();
+                ((topic.clone(), partition), (range.high_watermark, held_back))
+            }));
         }
     }
     Ok(ends)
@@ -111,7 +120,7 @@ async fn ends(brokers: &Brokers, positions: &[VersionPosition]) -> Result<Ends, 
 
 fn status(position: VersionPosition, ends: &Ends, now: DateTime<Utc>) -> Option<Status> {
     let (topic, partition, next_offset) = (position.topic?, position.partition?, position.next_offset?);
-    let end_offset = ends.get(&(topic.clone(), partition)).copied().unwrap_or(0);
+    let (end_offset, held_back) = ends.get(&(topic.clone(), partition)).cloned().unwrap_or_default();
     let lag_records = (end_offset - next_offset).max(0);
     let age = position.appended_at.map_or(0, |appended_at| (now - appended_at).num_seconds().max(0));
     Some(Status {
@@ -128,5 +137,6 @@ fn status(position: VersionPosition, ends: &Ends, now: DateTime<Utc>) -> Option<
         lag_seconds: if lag_records == 0 { 0 } else { age },
         records_per_second: 0.0,
         appended_at: position.appended_at,
+        held_back,
     })
 }

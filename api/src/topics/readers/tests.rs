@@ -94,13 +94,13 @@ fn every_reader_is_asked_where_it_keeps_its_position() {
     assert_eq!(
         short,
         [
-            ("p", None, None, KeptIn::Kafka, Some(8 + 1)),
-            ("t", Some(1), Some(true), KeptIn::Tables, Some(2)),
-            ("t", Some(2), Some(false), KeptIn::Tables, Some(6)),
+            ("p", None, None, KeptIn::Kafka, Some(10 + 1)),
+            ("t", Some(1), Some(true), KeptIn::Tables, Some(4)),
+            ("t", Some(2), Some(false), KeptIn::Tables, Some(8)),
             ("o", None, None, KeptIn::Nothing, None),
         ]
     );
-    assert_eq!(found[0].partitions[0], ReaderPosition { partition: 0, next_offset: 2, lag_records: Some(8) });
+    assert_eq!(found[0].partitions[0], ReaderPosition { partition: 0, next_offset: 2, lag_records: Some(10) });
 }
 
 #[test]

@@ -302,6 +302,13 @@ fn only_what_cannot_be_decoded() {
 }
 
 #[test]
+fn types_are_asked_for_as_they_are_shown() {
+    for name in ["ParcelWeighed", "depot.parcels.ParcelWeighed", "_private", "lager.Größe", "倉庫.荷物2"] {
+        assert!(Filter::default().set_type(name).is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn bad_input_is_refused_by_name() {
     fn refused(set: impl Fn(&mut Filter) -> Result<(), Violation>) -> String {
         set(&mut Filter::default()).unwrap_err().field

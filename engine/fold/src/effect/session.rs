@@ -39,8 +39,12 @@ const COMMIT_EVERY: Duration = Duration::from_secs(1);
 const COMING_BACK: Duration = Duration::from_secs(5);
 /// How long a transaction may take with everything that belongs to it.
 const STUCK_AFTER: Duration = Duration::from_secs(90);
-const GAUGES: Gauges =
-    Gauges { label: "effect", records: names::EFFECT_LAG_RECORDS, seconds: names::EFFECT_LAG_SECONDS };
+const GAUGES: Gauges = Gauges {
+    label: "effect",
+    records: names::EFFECT_LAG_RECORDS,
+    seconds: names::EFFECT_LAG_SECONDS,
+    held_back_seconds: names::EFFECT_HELD_BACK_SECONDS,
+};
 
 /// Delivers until shutdown, at most so many records at once.
 pub async fn run_effect<F: Effect>(service: Service, effect: F, at_once: NonZeroUsize) {

@@ -30,8 +30,12 @@ use tracing::Instrument;
 const MAX_BATCH_RECORDS: usize = 2_000;
 /// About as many timers, too.
 const MAX_BATCH_TIMERS: usize = 2_000;
-const GAUGES: Gauges =
-    Gauges { label: "processor", records: names::PROCESSOR_LAG_RECORDS, seconds: names::PROCESSOR_LAG_SECONDS };
+const GAUGES: Gauges = Gauges {
+    label: "processor",
+    records: names::PROCESSOR_LAG_RECORDS,
+    seconds: names::PROCESSOR_LAG_SECONDS,
+    held_back_seconds: names::PROCESSOR_HELD_BACK_SECONDS,
+};
 
 /// Takes inputs and fires timers until shutdown.
 pub(crate) async fn run<P: Processor>(service: Service) {

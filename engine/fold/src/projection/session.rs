@@ -27,8 +27,12 @@ use tracing::Instrument;
 /// A transaction takes at most this many records: large enough that its fixed cost does not count.
 const MAX_BATCH_RECORDS: usize = 20_000;
 const HINT_EVERY: Duration = Duration::from_secs(1);
-const GAUGES: Gauges =
-    Gauges { label: "projection", records: names::PROJECTION_LAG_RECORDS, seconds: names::PROJECTION_LAG_SECONDS };
+const GAUGES: Gauges = Gauges {
+    label: "projection",
+    records: names::PROJECTION_LAG_RECORDS,
+    seconds: names::PROJECTION_LAG_SECONDS,
+    held_back_seconds: names::PROJECTION_HELD_BACK_SECONDS,
+};
 
 /// Folds until shutdown, as a member of the group of this version of the projection.
 pub async fn run_projection<P, S>(service: Service, store: S)
