@@ -160,12 +160,12 @@ impl<A: Aggregate> Decider for A {
             return Decision::DeadLetter("a record without a value is no command".to_owned());
         };
         let received = Received { command, record: input };
-        let content_hash = derived_event_id(&A::content(command));
+        let content = A::content(command);
         let remembered = memory::remembered(&kept.answered, input.appended_at());
         let answered = remembered.iter().find(|answered| answered.command_id == command.event_id());
         let has_room = remembered.len() < MOST_REMEMBERED || A::needs_no_memory(command);
         let (mut facts, verdict) = match answered {
-            Some(first) if first.content_hash == content_hash => (Vec::new(), Verdict::duplicate(first)),
+            Some(first) if memory::is_the_same(first, &content) => (Vec::new(), Verdict::duplicate(first)),
             Some(_) => (Vec::new(), Verdict::rejected(memory::key_reused())),
             None if !has_room => (Vec::new(), Verdict::rejected(memory::too_many(remembered))),
             None => match A::decide(&kept.state, &received) {
@@ -180,7 +180,7 @@ impl<A: Aggregate> Decider for A {
             occurred_at: input.appended_at(),
             command_id: command.event_id(),
             command: command.record_type().full_name.to_owned(),
-            content_hash,
+            content_hash: memory::content_hash(command.event_id(), &content),
             verdict,
         })));
         Decision::Emit(facts)

@@ -5,7 +5,8 @@
 //! any time; `evolve` is that fold, and the only thing that ever changes a state.
 //!
 //! If any record of the changelog is of another version of the fold than the code's, the partition's states are folded
-//! anew from the topics the decider writes ([`Decider::FACTS`]), and written to the changelog with the first transaction.
+//! anew from the topics the decider writes ([`Decider::FACTS`]), and written to the changelog before anything is decided, so
+//! many in a transaction.
 //!
 //! Not here: the loop it runs in, and why that is exactly once (`processor.rs`).
 
@@ -125,12 +126,13 @@ impl<D: Decider> Processor for Deciding<D> {
         D::due(state)
     }
 
+    /// What is of no state makes none either, or whoever is refused could fill the states with ids.
     fn evolve(cells: &mut Cells<'_, D::State>, fact: &Fact<D::Output>) {
-        let mut state = with_state::<D, _>(cells, Clone::clone);
         if D::is_of_state(fact) {
+            let mut state = with_state::<D, _>(cells, Clone::clone);
             D::evolve(&mut state, fact);
+            cells.set(ONLY_CELL, state);
         }
-        cells.set(ONLY_CELL, state);
     }
 
     fn save(_: &KeptCell<'_>, state: &D::State) -> D::Changelog {

@@ -4,6 +4,7 @@
 //! a key at most [`MOST_REMEMBERED`] are. None is forgotten before its time to make room: what would need more is refused.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use foldstream_log::derived_event_id;
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -99,6 +100,17 @@ pub struct AnsweredCommand {
     pub reason: Option<String>,
     /// When the command was appended to the log; none where a program kept it that remembered by number alone.
     pub appended_at: Option<DateTime<Utc>>,
+}
+
+/// What is kept of the content of a command. Salted with its id, so that equal contents, of whomever, have nothing in common.
+pub(super) fn content_hash(command_id: Uuid, content: &str) -> Uuid {
+    derived_event_id(&format!("{command_id}/{content}"))
+}
+
+/// Whether a command that comes again has the content it had the first time.
+pub(super) fn is_the_same(first: &AnsweredCommand, content: &str) -> bool {
+    // Programs before this one kept the hash of the content alone.
+    first.content_hash == content_hash(first.command_id, content) || first.content_hash == derived_event_id(content)
 }
 
 pub(super) fn key_reused() -> Rejection {

@@ -250,6 +250,31 @@ fn commands_kept_without_a_time_go_with_the_first_that_has_one() {
     assert_eq!(kept.answered.len(), 1);
 }
 
+fn event_in(fact: Fact<Written>) -> Option<Written> {
+    match fact {
+        Fact::Event(event) => Some(event),
+        Fact::Tombstone { .. } => None,
+    }
+}
+
+/// Equal contents would tell who asked for the same; what an older program kept is known again.
+#[test]
+fn what_is_kept_of_contents_tells_nothing_of_each_other() {
+    let (mut kept, _) = run(&[(1, 1), (2, 1)]);
+    assert_ne!(kept.answered[0].content_hash, kept.answered[1].content_hash);
+    let command = |id, amount| record(9, Some(Written::Add { id, amount }));
+    let content = |id, amount| <Counter as Aggregate>::content(&Written::Add { id, amount });
+    kept.answered
+        .iter_mut()
+        .for_each(|answered| answered.content_hash = foldstream_log::derived_event_id(&content(1, 1)));
+    let decide = |input: &Recorded<Written>| match <Counter as Decider>::decide(&kept, input) {
+        Decision::Emit(facts) => told_of(&facts.into_iter().filter_map(event_in).collect::<Vec<_>>()).concat(),
+        _ => panic!("nothing is emitted"),
+    };
+    assert_eq!(decide(&command(1, 1)), "duplicate accepted");
+    assert_eq!(decide(&command(1, 2)), "rejected idempotency_key_reused");
+}
+
 #[test]
 fn a_record_without_a_value_is_a_dead_letter() {
     let decision = <Counter as Decider>::decide(&<Counter as Decider>::initial("one"), &record(0, None));

@@ -109,6 +109,10 @@ impl Decider for Lamps {
         }
     }
 
+    fn is_of_state(fact: &Fact<Switched>) -> bool {
+        matches!(fact, Fact::Event(event) if event.key != "refused")
+    }
+
     fn save(_: &Option<i64>) -> Switched {
         Switched { key: String::new(), lit_until_ms: None }
     }
@@ -197,12 +201,12 @@ fn a_timer_that_fails_parks_its_key_and_nobody_else() {
 fn what_comes_for_a_parked_key_is_put_aside_and_the_partition_goes_on() {
     let mut states = lit(&[("broken", 100)]);
     wake(&mut states, 200);
-    states.take_unwritten();
+    states.take_unwritten(usize::MAX);
     let inputs = [input(0, "broken"), input(1, "good"), input(2, "broken")];
     let decided = states.decide(&inputs, &HashMap::from([(PARTITION, 0)]), &[], 100);
     assert_eq!(decided.dead.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 2]);
     assert!(decided.dead[0].1.contains("the switch is broken"), "{:?}", decided.dead);
-    let written: Vec<_> = states.take_unwritten().into_iter().map(|written| written.record_key).collect();
+    let written: Vec<_> = states.take_unwritten(usize::MAX).into_iter().map(|written| written.record_key).collect();
     assert_eq!(written, ["good"]);
     assert_eq!(decided.next.values().collect::<Vec<_>>(), [&3]);
     assert!(decided.halted.is_empty());
@@ -220,6 +224,32 @@ fn whoever_owns_the_partition_next_parks_the_key_again() {
     assert!(parked(&next_owner).is_empty());
 }
 
+/// A fold of another version makes states anew from all that was written, refusals among it.
+#[test]
+fn what_is_of_no_state_makes_none() {
+    for (key, kept) in [("refused", 0), ("lit", 1)] {
+        let mut cells = Cells::new(key, &[]);
+        let fact = Fact::Event(Switched { key: key.to_owned(), lit_until_ms: Some(1) });
+        <Deciding<Lamps> as Processor>::evolve(&mut cells, &fact);
+        assert_eq!(cells.changes().len(), kept, "{key}");
+    }
+}
+
+#[test]
+fn many_states_are_written_in_pieces() {
+    let lamps: Vec<String> = (0..25).map(|number| format!("lamp-{number:02}")).collect();
+    let inputs: Vec<_> = (0..).zip(&lamps).map(|(offset, key)| input(offset, key)).collect();
+    let mut states = lit(&[]);
+    states.decide(&inputs, &HashMap::from([(PARTITION, 0)]), &[], 100);
+    let mut written = Vec::new();
+    for (most, left) in [(10, 15), (10, 5), (10, 0), (10, 0)] {
+        let piece = states.take_unwritten(most);
+        assert!(piece.len() <= most && states.unwritten() == left, "{} of {}", piece.len(), states.unwritten());
+        written.extend(piece.into_iter().map(|written| written.record_key));
+    }
+    assert_eq!(written, lamps);
+}
+
 proptest! {
     /// Whatever is lit and whichever timers fail: all others that are due go out, once each.
     #[test]
@@ -232,7 +262,7 @@ proptest! {
         while states.is_due(time(25)) {
             let decided = states.wake(time(25), most);
             prop_assert!(decided.timers <= most);
-            prop_assert_eq!(decided.facts.len(), states.take_unwritten().len());
+            prop_assert_eq!(decided.facts.len(), states.take_unwritten(usize::MAX).len());
             fired.extend(switched(&decided));
         }
         let fails = |key: &str| matches!(key, "broken" | "stuck" | "idle");

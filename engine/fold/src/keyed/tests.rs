@@ -223,7 +223,7 @@ impl Running {
     }
 
     fn commit<C>(&mut self, facts: Vec<(Fact<Visited>, C)>, next: &BTreeMap<TopicPartition, i64>, dead: usize) {
-        for written in self.states.take_unwritten() {
+        for written in self.states.take_unwritten(usize::MAX) {
             match written.record {
                 Some(record) => drop(self.log.changelog.insert(written.record_key, Visits::kept(record))),
                 None => drop(self.log.changelog.remove(&written.record_key)),

@@ -30,6 +30,8 @@ use tracing::Instrument;
 const MAX_BATCH_RECORDS: usize = 2_000;
 /// About as many timers, too.
 const MAX_BATCH_TIMERS: usize = 2_000;
+/// States that are made anew are written by so many at once.
+const MAX_TRANSACTION_STATES: usize = 5_000;
 const GAUGES: Gauges = Gauges {
     label: "processor",
     records: names::PROCESSOR_LAG_RECORDS,
@@ -195,6 +197,7 @@ impl<P: Processor> Session<'_, P> {
         let schemas = schemas(&self.service.registry, &batch, &mut self.waiting()).await?;
         let (batch, entries) = decode_off_thread::<P::Input>(batch, schemas).await?;
         let mut rest = entries.as_slice();
+        self.write_renewed(reader).await?;
         loop {
             // A time that has come goes first: after a restart a key is parked again before its next input.
             self.wake(reader).await?;
@@ -229,6 +232,7 @@ impl<P: Processor> Session<'_, P> {
     /// Fires every timer whose time has come.
     async fn wake(&mut self, reader: &Reader) -> Result<(), SessionError> {
         let now = Utc::now();
+        self.write_renewed(reader).await?;
         while !self.next.is_empty() && self.states.is_due(now) {
             let decided = self.states.wake(now, MAX_BATCH_TIMERS);
             self.commit(decided, Vec::new(), reader).await?;
@@ -249,25 +253,13 @@ impl<P: Processor> Session<'_, P> {
         }
         let Decided { facts, next, appended_at_ms, inputs, .. } = decided;
         // Where nothing moves, as when a timer fires, the offsets are sent as they are: they are the fence.
-        let moving = |(partition, next): (&TopicPartition, &i64)| {
-            let led_to = self.led_to.get(partition).cloned().unwrap_or_default();
-            let event_times = self.states.watermarks.times(*partition);
-            (*partition, Committed { next_offset: *next, led_to, event_times })
-        };
         let offsets = match next.is_empty() {
-            true => self.next.iter().map(moving).collect(),
-            false => next.iter().map(moving).collect(),
+            true => self.offsets(&self.next),
+            false => self.offsets(&next),
         };
+        let states = self.states.take_unwritten(usize::MAX);
         let membership = reader.membership().ok_or(SessionError::ReaderEnded)?;
-        let states = self.states.take_unwritten();
-        let content = Content::<P> { facts, states, dead_letters, offsets, membership };
-        let started = Instant::now();
-        let transactions = self.transactions.take().ok_or(SessionError::TransactionStuck)?;
-        let (transactions, committed) = transactions.commit(content).await?;
-        self.transactions = Some(transactions);
-        self.led_to.extend(committed.into_iter().map(|(partition, committed)| (partition, committed.led_to)));
-        metrics::histogram!(names::PROCESSOR_TRANSACTION_SECONDS, "processor" => Self::NAME)
-            .record(started.elapsed().as_secs_f64());
+        self.transact(Content { facts, states, dead_letters, offsets, membership }).await?;
         metrics::histogram!(names::PROCESSOR_BATCH_RECORDS, "processor" => Self::NAME).record(count(inputs));
         metrics::counter!(names::PROCESSOR_RECORDS_TOTAL, "processor" => Self::NAME).increment(inputs as u64);
         for (partition, next) in next {
@@ -279,6 +271,42 @@ impl<P: Processor> Session<'_, P> {
                     .record(seconds_since(appended_at_ms));
             }
         }
+        Ok(())
+    }
+
+    /// Writes states that were made anew, in transactions of their own: all of them may be more than one can hold within
+    /// its time. What is left over goes with the next one.
+    async fn write_renewed(&mut self, reader: &Reader) -> Result<(), SessionError> {
+        while !self.next.is_empty() && self.states.unwritten() > MAX_TRANSACTION_STATES {
+            let states = self.states.take_unwritten(MAX_TRANSACTION_STATES);
+            let membership = reader.membership().ok_or(SessionError::ReaderEnded)?;
+            let (facts, dead_letters, offsets) = (Vec::new(), Vec::new(), self.offsets(&self.next));
+            self.transact(Content { facts, states, dead_letters, offsets, membership }).await?;
+        }
+        Ok(())
+    }
+
+    /// As they are committed, with all that is noted beside them.
+    fn offsets<'n>(
+        &self,
+        next: impl IntoIterator<Item = (&'n TopicPartition, &'n i64)>,
+    ) -> HashMap<TopicPartition, Committed> {
+        let committed = |(partition, next): (&TopicPartition, &i64)| {
+            let led_to = self.led_to.get(partition).cloned().unwrap_or_default();
+            let event_times = self.states.watermarks.times(*partition);
+            (*partition, Committed { next_offset: *next, led_to, event_times })
+        };
+        next.into_iter().map(committed).collect()
+    }
+
+    async fn transact(&mut self, content: Content<P>) -> Result<(), SessionError> {
+        let started = Instant::now();
+        let transactions = self.transactions.take().ok_or(SessionError::TransactionStuck)?;
+        let (transactions, committed) = transactions.commit(content).await?;
+        self.transactions = Some(transactions);
+        self.led_to.extend(committed.into_iter().map(|(partition, committed)| (partition, committed.led_to)));
+        metrics::histogram!(names::PROCESSOR_TRANSACTION_SECONDS, "processor" => Self::NAME)
+            .record(started.elapsed().as_secs_f64());
         Ok(())
     }
 

@@ -86,11 +86,18 @@ impl<P: Processor> States<P> {
         self.tasks.iter().any(is_due)
     }
 
-    /// What has changed since this was asked last.
-    pub(crate) fn take_unwritten(&mut self) -> Vec<Written<P::Changelog>> {
+    /// How many cells have changed, or were made anew, since they were written last.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.tasks.values().map(|task| task.unwritten.len()).sum()
+    }
+
+    /// So many of them, to be written.
+    pub(crate) fn take_unwritten(&mut self, most: usize) -> Vec<Written<P::Changelog>> {
         let mut written = Vec::new();
         for (partition, task) in &mut self.tasks {
-            for ((key, cell), change) in std::mem::take(&mut task.unwritten) {
+            while written.len() < most
+                && let Some(((key, cell), change)) = task.unwritten.pop_first()
+            {
                 let state = task.cells(&key).iter().find(|(other, _)| **other == *cell).map(|(_, state)| state);
                 let record = state.map(|state| P::save(&KeptCell { key: &key, cell: &cell, change }, state));
                 written.push(Written { partition: *partition, record_key: P::record_key(&key, &cell), record });
