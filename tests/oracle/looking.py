@@ -134,6 +134,7 @@ def main():
         ("a tail of a topic that grows", tails.grows),
         ("cursors that lead nowhere", places.lost_cursors),
         ("paths that nothing has", places.unknown_paths),
+        ("times and numbers", places.times_and_numbers),
         ("what is asked wrongly", places.wrong),
         ("times that pass between pages", places.times_pass),
         ("pages of a topic that grows", places.grows_between),

@@ -1,8 +1,11 @@
 """Shows of `looking.py`: single records, poison, what is asked wrongly, and that looking leaves nothing behind."""
 
+import datetime
+import io
 import json
 import time
 
+import fastavro
 from confluent_kafka.admin import NewPartitions
 
 from looking_api import until
@@ -203,7 +206,7 @@ WRONG = {
     "partition": ("-1", "x", "", "1,", "1;2", "2147483648", "0,-1"),
     "key": ("k" * 16_385,),
     "key_encoding": ("", "hex", "text"),
-    "since": ("yesterday", "", "-5", "2026-13-01", "5y", "99999999999999999999", "2026-01-01T00:00"),
+    "since": ("yesterday", "", "-5", "2026-13-01", "5y", "99999999999999999999", "2026-01-01T00"),
     "until": ("tomorrow", "", "-5", "2026-02-30"),
     "type": ("", "a b", "1a", "a..b", "a" * 501),
     "contains": ("", "c" * 201),
@@ -377,6 +380,56 @@ def registry_away(log, api, writer, topic, settings):
     same(log, merged(expected), page["messages"], "what was not to be told before")
     assert page["complete"] is True, page
     same(log, merged(expected, "oldest"), api.export(topic, asked), "the same as an export")
+
+
+def times_and_numbers(log, api, writer, topic):
+    """Times and numbers are understood however they are written, in `where` as in `since`, or refused with the reason."""
+    writer.create(topic, 1)
+    told = {
+        "type": "record",
+        "name": "looking.Told",
+        "fields": [
+            {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+            {"name": "degrees", "type": ["null", "double"]},
+        ],
+    }
+    schema_id = writer.register_as(f"{topic}-looking.Told", json.dumps(told), "AVRO")
+    now = now_ms() // 1000 * 1000
+    times = [now - hours * 3_600_000 for hours in range(24, -1, -1)]
+    for number, at in enumerate(times):
+        datum = io.BytesIO()
+        degrees = float("nan") if number == 3 else None if number == 4 else float(number)
+        fastavro.schemaless_writer(datum, told, {"at": at, "degrees": degrees})
+        value = b"\0" + schema_id.to_bytes(4, "big") + datum.getvalue()
+        writer.plain["none"].produce(topic, value, b"k", 0, timestamp=at)
+    writer.flush()
+    noon = datetime.datetime.fromtimestamp(times[12] / 1000, datetime.timezone.utc)
+    east = noon.astimezone(datetime.timezone(datetime.timedelta(hours=5)))
+    forms = [
+        str(times[12]),
+        f"{noon:%Y-%m-%dT%H:%M:%SZ}",
+        f"{noon:%Y-%m-%dT%H:%M:%S.000}",
+        f"{noon:%Y-%m-%d %H:%M:%S}",
+        f"{east:%Y-%m-%dT%H:%M:%S+05:00}",
+        # As it arrives when the plus was not encoded.
+        f"{east:%Y-%m-%dT%H:%M:%S 05:00}",
+        "750m",
+    ]
+    for form in forms:
+        for asked in (("since", form), ("where", f"at>={form}")):
+            page = api.get("/messages", [("topic", topic), asked])
+            assert len(page["messages"]) == 13 and page["complete"] is True, (asked, len(page["messages"]), page)
+    pages = list(api.pages(topic, [("where", "at>=750m"), ("limit", 5)]))
+    assert [len(page["messages"]) for page in pages] == [5, 5, 3], pages
+    for condition, count in (("degrees>=-1e9", 23), ("degrees<1e9", 23), ("degrees=NaN", 1), ("degrees=null", 1), ("degrees>=12.50", 12)):
+        page = api.get("/messages", [("topic", topic), ("where", condition)])
+        assert len(page["messages"]) == count and page["complete"] is True, (condition, page)
+    for value in ("tomorrow", "20261131", "1795255200", "T15:02Z", "12,5", "2026-11-25T25:00"):
+        api.refused("/messages", [("topic", topic), ("where", f"at>={value}")], 400, "where", "at is a time", value)
+        api.refused("/messages", [("topic", topic), ("since", value)], 400, "since", "a time is written", value)
+    for condition in ("degrees>=9,5", "degrees=nine", "degrees<1_000", "degrees>=2026-11-25", "degrees>NaN"):
+        for path in ("/messages", "/messages/export"):
+            api.refused(path, [("topic", topic), ("where", condition)], 400, "where", "a number", condition)
 
 
 def unknown_paths(log, api, writer, topic):

@@ -46,6 +46,7 @@ fn a_person_looks_into_topics() {
     refuses_like_the_api(&world);
     follows_without_a_hole(&world);
     explains_itself(&world);
+    says_what_it_cannot_compare(&world);
     services.terminate();
 }
 
@@ -184,6 +185,31 @@ fn refuses_like_the_api(world: &World) {
     for arguments in [&["messages"] as &[_], &["messages", "-t", "locations", "--output", "xml"]] {
         assert_eq!(world.output(arguments).status.code(), Some(2), "{arguments:?}");
     }
+}
+
+/// What may be missing is a failure: of the question, of its path, of the registry.
+fn says_what_it_cannot_compare(world: &World) {
+    let asked = |condition: &str| {
+        let output = world.output(&["messages", "-t", "locations", "-n", "5", "--where", condition]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, said) = asked("latitude>=9,5");
+    assert_eq!(code, Some(2));
+    assert!(said.starts_with("foldstream: --where 'latitude>=9,5' is refused: latitude is a number"), "{said}");
+    let (code, said) = asked("latitud>=9.5");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no schema on the way has the path latitud"), "{said}");
+    assert_eq!(asked("occurred_at>=2000-01-01 00:00"), (Some(0), String::new()));
+    // A registry that nobody reaches.
+    let mut command = world.foldstream(&["messages", "-t", "locations", "-n", "5", "--where", "latitude>=-90"]);
+    let output = command.env("FOLDSTREAM_REGISTRY_URL", "http://127.0.0.1:1").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("the filter could not be held against") && said.contains("the first is locations:"),
+        "{said}"
+    );
+    assert_eq!(asked("latitude>=-90"), (Some(0), String::new()));
 }
 
 /// Records are posted before, while and after it starts to follow.

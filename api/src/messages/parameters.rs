@@ -19,7 +19,8 @@ pub(crate) struct FilterParameters {
     key: Option<String>,
     /// Of keys that are shown alike only those whose `key_encoding` is this: `avro`, `json`, `text` or `base64`
     key_encoding: Option<String>,
-    /// Only records as old as this or younger: a time, a day, milliseconds since 1970, or an age such as `15m`, `2h`, `7d`
+    /// Only records as old as this or younger: a time (`2026-11-21T10:00Z`, `2026-11-21 10:00:00`, with an offset or in UTC),
+    /// a day (`2026-11-21`, `20261121`), milliseconds since 1970 (12 digits or more), or an age such as `15m`, `2h`, `7d`
     #[param(example = "15m")]
     since: Option<String>,
     /// Only records older than this, written like `since`
@@ -30,7 +31,8 @@ pub(crate) struct FilterParameters {
     /// Only records that hold this text: in the key, in a header, or in the value as JSON shows it
     contains: Option<String>,
     /// Only records whose value meets this condition: `path=value`, `!=`, `>=`, `<=`, `>`, `<`, or `~` for holds. A path is
-    /// names, keys and indexes joined by dots; `items[*].sku` is that of any item. May be given several times; all must hold
+    /// names, keys and indexes joined by dots; `items[*].sku` is that of any item. Times are written like `since`. A value of another kind than the field
+    /// has is refused. May be given several times; all must hold
     #[param(example = "latitude>=50.5")]
     r#where: Option<Vec<String>>,
     /// `true`: only records whose value is neither Avro of its schema, nor JSON, nor text

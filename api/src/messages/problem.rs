@@ -9,6 +9,7 @@ use std::{io, sync::Arc};
 pub(super) fn of_page(error: PageError, cursor: Option<&str>) -> Problem {
     match error {
         PageError::Browse(error) => error.into(),
+        PageError::Refused(violation) => Problem::InvalidRequest(vec![violation]),
         PageError::Expired(expired) => {
             let rule =
                 format!("a cursor must lead to records that are still there: {expired}; begin again without one");

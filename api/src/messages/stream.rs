@@ -54,7 +54,8 @@ struct Missed<'a> {
 /// A live tail, as server-sent events
 ///
 /// Events: `message` with a message as in a page; `gap` with offsets that were not shown, and with `uncompared`, as in a page,
-/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter. While
+/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter;
+/// `refused`, and then nothing more, when what came tells that a condition cannot be meant so (`field`, `value`, `rule`). While
 /// the registry is away that would tell what is wanted, nothing comes. `Last-Event-ID` goes on where a tail was left.
 #[utoipa::path(get, path = "/messages/stream", tag = "log",
     params(super::parameters::TailParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
@@ -84,6 +85,7 @@ pub(crate) async fn stream(
         told_paths: false,
         tail,
         held: None,
+        ended: false,
         api,
         _listening: listening,
     };
@@ -131,6 +133,8 @@ struct Reader {
     tail: Tail,
     /// What came, and waits for the registry.
     held: Option<Arc<Chunk>>,
+    /// Nothing is said any more.
+    ended: bool,
     api: Api,
     _listening: Listening,
 }
@@ -149,6 +153,9 @@ struct RegistryAway;
 impl Reader {
     /// The next events, or a sign of life; none at the end.
     async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
         let events = if self.begun { self.news().await? } else { self.hello() };
         (self.begun, self.spoke_at) = (true, Instant::now());
         Some(events)
@@ -216,6 +223,11 @@ impl Reader {
             return Ok(chunk.rendered(written).await);
         }
         let mut events = self.written(chunk).await?;
+        if let Some(Violation { field, value, rule }) = self.filter.refused(&self.paths_seen) {
+            let refused = serde_json::json!({"field": field, "value": value, "rule": rule});
+            render::put_event(&mut events, "refused", None, &refused);
+            self.ended = true;
+        }
         let unknown_paths = self.filter.unknown_paths(&self.paths_seen);
         if !unknown_paths.is_empty() && !self.told_paths {
             self.told_paths = true;

@@ -67,7 +67,7 @@ impl<'a> Reading<'a> {
             UNTIL => self.note(filter.set_until(text, self.now)),
             TYPE => self.note(filter.set_type(text)),
             CONTAINS => self.note(filter.set_contains(text)),
-            WHERE => self.note(filter.add_condition(text)),
+            WHERE => self.note(filter.add_condition(text, self.now)),
             UNDECODABLE => {
                 let undecodable = self.check(word_of(UNDECODABLE, text, &[("true", true), ("false", false)]));
                 filter.set_undecodable(undecodable.unwrap_or_default());

@@ -14,6 +14,7 @@ mod condition;
 mod instant;
 mod key;
 mod number;
+mod operand;
 mod paths;
 
 pub use condition::Condition;
@@ -22,6 +23,7 @@ pub use paths::PathsSeen;
 
 use crate::{
     batches::RecordView,
+    place::Times,
     uncompared::{Reason, Verdict},
 };
 use chrono::{DateTime, Utc};
@@ -41,6 +43,8 @@ pub struct Filter {
     record_type: Option<String>,
     contained: Option<Needle>,
     conditions: Vec<Condition>,
+    /// When it was asked, where a condition speaks of an age.
+    asked_at_ms: Option<i64>,
     undecodable: bool,
 }
 
@@ -98,11 +102,15 @@ impl Filter {
     }
 
     /// Only records that meet this condition, too.
-    pub fn add_condition(&mut self, text: &str) -> Result<(), Violation> {
+    pub fn add_condition(&mut self, text: &str, now: DateTime<Utc>) -> Result<(), Violation> {
         if self.conditions.len() >= MAX_CONDITIONS {
             return Err(Violation::new("where", text, format!("there are at most {MAX_CONDITIONS} conditions")));
         }
-        self.conditions.push(Condition::parse(text)?);
+        let condition = Condition::parse(text, now)?;
+        if condition.moves() {
+            self.asked_at_ms = Some(now.timestamp_millis());
+        }
+        self.conditions.push(condition);
         Ok(())
     }
 
@@ -137,8 +145,18 @@ impl Filter {
     }
 
     /// Holds the times fast as they were first understood.
-    pub(crate) fn pin(&mut self, since_ms: Option<i64>, until_ms: Option<i64>) {
-        (self.since_ms, self.until_ms) = (since_ms, until_ms);
+    pub(crate) fn pin(&mut self, times: Times) {
+        (self.since_ms, self.until_ms) = (times.since_ms, times.until_ms);
+        if let Some(asked_at) = times.asked_at_ms.and_then(DateTime::from_timestamp_millis) {
+            self.asked_at_ms = times.asked_at_ms;
+            self.conditions.iter_mut().for_each(|condition| condition.pin(asked_at));
+        }
+    }
+
+    /// What the times came to that were asked for.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times { since_ms: self.since_ms, until_ms: self.until_ms, asked_at_ms: self.asked_at_ms }
     }
 
     /// Whether it lets everything through.
@@ -174,14 +192,11 @@ impl Filter {
     }
 
     fn note_paths(&self, value: Option<Value<'_>>, paths: &PathsSeen) {
-        let Some(Value { form, .. }) = value else { return };
-        for (at, condition) in self.conditions.iter().enumerate() {
-            match (form, &self.record_type) {
-                (Form::Avro { writer, .. }, Some(wanted)) if !is_named(writer, wanted) => {}
-                (Form::Avro { writer, .. }, _) => paths.note(at, || writer.has(condition.path())),
-                (Form::Json(value), None) => paths.note(at, || condition.path().any_in(value, |_| true)),
-                _ => {}
-            }
+        match (value.map(|value| value.form), &self.record_type) {
+            (Some(Form::Avro { writer, .. }), Some(wanted)) if !is_named(writer, wanted) => {}
+            (Some(Form::Avro { writer, .. }), _) => paths.note(writer, &self.conditions),
+            (Some(Form::Json(value)), None) => paths.note_json(value, &self.conditions),
+            _ => {}
         }
     }
 
@@ -202,6 +217,12 @@ impl Filter {
     pub fn unknown_paths(&self, paths: &PathsSeen) -> Vec<String> {
         let unknown = self.conditions.iter().enumerate().filter(|(at, _)| paths.is_unknown(*at));
         unknown.map(|(_, condition)| condition.path().to_string()).collect()
+    }
+
+    /// A condition that cannot be meant so: whatever was met at its path is of another kind than it asks about.
+    #[must_use]
+    pub fn refused(&self, paths: &PathsSeen) -> Option<Violation> {
+        paths.refused(&self.conditions)
     }
 }
 

@@ -55,7 +55,7 @@ pub use lane::{Covered, Order};
 pub use live::{Chunk, Listener, News, Offsets};
 pub use offsets::{Isolation, Range};
 pub use page::{Budget, Expired, LookedAt, Page, PageError, Question, Spent, Undecided};
-pub use place::{Place, PlaceIn};
+pub use place::{Place, PlaceIn, Times};
 pub use single::Found;
 pub use topics::{
     Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,

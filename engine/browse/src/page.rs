@@ -20,7 +20,7 @@ use crate::{
     tails::{Snapshot, Tails},
     uncompared::{Uncompared, Verdict},
 };
-use foldstream_log::{Catalogue, Schemas, Topic, partition_of};
+use foldstream_log::{Catalogue, Schemas, Topic, Violation, partition_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
@@ -160,6 +160,9 @@ pub enum PageError {
     Browse(#[from] BrowseError),
     #[error(transparent)]
     Expired(#[from] Expired),
+    /// What the question could not be held against told that it cannot be meant so.
+    #[error(transparent)]
+    Refused(Violation),
 }
 
 pub(crate) struct Reading<'a> {
@@ -183,7 +186,7 @@ impl Reading<'_> {
             if after.topic_id != snapshot.layout.id {
                 return Err(Expired::OtherTopic.into());
             }
-            question.filter.pin(after.since_ms, after.until_ms);
+            question.filter.pin(after.times);
         }
         if self.catalogue.topic(&question.topic).is_some() {
             question.filter.set_plain_keys();
@@ -220,6 +223,9 @@ impl Reading<'_> {
             let stretches: Vec<_> = to_read.into_iter().map(|lane| lanes[lane].ahead(ahead)).collect();
             let before = looked.bytes.load(Ordering::Relaxed);
             let read = self.read(&mut layout, &stretches, (&keep, &looked)).await?;
+            if let Some(violation) = question.filter.refused(&question.paths_seen) {
+                return Err(PageError::Refused(violation));
+            }
             let read: Vec<_> = read.into_iter().map(Shared::from).collect();
             // What was not shown is not remembered as all there is.
             if at_the_tail && read.iter().all(|read| read.untold.is_empty()) {
@@ -241,8 +247,7 @@ impl Reading<'_> {
         let more = lanes.iter().any(Lane::has_more);
         let next = more.then(|| Place {
             topic_id: snapshot.layout.id,
-            since_ms: question.filter.since_ms(),
-            until_ms: question.filter.until_ms(),
+            times: question.filter.times(),
             partitions: lanes
                 .iter()
                 .filter(|lane| lane.has_more())

@@ -10,14 +10,24 @@ use uuid::Uuid;
 
 /// More partitions than a topic of any sense has.
 const MOST_PARTITIONS: u64 = 100_000;
+/// So much more is their number where the time of the question follows it.
+const ASKED_AT: u64 = 1 << 20;
 
 /// Partitions that are not in it have nothing more.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
     pub topic_id: Uuid,
+    pub times: Times,
+    pub partitions: BTreeMap<i32, PlaceIn>,
+}
+
+/// What the times came to that were asked for, milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
     pub since_ms: Option<i64>,
     pub until_ms: Option<i64>,
-    pub partitions: BTreeMap<i32, PlaceIn>,
+    /// When it was asked, where a condition speaks of an age.
+    pub asked_at_ms: Option<i64>,
 }
 
 /// Where to go on in a partition.
@@ -33,11 +43,19 @@ impl Place {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.topic_id.as_bytes().to_vec();
-        for time in [self.since_ms, self.until_ms] {
-            // Zero stands for none, so a time is one more.
-            put(&mut bytes, time.map_or(0, |time| time.unsigned_abs() + 1));
+        let Times { since_ms, until_ms, asked_at_ms } = self.times;
+        // Zero stands for none, so a time is one more.
+        let of_time = |time: Option<i64>| time.map_or(0, |time| time.unsigned_abs() + 1);
+        put(&mut bytes, of_time(since_ms));
+        put(&mut bytes, of_time(until_ms));
+        let count = self.partitions.len() as u64;
+        match asked_at_ms {
+            None => put(&mut bytes, count),
+            asked_at_ms => {
+                put(&mut bytes, count + ASKED_AT);
+                put(&mut bytes, of_time(asked_at_ms));
+            }
         }
-        put(&mut bytes, self.partitions.len() as u64);
         for (partition, place) in &self.partitions {
             put(&mut bytes, u64::from(partition.unsigned_abs()));
             put(&mut bytes, place.at.unsigned_abs());
@@ -51,14 +69,25 @@ impl Place {
         let (topic_id, mut rest) = bytes.split_first_chunk::<16>()?;
         let mut time = || Some(take(&mut rest)?.checked_sub(1).and_then(|time| i64::try_from(time).ok()));
         let (since_ms, until_ms) = (time()?, time()?);
-        let count = take(&mut rest).filter(|count| *count <= MOST_PARTITIONS)?;
+        let count = take(&mut rest)?;
+        let (count, asked_at_ms) = match count.checked_sub(ASKED_AT) {
+            None => (count, None),
+            Some(count) => {
+                let asked_at_ms = take(&mut rest)?.checked_sub(1)?;
+                (count, Some(i64::try_from(asked_at_ms).ok()?))
+            }
+        };
+        if count > MOST_PARTITIONS {
+            return None;
+        }
         let mut partitions = BTreeMap::new();
         for _ in 0..count {
             let partition = i32::try_from(take(&mut rest)?).ok()?;
             let mut offset = || i64::try_from(take(&mut rest)?).ok();
             partitions.insert(partition, PlaceIn { at: offset()?, end: offset()? });
         }
-        rest.is_empty().then_some(Self { topic_id: Uuid::from_bytes(*topic_id), since_ms, until_ms, partitions })
+        let times = Times { since_ms, until_ms, asked_at_ms };
+        rest.is_empty().then_some(Self { topic_id: Uuid::from_bytes(*topic_id), times, partitions })
     }
 }
 
@@ -79,15 +108,22 @@ mod tests {
 
     fn places() -> impl Strategy<Value = Place> {
         let place = (0..=i64::MAX, 0..=i64::MAX).prop_map(|(at, end)| PlaceIn { at, end });
-        let times = (option::of(0..i64::MAX), option::of(0..i64::MAX));
+        let times = (option::of(0..i64::MAX), option::of(0..i64::MAX), option::of(0..i64::MAX));
         (any::<u128>(), times, btree_map(0..=i32::MAX, place, 0..30)).prop_map(
-            |(id, (since_ms, until_ms), partitions)| Place {
+            |(id, (since_ms, until_ms, asked_at_ms), partitions)| Place {
                 topic_id: Uuid::from_u128(id),
-                since_ms,
-                until_ms,
+                times: Times { since_ms, until_ms, asked_at_ms },
                 partitions,
             },
         )
+    }
+
+    /// Whoever has a cursor of an older process goes on with it.
+    #[test]
+    fn a_place_without_the_time_of_its_question_is_written_as_ever() {
+        let times = Times { since_ms: Some(5), ..Times::default() };
+        let place = Place { topic_id: Uuid::nil(), times, partitions: [(3, PlaceIn { at: 7, end: 9 })].into() };
+        assert_eq!(place.to_bytes(), [&[0; 16][..], &[6, 0, 1, 3, 7, 9]].concat());
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 //! error does.
 
 use integer_encoding::VarInt;
-use serde_avro_fast::schema::{LogicalType, Record, RegularType, SchemaKey, SchemaMut};
+use serde_avro_fast::schema::{LogicalType, Record, RegularType, SchemaKey, SchemaMut, SchemaNode};
 
 /// Deeper nesting than this is refused, unless it is set otherwise: readers of JSON commonly stop at 128. A union adds no
 /// depth.
@@ -67,6 +67,29 @@ pub(crate) enum Bare<'a> {
     Bytes(&'a [u8]),
     /// A string or the symbol of an enum.
     Text(&'a str),
+}
+
+impl<'a> Leaf<'a> {
+    /// What a value of this node is like, if it has no parts.
+    pub(crate) fn sample(node: &'a SchemaNode) -> Option<Self> {
+        // Enough for every logical type.
+        static ZEROS: [u8; 16] = [0; 16];
+        let bare = match &node.type_ {
+            RegularType::Null => Bare::Null,
+            RegularType::Boolean => Bare::Boolean(false),
+            RegularType::Int => Bare::Int(0),
+            RegularType::Long => Bare::Long(0),
+            RegularType::Float => Bare::Float(0.0),
+            RegularType::Double => Bare::Double(0.0),
+            RegularType::Bytes => Bare::Bytes(&ZEROS[..1]),
+            RegularType::Fixed(fixed) => Bare::Bytes(&ZEROS[..fixed.size.min(ZEROS.len())]),
+            RegularType::String | RegularType::Enum(_) => Bare::Text(""),
+            RegularType::Array(_) | RegularType::Map(_) | RegularType::Record(_) | RegularType::Union(_) => {
+                return None;
+            }
+        };
+        Some(Self { bare, logical_type: node.logical_type.as_ref() })
+    }
 }
 
 /// How many elements of the current block of an array or a map are still to come.

@@ -5,7 +5,7 @@
 //! that are JSON from the start.
 
 use crate::{
-    avro_cursor::{Block, Content, Cursor, Opened},
+    avro_cursor::{Block, Content, Cursor, Leaf, Opened},
     avro_json::rest_to_json,
     avro_scalar::Scalar,
 };
@@ -232,8 +232,9 @@ fn any_in_json(value: &Value, steps: &[Step], passes: &mut dyn FnMut(&Selected<'
     }
 }
 
-/// Whether a datum of this schema can have something at the path.
-pub(crate) fn has(schema: &SchemaMut, path: &FieldPath) -> bool {
+/// What can stand at the path in a datum of this schema: a scalar of each kind, whatever its value, or none for an object or
+/// an array.
+pub(crate) fn samples<'a>(schema: &'a SchemaMut, path: &FieldPath) -> Vec<Option<Scalar<'a>>> {
     let mut reached = Vec::new();
     reach(schema, SchemaKey::root(), &mut reached);
     for step in &path.steps {
@@ -253,7 +254,7 @@ pub(crate) fn has(schema: &SchemaMut, path: &FieldPath) -> bool {
         }
         reached = next;
     }
-    !reached.is_empty()
+    reached.into_iter().map(|node| Leaf::sample(&schema[node]).map(Scalar::new)).collect()
 }
 
 /// Notes a node once, and of a union its branches.

@@ -8,6 +8,7 @@
 use super::{
     page::PAGE,
     print::{Printer, note, with_commas},
+    question::Refused,
     sources::Sources,
 };
 use crate::shutdown::asked_to_stop;
@@ -106,8 +107,8 @@ impl Following<'_> {
             let end = ranges.get(partition)?.stable_end;
             (*at < end).then_some((*partition, PlaceIn { at: *at, end }))
         });
-        let (since_ms, until_ms) = (self.question.filter.since_ms(), self.question.filter.until_ms());
-        let mut place = Place { topic_id: layout.id, since_ms, until_ms, partitions: behind.collect() };
+        let times = self.question.filter.times();
+        let mut place = Place { topic_id: layout.id, times, partitions: behind.collect() };
         while !place.partitions.is_empty() {
             let after = Some(place.clone());
             let question = Question { order: Order::Oldest, limit: PAGE, after, ..self.question.clone() };
@@ -156,6 +157,9 @@ impl Following<'_> {
             }
             self.wait_for_registry(&mut is_told, &untold).await;
         };
+        if let Some(violation) = self.question.filter.refused(&self.question.paths_seen) {
+            return Err(Refused::from(violation).into());
+        }
         self.say_untold(&untold);
         self.say_unknown_paths();
         self.printer.print(&messages)

@@ -46,7 +46,8 @@ pub(super) struct QuestionOptions {
     /// Of keys that are shown alike only those shown so: avro, json, text or base64
     #[arg(long = "key-encoding", id = KEY_ENCODING, help_heading = WHICH, value_name = "ENCODING", requires = KEY)]
     key_encoding: Option<String>,
-    /// Only as old as this or younger: 2026-11-21T10:00:00Z, a day 2026-11-21 (UTC), or an age 90s, 15m, 2h, 7d
+    /// Only as old as this or younger: 2026-11-21T10:00:00Z, '2026-11-21 10:00' (UTC), a day 2026-11-21, milliseconds since
+    /// 1970, or an age 90s, 15m, 2h, 7d
     #[arg(long, help_heading = WHICH, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Only older than this; written as --since
@@ -59,7 +60,7 @@ pub(super) struct QuestionOptions {
     #[arg(long, help_heading = WHICH, value_name = "TEXT", allow_hyphen_values = true)]
     contains: Option<String>,
     /// Only those that meet this condition: a path into the value, one of = != > >= < <= and ~ (holds the text), and a
-    /// value, such as 'latitude>=60'; may be given several times, and all must hold
+    /// value, such as 'latitude>=60' or 'occurred_at>=2h'; may be given several times, and all must hold
     #[arg(long = "where", id = WHERE, help_heading = WHICH, value_name = "CONDITION", allow_hyphen_values = true)]
     conditions: Vec<String>,
     /// Only those whose value cannot be decoded
@@ -105,6 +106,12 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+impl From<Violation> for Refused {
+    fn from(violation: Violation) -> Self {
+        Self(vec![violation])
+    }
+}
 
 impl QuestionOptions {
     pub(super) fn read(&self, now: DateTime<Utc>) -> Result<Question, Refused> {

@@ -1,6 +1,6 @@
 //! What is read from: the brokers, and the registry for what they give.
 
-use super::near::nearest;
+use super::{near::nearest, question::Refused};
 use anyhow::{Error, Result, anyhow};
 use foldstream_browse::{Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, look_up};
 use foldstream_events::CATALOGUE;
@@ -28,6 +28,7 @@ impl Sources {
             Ok(page) => Ok(page),
             Err(PageError::Browse(error)) => Err(self.explained(error).await),
             Err(PageError::Expired(expired)) => Err(expired.into()),
+            Err(PageError::Refused(violation)) => Err(Refused::from(violation).into()),
         }
     }
 

@@ -1,30 +1,22 @@
 //! A condition on one field of a value: `path=value`, `!=`, `>`, `>=`, `<`, `<=`, and `path~text` for "holds this
-//! text". The path is a [`FieldPath`].
+//! text". The path is a [`FieldPath`]; what is compared is said in `filter/operand.rs`.
 //!
-//! What is compared:
-//! - Numbers, decimals among them, compare as numbers with a value that is one: `12.50` equals `12.5`, and `9` is less
-//!   than `10`. So do points in time with a time or a day in ISO 8601, whatever its offset.
-//! - Everything else, or with any other value, compares as the text that its JSON has, without quotes: a field of text
-//!   that holds digits is text. Times in such a field order right if all are written alike.
-//! - `null` equals the value `null` and has no order.
-//! - An object or an array equals the same JSON; it has no order; `~` looks into its JSON.
-//! - A path that is not there meets only `!=`. One that leads to several values (`items[*].sku`) meets a condition where
-//!   one of them does, and `!=` where none is equal.
+//! A path that is not there meets only `!=`. One that leads to several values (`items[*].sku`) meets a condition where one of
+//! them does, and `!=` where none is equal.
 
-use super::{instant::written, number::Number};
-use chrono::NaiveDateTime;
+use super::{number::Number, operand::Operand};
+use chrono::{DateTime, Utc};
 use foldstream_log::Violation;
 use foldstream_log::{FieldPath, Scalar, Selected, WriterSchema};
-use std::{
-    cmp::Ordering,
-    fmt::{self, Write},
-};
+use std::cmp::Ordering;
 
 const FIELD: &str = "where";
 const MAX_VALUE_CHARS: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
+    /// As it was asked.
+    text: String,
     path: FieldPath,
     comparison: Comparison,
     operand: Operand,
@@ -41,26 +33,8 @@ enum Comparison {
     Contains,
 }
 
-/// What is compared with, in each of the forms it can have.
-#[derive(Debug, Clone, PartialEq)]
-struct Operand {
-    text: String,
-    number: Option<Numeral>,
-    time: Option<NaiveDateTime>,
-    /// Only of an object or an array.
-    composite: Option<serde_json::Value>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Numeral {
-    exact: Number,
-    /// Where it is a whole one.
-    whole: Option<i64>,
-    float: f64,
-}
-
 impl Condition {
-    pub fn parse(text: &str) -> Result<Self, Violation> {
+    pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, Violation> {
         let refuse = |rule: String| Violation::new(FIELD, text, rule);
         let Some((path, comparison, value)) = split(text) else {
             let rule = "a condition is a path, one of = != > >= < <= ~ and a value, as in name=value";
@@ -74,11 +48,39 @@ impl Condition {
         if value.chars().nth(MAX_VALUE_CHARS).is_some() {
             return Err(refuse(format!("a condition's value has at most {MAX_VALUE_CHARS} characters")));
         }
-        Ok(Self { path, comparison, operand: Operand::new(value) })
+        Ok(Self { text: text.to_owned(), path, comparison, operand: Operand::new(value, now) })
     }
 
     pub(super) fn path(&self) -> &FieldPath {
         &self.path
+    }
+
+    /// Whether it means another time when it is asked later.
+    pub(super) fn moves(&self) -> bool {
+        self.operand.moves()
+    }
+
+    /// Holds fast what it meant at this time.
+    pub(super) fn pin(&mut self, now: DateTime<Utc>) {
+        self.operand.pin(now);
+    }
+
+    /// Why this, a scalar or else an object or an array, cannot be compared as it is asked: it is of another kind.
+    pub(super) fn misfit(&self, found: Option<&Scalar<'_>>) -> Option<String> {
+        match self.comparison {
+            Comparison::Contains => None,
+            Comparison::Equal | Comparison::NotEqual => self.operand.misfit_as_equal(found),
+            _ => self.operand.misfit_in_order(found),
+        }
+    }
+
+    pub(super) fn refused(&self, misfit: &str) -> Violation {
+        Violation::new(FIELD, &self.text, format!("{} {misfit}", self.path))
+    }
+
+    /// Whether it asks for an order, and not for the same.
+    pub(super) fn is_of_order(&self) -> bool {
+        !matches!(self.comparison, Comparison::Equal | Comparison::NotEqual | Comparison::Contains)
     }
 
     /// Whether a datum of this schema meets it; an error says why the datum is none.
@@ -132,101 +134,18 @@ fn begins_with_another_operator(value: &str) -> bool {
     value.starts_with(['=', '>', '~']) || value.strip_prefix('<').is_some_and(|rest| Number::parse(rest).is_some())
 }
 
-impl Operand {
-    fn new(text: &str) -> Self {
-        let number = Number::parse(text).map(|exact| Numeral {
-            exact,
-            whole: text.parse().ok(),
-            float: text.parse().unwrap_or(f64::NAN),
-        });
-        let composite = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
-        Self { text: text.to_owned(), number, time: written(text), composite }
-    }
-
-    fn equals(&self, found: &Selected<'_>) -> bool {
-        match found {
-            Selected::Scalar(Scalar::Null) => self.text == "null",
-            Selected::Scalar(Scalar::Text(text)) => self.text == *text,
-            Selected::Scalar(scalar) => self.order_of(scalar).is_eq(),
-            Selected::Composite(value) => self.composite.as_ref() == Some(value),
-        }
-    }
-
-    /// How what was found stands to the operand.
-    fn order(&self, found: &Selected<'_>) -> Option<Ordering> {
-        match found {
-            Selected::Scalar(Scalar::Null) | Selected::Composite(_) => None,
-            Selected::Scalar(scalar) => Some(self.order_of(scalar)),
-        }
-    }
-
-    fn order_of(&self, scalar: &Scalar<'_>) -> Ordering {
-        let as_number = self.number.as_ref().and_then(|number| number.order_of(scalar));
-        let as_time = || match (scalar, self.time) {
-            (Scalar::Timestamp(at), Some(time)) => Some(at.naive_utc().cmp(&time)),
-            (Scalar::LocalTimestamp(at), Some(time)) => Some(at.cmp(&time)),
-            _ => None,
-        };
-        as_number.or_else(as_time).unwrap_or_else(|| order_of_text(scalar, &self.text))
-    }
-
-    fn is_in(&self, found: &Selected<'_>) -> bool {
-        match found {
-            Selected::Scalar(Scalar::Null) => false,
-            Selected::Scalar(Scalar::Text(text)) => text.contains(&self.text),
-            Selected::Scalar(scalar) => scalar.to_string().contains(&self.text),
-            Selected::Composite(value) => value.to_string().contains(&self.text),
-        }
-    }
-}
-
-impl Numeral {
-    /// How a scalar stands to it; none when that is no number.
-    fn order_of(&self, scalar: &Scalar<'_>) -> Option<Ordering> {
-        match (scalar, self.whole) {
-            (Scalar::Integer(number), Some(whole)) => Some(number.cmp(&whole)),
-            (Scalar::Integer(_) | Scalar::Unsigned(_) | Scalar::Decimal(_), _) => {
-                Number::parse(&scalar.to_string()).map(|number| number.cmp(&self.exact))
-            }
-            // A float is the nearest to what was meant, and so is this.
-            (Scalar::Single(_) | Scalar::Double(_), _) => scalar.as_f64()?.partial_cmp(&self.float),
-            _ => None,
-        }
-    }
-}
-
-/// Compares the text of a scalar, piece by piece as it is written: no text is built.
-fn order_of_text(scalar: &Scalar<'_>, text: &str) -> Ordering {
-    struct Comparing<'a> {
-        rest: &'a [u8],
-        order: Ordering,
-    }
-    impl Write for Comparing<'_> {
-        fn write_str(&mut self, piece: &str) -> fmt::Result {
-            let piece = piece.as_bytes();
-            let (start, rest) = self.rest.split_at(piece.len().min(self.rest.len()));
-            self.order = piece.cmp(start);
-            self.rest = rest;
-            // An error ends the writing: what follows changes nothing.
-            if self.order.is_eq() { Ok(()) } else { Err(fmt::Error) }
-        }
-    }
-    let mut comparing = Comparing { rest: text.as_bytes(), order: Ordering::Equal };
-    let written = write!(comparing, "{scalar}");
-    match written {
-        Ok(()) if !comparing.rest.is_empty() => Ordering::Less,
-        _ => comparing.order,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
 
+    fn now() -> DateTime<Utc> {
+        "2026-11-21T10:00:00Z".parse().unwrap()
+    }
+
     fn is_met_by(condition: &str, found: Option<&Selected<'_>>) -> bool {
-        let condition = Condition::parse(condition).unwrap();
+        let condition = Condition::parse(condition, now()).unwrap();
         found.is_some_and(|found| condition.passes(found)) != condition.is_negated()
     }
 
@@ -249,8 +168,8 @@ mod tests {
             ("a=<b>", Comparison::Equal, "<b>"),
             ("a~=b", Comparison::Contains, "=b"),
         ] {
-            let condition = Condition::parse(text).unwrap();
-            assert_eq!((condition.comparison, condition.operand.text.as_str()), (comparison, value), "{text}");
+            let condition = Condition::parse(text, now()).unwrap();
+            assert_eq!((condition.comparison, condition.operand.text()), (comparison, value), "{text}");
         }
     }
 
@@ -274,7 +193,7 @@ mod tests {
             ("a>>1", "does not begin with another"),
             ("a<<1", "does not begin with another"),
         ] {
-            let violation = Condition::parse(bad).unwrap_err();
+            let violation = Condition::parse(bad, now()).unwrap_err();
             assert_eq!(violation.field, "where");
             assert!(violation.rule.contains(reason), "{bad}: {violation}");
         }
@@ -293,6 +212,84 @@ mod tests {
         assert!(meets(Scalar::Double(f64::NAN), "a=NaN"));
         assert!(!meets(Scalar::Integer(12), "a=twelve"));
         assert!(meets(Scalar::Integer(12), "a~2"));
+    }
+
+    #[test]
+    fn no_number_has_no_order() {
+        for condition in ["a>=100", "a<=100", "a>100", "a<100", "a=100"] {
+            assert!(!meets(Scalar::Double(f64::NAN), condition), "{condition}");
+            assert!(!meets(Scalar::Single(f32::NAN), condition), "{condition}");
+        }
+        assert!(meets(Scalar::Double(f64::NAN), "a!=100"));
+        assert!(meets(Scalar::Double(f64::INFINITY), "a=Infinity"));
+        assert!(meets(Scalar::Double(f64::NEG_INFINITY), "a<-1e300"));
+        assert!(meets(Scalar::Double(5.0), "a<Infinity"));
+        for condition in ["a>=9,5", "a<9,5", "a=9,5"] {
+            assert!(!meets(Scalar::Double(9.5), condition), "{condition}");
+            assert!(!meets(Scalar::Integer(9), condition), "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_another_kind_cannot_be_compared() {
+        let at = Scalar::Timestamp("2026-11-21T10:00:00Z".parse().unwrap());
+        let day = Scalar::Date("2026-11-21".parse().unwrap());
+        let time = Scalar::Time("10:00:00".parse().unwrap());
+        let misfit = |found: Option<Scalar<'_>>, condition: &str| {
+            Condition::parse(condition, now()).unwrap().misfit(found.as_ref())
+        };
+        for (found, value, expected) in [
+            (Scalar::Double(0.0), "9,5", "is a number"),
+            (Scalar::Integer(0), "9_000", "is a number"),
+            (Scalar::Integer(0), "0x10", "is a number"),
+            (Scalar::Integer(0), "NaN", "is a number"),
+            (Scalar::Integer(0), "2026-11-21", "is a number"),
+            (at, "tomorrow", "is a time"),
+            (at, "1795255200", "is a time"),
+            (at, "T15:02Z", "is a time"),
+            (at, "12.5", "is a time"),
+            (day, "15:02", "is a time"),
+            (time, "2026-11-21", "is a time of day"),
+            (time, "25:00", "is a time of day"),
+            (Scalar::Boolean(true), "yes", "is true or false"),
+        ] {
+            for sign in ["=", "!=", ">", ">=", "<", "<="] {
+                let condition = format!("a{sign}{value}");
+                let misfit = misfit(Some(found), &condition).unwrap_or_else(|| panic!("{condition} {found}"));
+                assert!(misfit.starts_with(expected), "{condition}: {misfit}");
+            }
+            assert_eq!(misfit(Some(found), &format!("a~{value}")), None);
+        }
+        for (found, value) in [
+            (Scalar::Double(0.0), "9.5"),
+            (Scalar::Double(0.0), "Infinity"),
+            (at, "1900000000000"),
+            (at, "2h"),
+            (at, "20261125"),
+            (at, "2026-11-25 23:59:59"),
+            (at, "2026-11-25T15:02Z"),
+            (at, "2026-11-25T15:02:00 05:00"),
+            (day, "2026-11-25"),
+            (time, "15:02"),
+            (Scalar::Boolean(true), "false"),
+            (Scalar::Text("x"), "9,5"),
+            (Scalar::Bytes(b"x"), "eA=="),
+        ] {
+            for sign in ["=", "!=", ">", ">=", "<", "<="] {
+                assert_eq!(misfit(Some(found), &format!("a{sign}{value}")), None, "{value}");
+            }
+        }
+        // What is not there may be asked for, and an object by its JSON.
+        for condition in ["a=null", "a!=null"] {
+            assert_eq!(misfit(Some(at), condition), None, "{condition}");
+            assert_eq!(misfit(None, condition), None, "{condition}");
+        }
+        assert_eq!(misfit(Some(Scalar::Double(0.0)), "a=NaN"), None);
+        assert!(misfit(Some(Scalar::Double(0.0)), "a>NaN").is_some());
+        assert_eq!(misfit(None, r#"a=["x"]"#), None);
+        for condition in ["a>5", r#"a>["x"]"#, "a=x"] {
+            assert!(misfit(None, condition).unwrap().starts_with("is an object or an array"), "{condition}");
+        }
     }
 
     #[test]
@@ -317,6 +314,18 @@ mod tests {
         assert!(meets(at, "a<2026-11-22"));
         assert!(meets(at, "a>2026-11"));
         assert!(meets(at, "a~T10:00"));
+        assert!(meets(at, "a>=1795255200000"));
+        assert!(meets(at, "a<1795255200501"));
+        assert!(meets(at, "a=1795255200500"));
+        assert!(meets(at, "a>=2h"));
+        assert!(!meets(at, "a<0s"));
+        assert!(meets(at, "a>=20261121"));
+        assert!(meets(at, "a<2026-11-21 23:59:59"));
+        assert!(meets(at, "a>=2026-11-21T10:00Z"));
+        assert!(meets(at, "a>=2026-11-21T15:00:00 05:00"));
+        assert!(meets(Scalar::Date("2026-11-21".parse().unwrap()), "a>2026-11-20T23:00"));
+        assert!(meets(Scalar::Time("10:00:00".parse().unwrap()), "a<10:00:00.5"));
+        assert!(meets(Scalar::Time("10:00:00".parse().unwrap()), "a=10:00"));
         assert!(meets(Scalar::Date("2026-11-21".parse().unwrap()), "a=2026-11-21"));
     }
 
@@ -345,15 +354,30 @@ mod tests {
     }
 
     proptest! {
+        /// However the time is written, what stands before it is less, and what stands behind it is greater.
+        #[test]
+        fn times_order_as_instants_do(found in 0..4_102_444_800_000i64, asked in 1_000_000_000_000..4_102_444_800_000i64) {
+            let scalar = Scalar::Timestamp(DateTime::from_timestamp_millis(found).unwrap());
+            let at = DateTime::from_timestamp_millis(asked).unwrap();
+            for written in [asked.to_string(), at.to_rfc3339(), format!("{:?}", at.naive_utc()), at.to_string()] {
+                let written = written.trim_end_matches(" UTC");
+                let holds = |sign| meets(scalar, &format!("a{sign}{written}"));
+                let order = found.cmp(&asked);
+                prop_assert_eq!([holds("<"), holds("="), holds(">")], [order.is_lt(), order.is_eq(), order.is_gt()], "{}", written);
+            }
+        }
+
         #[test]
         fn no_text_panics(text in ".{0,60}", shaped in r"[a.\\=!<>~1-]{0,20}") {
-            let _ = (Condition::parse(&text), Condition::parse(&shaped));
+            let _ = (Condition::parse(&text, now()), Condition::parse(&shaped, now()));
         }
 
         #[test]
         fn text_orders_as_text_does(found in "[ab]{0,4}", value in "[ab]{0,4}") {
             let scalar = Scalar::Text(&found);
-            prop_assert_eq!(order_of_text(&scalar, &value), found.as_str().cmp(value.as_str()));
+            let holds = |sign| meets(scalar, &format!("a{sign}{value}"));
+            let order = found.as_str().cmp(value.as_str());
+            prop_assert_eq!([holds("<"), holds("="), holds(">")], [order.is_lt(), order.is_eq(), order.is_gt()]);
         }
 
         #[test]

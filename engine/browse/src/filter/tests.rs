@@ -1,5 +1,7 @@
 //! Records against filters.
 
+mod told;
+
 use super::*;
 use crate::batches::Headers;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -150,10 +152,10 @@ fn conditions_on_fields() {
         ("nothing!=x", true),
         ("nothing=null", false),
     ] {
-        assert_eq!(matches(&record, &[&|filter| filter.add_condition(condition)]), wanted, "{condition}");
+        assert_eq!(matches(&record, &[&|filter| filter.add_condition(condition, now())]), wanted, "{condition}");
     }
     let both: [&Set<'_>; 2] =
-        [&|filter| filter.add_condition("parcel_id=ada"), &|filter| filter.add_condition("accuracy=6")];
+        [&|filter| filter.add_condition("parcel_id=ada", now()), &|filter| filter.add_condition("accuracy=6", now())];
     assert!(!matches(&record, &both));
 }
 
@@ -162,7 +164,7 @@ fn a_record_that_is_broken_behind_the_field_meets_nothing() {
     let value = whole();
     for cut in [&value[..value.len() - 1], &[&value[..], &[0]].concat()] {
         for condition in ["parcel_id=ada", "parcel_id=bob", "parcel_id!=bob", "nothing!=x"] {
-            let verdict = verdict(&record(None, Some(cut)), &[&|filter| filter.add_condition(condition)]);
+            let verdict = verdict(&record(None, Some(cut)), &[&|filter| filter.add_condition(condition, now())]);
             assert_eq!(verdict, Verdict::Uncompared(Reason::Undecodable), "{condition}");
         }
     }
@@ -251,9 +253,9 @@ fn json_meets_conditions_and_text_is_found() {
         ("tags.1.b=null", true),
         ("tags.2=a", false),
     ] {
-        let found = matches(&record(None, Some(value)), &[&|filter| filter.add_condition(condition)]);
+        let found = matches(&record(None, Some(value)), &[&|filter| filter.add_condition(condition, now())]);
         assert_eq!(found, wanted, "{condition}");
-        assert!(!matches(&record(None, Some(b"city")), &[&|filter| filter.add_condition(condition)]));
+        assert!(!matches(&record(None, Some(b"city")), &[&|filter| filter.add_condition(condition, now())]));
     }
     // Escaped or not, spaced or not.
     for text in ["Zürich", r"Z\u00fcrich", r#""n":1844"#, r#""n": 1844"#] {
@@ -274,7 +276,7 @@ fn a_schema_in_a_header_decides() {
         value: Some(value[5..].to_vec()),
         headers: vec![("__value_schema_id".to_owned(), Some(framed(SCHEMA_ID, b"")))],
     };
-    let condition: &Set<'_> = &|filter| filter.add_condition("parcel_id=ada");
+    let condition: &Set<'_> = &|filter| filter.add_condition("parcel_id=ada", now());
     assert!(matches(&RecordView::of(&kept, None), &[condition]));
     kept.value = Some(value);
     assert!(!matches(&RecordView::of(&kept, None), &[condition]), "the frame is no part of a bare datum");
@@ -324,153 +326,55 @@ fn bad_input_is_refused_by_name() {
     }
     let mut filter = Filter::default();
     for _ in 0..20 {
-        filter.add_condition("a=1").unwrap();
+        filter.add_condition("a=1", now()).unwrap();
     }
-    assert_eq!(filter.add_condition("a=1").unwrap_err().rule, "there are at most 20 conditions");
+    assert_eq!(filter.add_condition("a=1", now()).unwrap_err().rule, "there are at most 20 conditions");
 }
 
-/// What can stand in a record as its value, and what a person can make of it.
-#[derive(Debug, Clone)]
-enum Kind {
-    Tombstone,
-    Datum { accuracy: Option<i8>, city: &'static str },
-    Json { accuracy: Option<i8>, city: &'static str },
-    Cut(Vec<u8>),
-    Text(&'static str),
-    Bytes(&'static str),
-    OfNoSchema(&'static str),
-    OfSchemaAway(&'static str),
-}
-
-const TEXTS: [&str; 3] = ["Lyon", "Paris", "parcel_id"];
-
-impl Kind {
-    fn value(&self) -> Option<Vec<u8>> {
-        match self {
-            Self::Tombstone => None,
-            Self::Datum { accuracy, city } => Some(datum(*accuracy, city)),
-            Self::Cut(bytes) => Some(bytes.clone()),
-            Self::Json { accuracy, city } => Some(json(*accuracy, city).into_bytes()),
-            Self::Text(text) => Some(text.as_bytes().to_vec()),
-            Self::Bytes(text) => Some([b"\xff", text.as_bytes()].concat()),
-            Self::OfNoSchema(text) => Some(framed(8, text.as_bytes())),
-            Self::OfSchemaAway(text) => Some(framed(AWAY, text.as_bytes())),
-        }
+#[test]
+fn what_can_only_be_of_another_kind_is_refused() {
+    let value = whole();
+    let refused = |record: &RecordView<'_>, conditions: &[&str]| {
+        let (mut filter, paths) = (Filter::default(), PathsSeen::default());
+        conditions.iter().for_each(|condition| filter.add_condition(condition, now()).unwrap());
+        let _ = filter.compare(record, &schema_of, &paths);
+        filter.refused(&paths).map(|violation| violation.to_string())
+    };
+    let number = "is a number, and a number is written 12.5, -3 or 1e6, without anything between its digits";
+    let avro = record(None, Some(&value));
+    for (conditions, expected) in [
+        (&["accuracy>=5"][..], None),
+        (&["accuracy=null"], None),
+        (&["parcel_id>=9,5"], None),
+        (&["nothing>=9,5"], None),
+        (&["accuracy>=9,5"], Some(format!("where: accuracy>=9,5 is refused: accuracy {number}"))),
+        (&["accuracy=five"], Some(format!("where: accuracy=five is refused: accuracy {number}"))),
+        (&["parcel_id=bob", "price<1_000"], Some(format!("where: price<1_000 is refused: price {number}"))),
+    ] {
+        assert_eq!(refused(&avro, conditions), expected, "{conditions:?}");
+    }
+    // One JSON value does not tell what others are, but of its own order.
+    let json = record(None, Some(br#"{"n": 5, "at": "2026-11-21"}"#));
+    for (condition, is_refused) in
+        [("n=five", false), ("n>=9,5", true), ("n>=9.5", false), ("at>=2h", false), ("n~x", false)]
+    {
+        assert_eq!(refused(&json, &[condition]).is_some(), is_refused, "{condition}");
     }
 }
 
-/// `{"parcel_id": "ada", "accuracy": …, "price": "12.50", "tags": {"city": …}}`
-fn datum(accuracy: Option<i8>, city: &str) -> Vec<u8> {
-    let mut datum = b"\x06ada".to_vec();
-    match accuracy {
-        None => datum.push(0),
-        Some(accuracy) => {
-            let zigzag = u16::from((accuracy << 1 ^ accuracy >> 7).cast_unsigned());
-            datum.extend([2, (zigzag & 0x7f | 0x80) as u8, (zigzag >> 7) as u8]);
-        }
-    }
-    datum.extend(b"\x04\x04\xe2\x02\x08city");
-    datum.push(u8::try_from(city.len() * 2).unwrap());
-    datum.extend(city.bytes().chain([0]));
-    framed(SCHEMA_ID, &datum)
-}
-
-fn json(accuracy: Option<i8>, city: &str) -> String {
-    serde_json::json!({"accuracy": accuracy, "tags": {"city": city}}).to_string()
-}
-
-fn kinds() -> impl Strategy<Value = Kind> {
-    let text = || prop::sample::select(TEXTS.to_vec());
-    let accuracy = || prop::option::of(-3..4i8);
-    prop_oneof![
-        1 => Just(Kind::Tombstone),
-        4 => (accuracy(), text()).prop_map(|(accuracy, city)| Kind::Datum { accuracy, city }),
-        1 => (accuracy(), text(), 5..10usize).prop_map(|(accuracy, city, kept)| {
-            let whole = datum(accuracy, city);
-            let kept = kept.min(whole.len() - 1);
-            Kind::Cut(if kept == 5 { [whole, vec![0]].concat() } else { whole[..kept].to_vec() })
-        }),
-        1 => (accuracy(), text()).prop_map(|(accuracy, city)| Kind::Json { accuracy, city }),
-        1 => text().prop_map(Kind::Text),
-        1 => text().prop_map(Kind::Bytes),
-        1 => text().prop_map(Kind::OfNoSchema),
-        1 => text().prop_map(Kind::OfSchemaAway),
-    ]
-}
-
-/// A part of a filter.
-#[derive(Debug, Clone)]
-enum Asked {
-    Type(&'static str),
-    Accuracy(&'static str, i8),
-    City(&'static str, &'static str),
-    Contains(&'static str),
-    Undecodable,
-}
-
-fn parts() -> impl Strategy<Value = Asked> {
-    let text = || prop::sample::select(TEXTS.to_vec());
-    prop_oneof![
-        prop::sample::select(vec!["ParcelWeighed", "Other"]).prop_map(Asked::Type),
-        (prop::sample::select(vec!["=", "!=", ">", "<="]), -3..4i8)
-            .prop_map(|(sign, number)| Asked::Accuracy(sign, number)),
-        (prop::sample::select(vec!["=", "!=", "~"]), text()).prop_map(|(sign, text)| Asked::City(sign, text)),
-        text().prop_map(Asked::Contains),
-        Just(Asked::Undecodable),
-    ]
-}
-
-impl Asked {
-    fn set(&self, filter: &mut Filter) {
-        match self {
-            Self::Type(name) => filter.set_type(name).unwrap(),
-            Self::Accuracy(sign, number) => filter.add_condition(&format!("accuracy{sign}{number}")).unwrap(),
-            Self::City(sign, text) => filter.add_condition(&format!("tags.city{sign}{text}")).unwrap(),
-            Self::Contains(text) => filter.set_contains(text).unwrap(),
-            Self::Undecodable => filter.set_undecodable(true),
-        }
-    }
-
-    /// Whether it holds, as far as anyone can tell; in plain words.
-    fn holds(&self, kind: &Kind) -> Option<bool> {
-        match (self, kind) {
-            (Self::Undecodable, Kind::OfSchemaAway(_)) => None,
-            (Self::Undecodable, Kind::Tombstone | Kind::Datum { .. } | Kind::Json { .. } | Kind::Text(_)) => {
-                Some(false)
-            }
-            (Self::Undecodable, _) => Some(true),
-            (_, Kind::Tombstone) => Some(false),
-            (Self::Contains(wanted), Kind::Datum { accuracy, city }) => {
-                let accuracy = accuracy.map_or("null".to_owned(), |accuracy| accuracy.to_string());
-                let json = format!(
-                    r#"{{"parcel_id":"ada","accuracy":{accuracy},"price":"12.50","tags":{{"city":"{city}"}}}}"#
-                );
-                Some(json.contains(wanted))
-            }
-            (Self::Contains(wanted), Kind::Json { accuracy, city }) => Some(json(*accuracy, city).contains(wanted)),
-            (Self::Contains(wanted), Kind::Text(text) | Kind::Bytes(text)) => Some(text.contains(wanted)),
-            (Self::Contains(wanted), Kind::OfNoSchema(text)) => text.contains(wanted).then_some(true),
-            (Self::Contains(wanted), Kind::Cut(bytes)) => {
-                String::from_utf8_lossy(bytes).contains(wanted).then_some(true)
-            }
-            (Self::Type(wanted), Kind::Datum { .. }) => Some(*wanted == "ParcelWeighed"),
-            (Self::Type("Other"), Kind::Cut(_)) => Some(false),
-            (Self::Accuracy(sign, number), Kind::Datum { accuracy, .. } | Kind::Json { accuracy, .. }) => {
-                Some(match *sign {
-                    "=" => *accuracy == Some(*number),
-                    "!=" => *accuracy != Some(*number),
-                    ">" => accuracy.is_some_and(|accuracy| accuracy > *number),
-                    _ => accuracy.is_some_and(|accuracy| accuracy <= *number),
-                })
-            }
-            (Self::City(sign, wanted), Kind::Datum { city, .. } | Kind::Json { city, .. }) => Some(match *sign {
-                "=" => city == wanted,
-                "!=" => city != wanted,
-                _ => city.contains(wanted),
-            }),
-            _ => None,
-        }
-    }
+#[test]
+fn an_age_means_what_it_meant_when_it_was_asked() {
+    let mut filter = Filter::default();
+    filter.add_condition("accuracy>5", now()).unwrap();
+    assert_eq!(filter.times().asked_at_ms, None);
+    filter.add_condition("weighed_at>=2h", now()).unwrap();
+    let (asked, mut later) = (filter.times(), Filter::default());
+    let tomorrow = now() + chrono::TimeDelta::days(1);
+    later.add_condition("accuracy>5", tomorrow).unwrap();
+    later.add_condition("weighed_at>=2h", tomorrow).unwrap();
+    assert_ne!(later, filter);
+    later.pin(asked);
+    assert_eq!(later, filter);
 }
 
 #[test]
@@ -493,7 +397,7 @@ fn what_no_schema_on_the_way_has_is_named() {
     let (value, other) = (whole(), framed(8, b"x"));
     let mut filter = Filter::default();
     for condition in ["tag.city=Lyon", "parcel_id=nobody", "accuracy.int>5", "tags.town=Lyon"] {
-        filter.add_condition(condition).unwrap();
+        filter.add_condition(condition, now()).unwrap();
     }
     let paths = PathsSeen::default();
     for value in [None, Some(&other)] {
@@ -547,32 +451,6 @@ proptest! {
     }
 
     #[test]
-    fn what_cannot_be_told_is_neither_wanted_nor_not(kind in kinds(), asked in prop::collection::vec(parts(), 0..4)) {
-        let mut filter = Filter::default();
-        asked.iter().for_each(|asked| asked.set(&mut filter));
-        // Of these a filter has one, and the last one said counts.
-        let last = |is_one: fn(&Asked) -> bool| asked.iter().rposition(is_one);
-        let counting = [last(|asked| matches!(asked, Asked::Type(_))), last(|asked| matches!(asked, Asked::Contains(_)))];
-        let asked = asked.iter().enumerate().filter(|(at, asked)| {
-            !matches!(asked, Asked::Type(_) | Asked::Contains(_)) || counting.contains(&Some(*at))
-        });
-        let told: Vec<_> = asked.map(|(_, asked)| asked.holds(&kind)).collect();
-        let expected = match () {
-            () if told.contains(&Some(false)) => "other",
-            () if told.contains(&None) => "untold",
-            () => "wanted",
-        };
-        let value = kind.value();
-        let record = RecordView { headers: Headers::Kept(&[]), ..record(None, value.as_deref()) };
-        let found = match filter.compare(&record, &schema_of, &PathsSeen::default()) {
-            Verdict::Other => "other",
-            Verdict::Uncompared(_) => "untold",
-            Verdict::Wanted => "wanted",
-        };
-        prop_assert_eq!(found, expected);
-    }
-
-    #[test]
     fn no_record_panics(
         key in prop::option::of(prop::collection::vec(any::<u8>(), 0..10)),
         datum in prop::collection::vec(any::<u8>(), 0..60),
@@ -583,7 +461,7 @@ proptest! {
         let mut filter = Filter::default();
         filter.set_contains("x").unwrap();
         let _ = filter.compare(&record, &schema_of, &PathsSeen::default());
-        filter.add_condition("tags.a!=1").unwrap();
+        filter.add_condition("tags.a!=1", now()).unwrap();
         filter.set_type("ParcelWeighed").unwrap();
         let _ = filter.compare(&record, &schema_of, &PathsSeen::default());
     }
@@ -592,6 +470,6 @@ proptest! {
     fn no_text_panics(text in ".{0,250}") {
         let mut filter = Filter::default();
         let _ = (filter.set_key(&text, None), filter.set_type(&text), filter.set_contains(&text));
-        let _ = (filter.add_condition(&text), filter.set_since(&text, now()), filter.set_until(&text, now()));
+        let _ = (filter.add_condition(&text, now()), filter.set_since(&text, now()), filter.set_until(&text, now()));
     }
 }

@@ -4,7 +4,8 @@ use super::{error::RegistryError, logical_types::without_invalid};
 use crate::{
     avro_cursor::DEPTH,
     avro_json::{check, to_json},
-    avro_select::{FieldPath, Selected, any_at, has},
+    avro_scalar::Scalar,
+    avro_select::{FieldPath, Selected, any_at, samples},
     avro_shape::{self, difference},
     framing::SchemaId,
 };
@@ -88,10 +89,11 @@ impl WriterSchema {
         any_at(datum, (&self.nodes, self.most_depth), path, &mut passes)
     }
 
-    /// Whether a datum of this schema can have something at the path.
+    /// What can stand at the path in a datum of this schema: a scalar of each kind, whatever its value, or none for an
+    /// object or an array. Nothing at all where there is no such path.
     #[must_use]
-    pub fn has(&self, path: &FieldPath) -> bool {
-        has(&self.nodes, path)
+    pub fn samples(&self, path: &FieldPath) -> Vec<Option<Scalar<'_>>> {
+        samples(&self.nodes, path)
     }
 }
 

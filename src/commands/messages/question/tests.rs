@@ -34,8 +34,8 @@ fn flags_are_the_words_of_the_api() {
     filter.set_until("1h", now).unwrap();
     filter.set_type("LocationReported").unwrap();
     filter.set_contains("x").unwrap();
-    filter.add_condition("a=1").unwrap();
-    filter.add_condition("b>2").unwrap();
+    filter.add_condition("a=1", now).unwrap();
+    filter.add_condition("b>2", now).unwrap();
     filter.set_undecodable(true);
     assert_eq!(question.filter, expected.filter);
     assert_eq!((question.topic.as_str(), question.limit, question.order), ("locations", 7, Order::Oldest));
@@ -52,9 +52,9 @@ fn everything_wrong_is_named_at_once() {
     let expected = "\
 --topic 'a b' is refused: the name of a topic has 1 to 249 characters: letters, digits, dot, underscore, hyphen
 --partition '-1' is refused: partition is the number of a partition, from 0 on; several are joined by commas
---since 'yesterday' is refused: a time is written 2026-11-21T10:00:00Z, with an offset from UTC, or as a day, \
-                    2026-11-21, as milliseconds since 1970, or as an age: 90s, 15m, 2h, 7d; it lies in the years \
-                    1970 to 9999
+--since 'yesterday' is refused: a time is written 2026-11-21T10:00:00Z, with an offset from UTC or without one, to the \
+                    minute or finer, or as a day, 2026-11-21 or 20261121, as milliseconds since 1970, 12 digits or more, \
+                    or as an age: 90s, 15m, 2h, 7d; it lies in the years 1970 to 9999
 --key-encoding 'hex' is refused: key_encoding is one of: avro, json, text, base64
 --limit '0' is refused: limit is a whole number from 1 to 100000
 --timeout '10' is refused: timeout is a time from 1ms to 1h, such as 500ms, 10s or 1m 30s";
