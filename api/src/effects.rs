@@ -9,7 +9,7 @@ mod rows;
 
 use crate::{
     effects::following::{Budget, Effects, effects_of},
-    http::{answer::json, parameters::Parameters, place::PathPlace, problem::Problem},
+    http::{answer::json, limits::Client, parameters::Parameters, place::PathPlace, problem::Problem},
     messages::single::record_at,
     state::Api,
 };
@@ -34,10 +34,15 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         ("partition" = i32, Path, description = "The partition", minimum = 0),
         ("offset" = i64, Path, description = "The offset", minimum = 0)),
     responses((status = 200, description = "What followed so far", body = Effects)))]
-pub(crate) async fn of_message(State(api): State<Api>, place: PathPlace, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn of_message(
+    State(api): State<Api>,
+    client: Client,
+    place: PathPlace,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[]);
     let position = place.read(&mut parameters);
     parameters.finish()?;
-    let record = record_at(&api, &position, Isolation::Committed).await?;
+    let record = record_at(&api, &client, &position, Isolation::Committed).await?;
     json(StatusCode::OK, &effects_of(&api, record.fetched, &Budget::new()).await?)
 }

@@ -8,7 +8,7 @@
 use crate::{config::LookingConfig, http::problem::Problem};
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::request,
+    http::{HeaderMap, request},
 };
 use foldstream_browse::Budget;
 use std::{
@@ -43,12 +43,17 @@ where
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Infallible> {
         let clients = Arc::<Clients>::from_ref(state);
-        let header = clients.config.client_header.as_ref().and_then(|header| parts.headers.get(header));
-        // A proxy appends whom it heard from, so the last one is the one our own ingress vouches for.
-        let named = header.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+        let named = clients.config.client_header.as_ref().and_then(|header| named(&parts.headers, header));
         let peer = || parts.extensions.get::<Peer>().map(|Peer(peer)| peer.to_string());
-        Ok(Self(named.map(|name| name.trim().to_owned()).or_else(peer).unwrap_or_default()))
+        Ok(Self(named.or_else(peer).unwrap_or_default()))
     }
+}
+
+/// A proxy appends whom it heard from, to the line that is there or as a line of its own; so the last name of the last line
+/// is the one our own ingress vouches for.
+fn named(headers: &HeaderMap, header: &str) -> Option<String> {
+    let last = headers.get_all(header).iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next().map(|name| name.trim().to_owned())
 }
 
 #[derive(Debug)]
@@ -200,6 +205,18 @@ mod tests {
         // A store never holds more than it can.
         assert_eq!(stores.take(&greedy, 9_000, now + Duration::from_secs(100)), None);
         assert_eq!(stores.take(&greedy, 0, now + Duration::from_secs(100)), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_client_cannot_name_itself() {
+        let mut headers = HeaderMap::new();
+        for line in ["10.0.0.1", "10.0.0.2, 10.0.0.3"] {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        assert_eq!(named(&headers, "x-forwarded-for").as_deref(), Some("10.0.0.3"));
+        headers.append("x-forwarded-for", "10.0.0.4".parse().unwrap());
+        assert_eq!(named(&headers, "x-forwarded-for").as_deref(), Some("10.0.0.4"));
+        assert_eq!(named(&headers, "forwarded"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{question, render};
 use crate::{
-    http::{answer::json, place::PathPlace, problem::Problem},
+    http::{answer::json, limits::Client, place::PathPlace, problem::Problem},
     state::Api,
 };
 use axum::{
@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{
-    Isolation, Record,
+    Found, Isolation, Record,
     asking::{self, ISOLATION},
 };
 use foldstream_log::{Message, Position, Schemas, Violation};
@@ -25,22 +25,37 @@ use foldstream_log::{Message, Position, Schemas, Violation};
         ("offset" = i64, Path, example = 1729),
         ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
     responses((status = 200, description = "The record", body = Object)))]
-pub(crate) async fn find(State(api): State<Api>, place: PathPlace, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn find(
+    State(api): State<Api>,
+    client: Client,
+    place: PathPlace,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, &[ISOLATION]);
     let position = place.read(&mut parameters);
     let isolation = parameters.text(ISOLATION).map_or(Ok(Isolation::default()), asking::isolation);
     let isolation = parameters.check(isolation).unwrap_or_default();
     parameters.finish()?;
-    let record = record_at(&api, &position, isolation).await?;
+    let record = record_at(&api, &client, &position, isolation).await?;
     let schemas = Schemas::new(api.parts.registry.clone());
     let messages: Vec<Message> = render::messages(std::iter::once(&record), &schemas).await;
     json(StatusCode::OK, &messages.first())
 }
 
-/// The record at a position, which must be there.
-pub(crate) async fn record_at(api: &Api, position: &Position, isolation: Isolation) -> Result<Record, Problem> {
+/// The record at a position, which must be there; the client is charged what it takes.
+pub(crate) async fn record_at(
+    api: &Api,
+    client: &Client,
+    position: &Position,
+    isolation: Isolation,
+) -> Result<Record, Problem> {
     let Position { topic, partition, offset } = position;
+    let budget = api.clients.budget(client)?;
     let found = api.parts.browse.brokers().single(topic, *partition, *offset).await?;
+    if let Found::Record(record) = &found {
+        // Whether that was too much is told to the next question.
+        let _ = (budget.client)(record.bytes() as u64);
+    }
     found.visible(isolation).cloned().ok_or_else(|| {
         let rule = format!("must be the offset of a record: {}", found.reason());
         Problem::NotFound(Violation::new("offset", offset, rule))

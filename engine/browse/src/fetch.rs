@@ -42,7 +42,8 @@ pub struct Record {
 
 impl Record {
     /// About how much memory it takes.
-    pub(crate) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let headers =
             self.fetched.headers.iter().map(|(name, value)| 48 + name.len() + value.as_ref().map_or(0, Vec::len));
         let (key, value) = (self.fetched.key.as_ref(), self.fetched.value.as_ref());
