@@ -67,7 +67,13 @@ def written(value):
 
 def read(ours, like):
     """A value of ours, with times read back where the other client has a time."""
-    return datetime.datetime.fromisoformat(ours) if isinstance(like, datetime.datetime) else ours
+    if isinstance(like, datetime.datetime) and isinstance(ours, str):
+        return datetime.datetime.fromisoformat(ours)
+    if isinstance(like, list) and isinstance(ours, list) and len(like) == len(ours):
+        return [read(*pair) for pair in zip(ours, like)]
+    if isinstance(like, dict) and isinstance(ours, dict):
+        return {name: read(value, like.get(name)) for name, value in ours.items()}
+    return ours
 
 
 compared = 0
