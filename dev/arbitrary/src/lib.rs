@@ -8,7 +8,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime};
 use foldstream_log::{
-    Characters, Limits, RecordType, Rule, TopicEvent,
+    Characters, Limits, RecordType, Recorded, Rule, TopicEvent,
     avro_shape::{Kind, Record, Schema},
 };
 use proptest::{collection, prelude::*, sample::select, strategy::Union};
@@ -26,6 +26,18 @@ const MOST_ELEMENTS: usize = 3;
 /// When what was made is no event: the rules and the struct do not agree.
 pub fn events<E: TopicEvent + Debug>() -> BoxedStrategy<E> {
     Union::new(E::record_types().into_iter().map(event)).boxed()
+}
+
+/// The same as records of their topics.
+pub fn records<E: TopicEvent + Debug + Clone>() -> impl Strategy<Value = Recorded<E>> {
+    events::<E>().prop_map(|event| Recorded {
+        topic: event.record_type().topic,
+        partition: 0,
+        offset: 0,
+        appended_at_ms: 0,
+        key: event.key().to_owned(),
+        event: Some(event),
+    })
 }
 
 fn event<E: TopicEvent + Debug>(record: &'static RecordType) -> BoxedStrategy<E> {

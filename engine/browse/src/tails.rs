@@ -248,8 +248,7 @@ fn take_in(
             |_| {},
         );
         match next {
-            Ok(Some(next)) if next >= end && !snapshot.settings.compacted => tail.append(records, room),
-            Ok(None) if start >= end && !snapshot.settings.compacted => tail.append(records, room),
+            Ok(next) if next.unwrap_or(start) >= end && !snapshot.settings.compacted => tail.append(records, room),
             // A page reads it from the log, and says what of it cannot be read.
             _ => tail.forget(),
         }

@@ -61,22 +61,22 @@ fn hour_of(time: DateTime<Utc>) -> DateTime<Utc> {
 mod tests {
     use super::*;
     use chrono::Timelike;
-    use foldstream_arbitrary::events;
-    use foldstream_log::TopicEvent;
+    use foldstream_arbitrary::records;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn every_event_the_rules_let_through_is_folded(event in events::<Input>()) {
-            let (key, time) = (event.key().to_owned(), event.occurred_at());
-            let is_report = matches!(event, Input::Location(_));
-            let event = Some(event);
-            let record = Recorded { topic: "locations", partition: 0, offset: 0, appended_at_ms: 0, key, event };
+        fn every_event_the_rules_let_through_is_folded(record in records::<Input>()) {
+            let report = match &record.event {
+                Some(Input::Location(LocationsEvent::LocationReported(report))) => Some(report),
+                _ => None,
+            };
             let mut changes = ActivityChanges::default();
             let step = Activity::apply(&mut changes, &record);
             prop_assert!(matches!(step, Step::Applied | Step::Skip), "{step:?}");
-            prop_assert_eq!(changes.reports.len(), usize::from(is_report));
-            for hour in changes.reports.keys() {
+            prop_assert_eq!(changes.reports.len(), usize::from(report.is_some()));
+            for (hour, report) in changes.reports.keys().zip(report) {
+                let time = report.occurred_at;
                 prop_assert_eq!((hour.minute(), hour.second(), hour.nanosecond()), (0, 0, 0));
                 prop_assert!(*hour <= time && time - hour < TimeDelta::hours(1));
             }

@@ -91,9 +91,8 @@ impl Projection for Locations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foldstream_arbitrary::events;
+    use foldstream_arbitrary::records;
     use foldstream_events::LocationReported;
-    use foldstream_log::TopicEvent;
     use proptest::prelude::*;
 
     fn record(person: u8, offset: i64, second: i64) -> Recorded<Input> {
@@ -132,10 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_event_the_rules_let_through_is_folded(event in events::<Input>()) {
-            let key = event.key().to_owned();
-            let event = Some(event);
-            let record = Recorded { topic: "locations", partition: 0, offset: 0, appended_at_ms: 0, key, event };
+        fn every_event_the_rules_let_through_is_folded(record in records::<Input>()) {
             let step = Locations::apply(&mut LocationChanges::default(), &record);
             prop_assert!(matches!(step, Step::Applied | Step::Skip), "{step:?}");
         }

@@ -58,9 +58,8 @@ impl Projection for People {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foldstream_arbitrary::events;
+    use foldstream_arbitrary::records;
     use foldstream_events::PersonProfileRecorded;
-    use foldstream_log::TopicEvent;
     use proptest::prelude::*;
 
     fn record(person: u8, offset: i64, name: Option<u8>) -> Recorded<PersonProfilesEvent> {
@@ -80,10 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_event_the_rules_let_through_is_folded(event in events::<PersonProfilesEvent>()) {
-            let key = event.key().to_owned();
-            let event = Some(event);
-            let record = Recorded { topic: "person-profiles", partition: 0, offset: 0, appended_at_ms: 0, key, event };
+        fn every_event_the_rules_let_through_is_folded(record in records::<PersonProfilesEvent>()) {
             prop_assert_eq!(People::apply(&mut PeopleChanges::default(), &record), Step::Applied);
         }
 
