@@ -12,8 +12,9 @@ settled yet, or its marker still on its way; the last prints how many partitions
 """
 
 import sys
+import time
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -25,6 +26,21 @@ from confluent_kafka.admin import (
 )
 
 from names import physical
+
+
+def latest(partitions, level):
+    """The ends of partitions. A client goes on asking a leader that has died for as long as it lives, and a new one asks
+    who leads now."""
+    deadline = time.monotonic() + 60
+    while True:
+        asked = {partition: OffsetSpec.latest() for partition in partitions}
+        offsets = AdminClient({"bootstrap.servers": brokers}).list_offsets(asked, isolation_level=level, request_timeout=5)
+        try:
+            return {(found.topic, found.partition): future.result().offset for found, future in offsets.items()}
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+
 
 brokers, action = sys.argv[1], sys.argv[4]
 admin = AdminClient({"bootstrap.servers": brokers})
@@ -40,12 +56,13 @@ if action == "delete-all":
     sys.exit()
 if action == "undecided":
     topics = [topic for topic in admin.list_topics(timeout=30).topics.values() if not topic.topic.startswith("__")]
-    own = [topic for topic in topics if topic.topic.startswith(physical(""))]
-    asked = {TopicPartition(topic.topic, number): OffsetSpec.latest() for topic in own for number in topic.partitions}
-    ends = [
-        {(found.topic, found.partition): future.result(30).offset for found, future in offsets.items()}
-        for offsets in (admin.list_offsets(asked, isolation_level=level) for level in IsolationLevel)
+    own = [
+        TopicPartition(topic.topic, number)
+        for topic in topics
+        if topic.topic.startswith(physical(""))
+        for number in topic.partitions
     ]
+    ends = [latest(own, level) for level in IsolationLevel]
     print(sum(ends[0][partition] != ends[1][partition] for partition in ends[0]))
     sys.exit()
 topic = physical(sys.argv[5])
