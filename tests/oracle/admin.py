@@ -7,7 +7,7 @@
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL undecided
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL out-of-sync
 
-`delete-all` deletes the topics of an environment; `undecided` prints on how many of their partitions a transaction is not
+`delete-all` deletes the topics of an environment, of one without a prefix all there are; `undecided` prints on how many of their partitions a transaction is not
 settled yet, or its marker still on its way; the last prints how many partitions lack a replica that is in sync.
 """
 
@@ -50,7 +50,8 @@ if action == "out-of-sync":
     print(sum(len(partition.isrs) < len(partition.replicas) for partition in partitions))
     sys.exit()
 if action == "delete-all":
-    names = [name for name in admin.list_topics(timeout=30).topics if physical("") and name.startswith(physical(""))]
+    topics = admin.list_topics(timeout=30).topics
+    names = [name for name in topics if name.startswith(physical("")) and not name.startswith("__")]
     for future in admin.delete_topics(names, operation_timeout=30).values() if names else ():
         future.result(30)
     sys.exit()

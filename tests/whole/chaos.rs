@@ -132,7 +132,7 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn set(world: &'a World) -> Self {
-        let url: url::Url = world.stack.database_url().parse().unwrap();
+        let url: url::Url = world.database_url().parse().unwrap();
         let proxy = Proxy::to(url.port().unwrap());
         let instances = (0..2).map(|number| start_instance(world, &proxy, number)).collect();
         let api = start_api(world, &proxy);
@@ -158,7 +158,7 @@ impl<'a> Stage<'a> {
                 stack.kill_broker(number).unwrap();
                 stack.start_broker(number).unwrap();
                 stack.wait_broker_ready(number).unwrap();
-                self.until_replicated();
+                self.world.until_replicated();
             }
             Fault::Postgres { kill } => {
                 if kill {
@@ -179,14 +179,6 @@ impl<'a> Stage<'a> {
                 self.api = start_api(self.world, &self.proxy);
             }
         }
-    }
-
-    /// Only one broker of the three may be away at a time: until all replicas are in sync none is killed.
-    fn until_replicated(&self) {
-        until("every replica is in sync", Duration::from_secs(120), || {
-            let listed = self.world.oracle("admin.py", &["out-of-sync"]);
-            if listed.trim() == "0" { Ok(()) } else { Err(listed) }
-        });
     }
 
     /// It notices late that its database is back.
@@ -213,7 +205,7 @@ fn start_api(world: &World, proxy: &Proxy) -> Running {
 }
 
 fn start(world: &World, proxy: &Proxy, name: &str, arguments: &[&str]) -> Running {
-    let mut url: url::Url = world.stack.database_url().parse().unwrap();
+    let mut url: url::Url = world.database_url().parse().unwrap();
     url.set_port(Some(proxy.port())).unwrap();
     world.spawn(name, &[arguments, &["--database-url", url.as_str()]].concat())
 }

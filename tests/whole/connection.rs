@@ -1,7 +1,7 @@
 //! The connection query against an oracle: the same numbers as a plain join with `ST_DWithin` over every pair, on
 //! 1,000,000 generated points, and where coordinates wrap.
 
-use crate::harness::{shared_stack, sql};
+use crate::harness::{Lease, sql};
 use chrono::{DateTime, Duration, Utc};
 use foldstream_locations_projection::{
     Locations,
@@ -37,7 +37,8 @@ const EDGES: &str = "
 
 #[tokio::test]
 async fn the_connection_query_gives_the_numbers_of_the_oracle() {
-    let url = tokio::task::spawn_blocking(|| shared_stack().create_database("connection").unwrap()).await.unwrap();
+    let stack = Lease::shared();
+    let url = stack.create_database("connection").unwrap();
     let database = Database::connect(&Config { database_url: url.parse().unwrap(), database_connections: 4 }).unwrap();
     database.migrate().await.unwrap();
     ensure_tables::<Locations>(&database).await.unwrap();

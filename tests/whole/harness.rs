@@ -1,9 +1,11 @@
 //! A world to test in: an environment with topics and schemas, and the executable to run in it.
 //!
-//! Most worlds share one stack: each has a prefix and a database of its own there, as environments on a cluster have. Tests
-//! that break parts, or look at a cluster as a whole, have a stack to themselves.
+//! All worlds stand on one stack, whose programs are compiled and warm after the first few. Most share it: each has a
+//! prefix and a database of its own there, as environments on a cluster have. Tests that break parts, or look at a cluster
+//! as a whole, have it to themselves meanwhile; what they broke is mended before the next world.
 
 use foldstream_stack::{Options, Ports, Stack, workspace_root};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 use std::{
     fs::{self, File},
@@ -49,45 +51,36 @@ impl World {
         world
     }
 
-    /// The same on a stack of its own, for tests that break parts of it.
+    /// The same with the stack to itself, for tests that break parts of it.
     pub(crate) fn start_alone(name: &str) -> Self {
-        let world = Self::bare(name);
+        let world = Self::of(name, Lease::alone(), &format!("{name}."));
         world.set_up();
         world
     }
 
-    /// A stack of its own, still without topics.
-    pub(crate) fn bare(name: &str) -> Self {
-        let started = Instant::now();
-        let options = Options::temporary(name).unwrap();
-        let http = format!("127.0.0.1:{}", options.ports.application);
-        let stack = start(options);
-        Self {
-            http,
-            prefix: String::new(),
-            database_url: stack.database_url(),
-            directory: stack.directory().to_owned(),
-            stack: Lease::Own(Box::new(stack)),
-            folded: AtomicUsize::new(30),
-            started,
-            name: name.to_owned(),
-        }
+    /// The same without a prefix, for tests that look at a cluster as a whole.
+    pub(crate) fn of_a_whole_cluster(name: &str) -> Self {
+        let world = Self::of(name, Lease::alone(), "");
+        world.set_up();
+        world
     }
 
     /// An environment on the stack that is shared, still without topics.
     pub(crate) fn on_the_shared_stack(name: &str) -> Self {
-        let stack = shared_stack();
-        let started = Instant::now();
+        Self::of(name, Lease::shared(), &format!("{name}."))
+    }
+
+    fn of(name: &str, stack: Lease, prefix: &str) -> Self {
         let directory = workspace_root().join(".local/tests").join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         Self {
             http: format!("127.0.0.1:{}", Ports::free().unwrap().application),
-            prefix: format!("{name}."),
+            prefix: prefix.to_owned(),
             database_url: stack.create_database(&name.replace('-', "_")).unwrap(),
             directory,
-            stack: Lease::Shared(stack),
+            stack,
             folded: AtomicUsize::new(30),
-            started,
+            started: Instant::now(),
             name: name.to_owned(),
         }
     }
@@ -206,16 +199,19 @@ impl World {
 
     /// Runs one of the independent checks in `tests/oracle`; it must succeed.
     pub(crate) fn oracle(&self, script: &str, arguments: &[&str]) -> String {
-        let python = foldstream_stack::cache().unwrap().join("python/bin/python");
-        let output = Command::new(python)
-            .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script))
-            .args([&self.stack.bootstrap(), &self.stack.registry_url(), &self.database_url])
-            .args(arguments)
-            .env("FOLDSTREAM_PREFIX", &self.prefix)
-            .output()
-            .unwrap();
+        let output = self.script(script).args(arguments).output().unwrap();
         assert!(output.status.success(), "{script}: {}{}", text(&output.stdout), text(&output.stderr));
         text(&output.stdout)
+    }
+
+    /// The same, still to be run.
+    pub(crate) fn script(&self, script: &str) -> Command {
+        let mut command = Command::new(foldstream_stack::cache().unwrap().join("python/bin/python"));
+        command
+            .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script))
+            .args([&self.stack.bootstrap(), &self.stack.registry_url(), &self.database_url])
+            .env("FOLDSTREAM_PREFIX", &self.prefix);
+        command
     }
 
     /// Every table against its topics, counted again independently; these positions were discarded by hand.
@@ -247,6 +243,14 @@ impl World {
         newest["key"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until every replica is in sync: only then may another broker be away.
+    pub(crate) fn until_replicated(&self) {
+        until("every replica is in sync", Duration::from_secs(120), || {
+            let listed = self.oracle("admin.py", &["out-of-sync"]);
+            if listed.trim() == "0" { Ok(()) } else { Err(listed) }
+        });
+    }
+
     /// Waits until every service has taken everything that is on its topics: processors first, they write more.
     pub(crate) fn until_caught_up(&self) {
         for (services, partitions) in [("processors", 6), ("projections", self.folded.load(Ordering::Relaxed))] {
@@ -274,23 +278,48 @@ impl Drop for World {
             let _ = writeln!(worlds, "{:.1}\t{}", self.started.elapsed().as_secs_f64(), self.name);
         }
         let kept = std::thread::panicking() || std::env::var_os("FOLDSTREAM_KEEP").is_some_and(|value| value == "1");
-        match self.stack {
-            Lease::Shared(_) if !kept => {
-                // What is left of a world would take the brokers' time from the next.
-                self.oracle("admin.py", &["delete-all"]);
-                let _ = fs::remove_dir_all(&self.directory);
-            }
-            // A test's output is the only place this can go; of a stack of its own, the stack says it.
-            Lease::Shared(_) => eprintln!("the logs of this world are in {}", self.directory.display()),
-            Lease::Own(_) => {}
+        if kept {
+            // A test's output is the only place this can go.
+            eprintln!("the logs of this world are in {}", self.directory.display());
+        }
+        let alone = matches!(self.stack, Lease::Alone { .. });
+        if alone && let Err(error) = self.stack.mend() {
+            eprintln!("the stack could not be mended: {error}");
+        }
+        // What is left of a world would take the brokers' time from the next, or be taken for its own.
+        let cleared = self.script("admin.py").arg("delete-all").status();
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(cleared.unwrap().success());
+        if !kept {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+        if alone {
+            self.until_replicated();
         }
     }
 }
 
-/// A stack that is there for a world alone, or for others too.
+/// The stack, shared with other worlds or not.
 pub(crate) enum Lease {
-    Own(Box<Stack>),
-    Shared(&'static Stack),
+    Shared { stack: &'static Stack, _until_dropped: RwLockReadGuard<'static, ()> },
+    Alone { stack: &'static Stack, _until_dropped: RwLockWriteGuard<'static, ()> },
+}
+
+static LEASES: RwLock<()> = RwLock::new(());
+
+impl Lease {
+    /// Also to a test that has one already.
+    pub(crate) fn shared() -> Self {
+        let lease = LEASES.read_recursive();
+        Self::Shared { stack: stack(), _until_dropped: lease }
+    }
+
+    fn alone() -> Self {
+        let lease = LEASES.write();
+        Self::Alone { stack: stack(), _until_dropped: lease }
+    }
 }
 
 impl Deref for Lease {
@@ -298,20 +327,18 @@ impl Deref for Lease {
 
     fn deref(&self) -> &Stack {
         match self {
-            Self::Own(stack) => stack,
-            Self::Shared(stack) => stack,
+            Self::Shared { stack, .. } | Self::Alone { stack, .. } => stack,
         }
     }
 }
 
-/// The stack that tests share which do it no harm; started by the first of them. Its processes end with this one.
-pub(crate) fn shared_stack() -> &'static Stack {
-    static SHARED: OnceLock<Stack> = OnceLock::new();
-    SHARED.get_or_init(|| start(Options::temporary("shared").unwrap()))
-}
-
-fn start(options: Options) -> Stack {
-    Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}"))
+/// The stack that all share; started by the first of them. Its processes end with this one.
+fn stack() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| {
+        let stack = Options::temporary("shared").and_then(Stack::start);
+        stack.unwrap_or_else(|error| panic!("no stack: {error}"))
+    })
 }
 
 /// A process that goes on until it is stopped; killed when dropped.

@@ -7,8 +7,7 @@ use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -134,16 +133,9 @@ fn held_back(world: &World, status: &str, topic: &str, partition: i64) -> Value 
 
 /// A client that is not ours.
 fn open_transaction(world: &World, key: &str, topics: &[&str]) -> Child {
-    let python = foldstream_stack::cache().unwrap().join("python/bin/python");
-    let mut open = Command::new(python)
-        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/open_transaction.py"))
-        .args([&world.stack.bootstrap(), &world.stack.registry_url(), world.database_url(), key])
-        .args(topics)
-        .env("FOLDSTREAM_PREFIX", world.topic(""))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut open = world.script("open_transaction.py");
+    open.arg(key).args(topics).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut open = open.spawn().unwrap();
     let mut said = String::new();
     BufReader::new(open.stdout.take().unwrap()).read_line(&mut said).unwrap();
     assert_eq!(said.trim(), "open");

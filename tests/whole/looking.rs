@@ -9,19 +9,21 @@ use crate::harness::{Running, World, so_much, until};
 use std::{
     env,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Stdio,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 #[test]
 fn looking_agrees_with_brute_force() {
-    let world = World::start_alone("looking");
+    let world = World::of_a_whole_cluster("looking");
     // What every commit goes through is the same each time; what is found in `make soak` is printed with its seed.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = env::var("FOLDSTREAM_LOOKING_SEED").unwrap_or_else(|_| so_much(now, 1_795_797_950).to_string());
     let rounds = env::var("FOLDSTREAM_LOOKING_ROUNDS").unwrap_or_else(|_| "1".to_owned());
-    let mut oracle = oracle(&world, &[&world.http, &seed, &rounds]);
+    // What it says is read line by line; what goes wrong with it goes where the test's own errors go.
+    let mut oracle = world.script("looking.py");
+    oracle.args([&world.http, &seed, &rounds]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut oracle = oracle.spawn().unwrap();
     let mut answers = oracle.stdin.take().unwrap();
     let mut api = run_api(&world, &[]);
     for line in BufReader::new(oracle.stdout.take().unwrap()).lines() {
@@ -44,19 +46,6 @@ fn looking_agrees_with_brute_force() {
     let status = oracle.wait().unwrap();
     assert!(status.success(), "seed {seed}: {status}; the API's log ends with: {}", api.log_tail());
     api.terminate();
-}
-
-/// Starts the oracle; what it says is read line by line, what goes wrong with it goes where the test's own errors go.
-fn oracle(world: &World, arguments: &[&str]) -> Child {
-    let python = foldstream_stack::cache().unwrap().join("python/bin/python");
-    Command::new(python)
-        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/looking.py"))
-        .args([world.stack.bootstrap(), world.stack.registry_url(), world.stack.database_url()])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 /// The API alone, up to readiness.

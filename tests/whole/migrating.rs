@@ -1,7 +1,7 @@
 //! A database of the release before, whose six migrations (`migrating/`, as they were) made the tables of the engine and of
 //! all models together: it goes on under this one with everything it holds, and a new database comes to the same tables.
 
-use crate::harness::{shared_stack, sql};
+use crate::harness::{Lease, sql};
 use foldstream_activity_projection::Activity;
 use foldstream_locations_projection::Locations;
 use foldstream_people_projection::{People, read};
@@ -51,9 +51,8 @@ const SHAPE: &str = "
 
 #[tokio::test]
 async fn a_database_of_the_release_before_goes_on_and_a_new_one_comes_to_the_same_tables() {
-    let database =
-        async |name| tokio::task::spawn_blocking(move || shared_stack().create_database(name).unwrap()).await.unwrap();
-    let (fresh, old) = (database("fresh").await, database("old").await);
+    let stack = Lease::shared();
+    let [fresh, old] = ["fresh", "old"].map(|name| stack.create_database(name).unwrap());
     for statements in MIGRATIONS.iter().chain([&LEFT]) {
         sql(&old, statements);
     }

@@ -1,6 +1,7 @@
 //! What can be asked, and how much of it.
 
 use clap::Parser;
+use std::path::PathBuf;
 
 /// Figures beside their baselines, measured in the same run.
 #[derive(Parser, Debug)]
@@ -38,6 +39,10 @@ pub(crate) struct Arguments {
     /// Connection: how often each pair of distance and window is asked
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) questions: u32,
+
+    /// Beside: the other executable
+    #[arg(long, value_name = "PATH", required_if_eq("question", "beside"))]
+    pub(crate) other: Option<PathBuf>,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,5 +61,7 @@ pub(crate) enum Question {
     ReadYourWrites,
     /// How long a look into a topic takes, and what two hundred live tails cost
     Looking,
+    /// What this executable takes beside another one, such as that of an older commit; not part of all
+    Beside,
     All,
 }

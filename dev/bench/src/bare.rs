@@ -121,7 +121,7 @@ pub(crate) async fn connect(world: &World, tables: Tables) -> Result<PgConnectio
         Tables::Real => "public",
         Tables::Unindexed => "unindexed,public",
     };
-    let options = PgConnectOptions::from_str(&world.stack.database_url())?;
+    let options = PgConnectOptions::from_str(&world.database_url)?;
     let options = options.options([("search_path", search_path), ("jit", "off"), ("client_min_messages", "warning")]);
     PgConnection::connect_with(&options).await.context("cannot connect to the database")
 }

@@ -40,10 +40,7 @@ static OUTCOMES: &[&Topic] = &[&PERSON_OUTCOMES];
 pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> {
     tell(&format!("writing {COMMANDS} commands"));
     let registry = Registry::new(&world.wire)?;
-    let mut commands = transactions(world, &registry, "commands", PersonCommandsEvent::RECORD_TYPES).await?;
-    for chunk in 0..COMMANDS / 1_000 {
-        write(&mut commands, (0..1_000).map(|number| register(&format!("bench-{chunk}-{number}"))))?;
-    }
+    write_commands(world, "all", COMMANDS).await?;
     let (decided, _) = run_to_the_end(world, "deciding").await?;
     let (_, from_changelog) = run_to_the_end(world, "restoring").await?;
     tell("making the changelog one of another version");
@@ -69,8 +66,18 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     answers(world, &registry, arguments).await
 }
 
+/// Commands, each of a person of its own.
+pub(crate) async fn write_commands(world: &World, name: &str, count: usize) -> Result<()> {
+    let registry = Registry::new(&world.wire)?;
+    let mut commands = transactions(world, &registry, "commands", PersonCommandsEvent::RECORD_TYPES).await?;
+    for chunk in 0..count / 1_000 {
+        write(&mut commands, (0..1_000).map(|number| register(&format!("bench-{name}-{chunk}-{number}"))))?;
+    }
+    Ok(())
+}
+
 /// Runs the processor until it has decided everything; gives the seconds that took, and those of restoring before.
-async fn run_to_the_end(world: &World, what: &str) -> Result<(f64, f64)> {
+pub(crate) async fn run_to_the_end(world: &World, what: &str) -> Result<(f64, f64)> {
     tell(what);
     let mut service = world.serve(&[decider_flow::<People>()])?;
     let restored = until(&mut service, |service| {
@@ -157,7 +164,7 @@ async fn answers(world: &World, registry: &Registry, arguments: &Arguments) -> R
 }
 
 /// Sends commands at an even pace; gives the milliseconds from handing each over to holding its outcome.
-async fn run(world: &World, writer: &Writer, name: &str, seconds: u32) -> Result<Vec<f64>> {
+pub(crate) async fn run(world: &World, writer: &Writer, name: &str, seconds: u32) -> Result<Vec<f64>> {
     let mut outcomes = Follower::start(&Brokers::new(&world.wire), OUTCOMES);
     timeout(DEADLINE, outcomes.ready().wait()).await.context("the outcomes cannot be followed")?;
     let count = u64::from(COMMANDS_A_SECOND) * u64::from(seconds);

@@ -46,9 +46,9 @@ type Look = (Instant, Positions);
 
 /// One run, all in milliseconds.
 #[derive(Debug, Default)]
-struct Latencies {
+pub(crate) struct Latencies {
     acknowledged: Vec<f64>,
-    visible: Vec<f64>,
+    pub(crate) visible: Vec<f64>,
     /// Events a second that were really sent.
     rate: f64,
     transactions_a_second: f64,
@@ -64,11 +64,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     tokio::task::block_in_place(|| service.until_ready())?;
     world.until_folded(&projection_flow::<Locations>(), &mut service).await?;
     let mut runs = Vec::new();
-    let writer = Writer::connect(&world.wire, &Registry::new(&world.wire)?, "bench")?;
-    // One alone, so that the schema is looked up once and not by everyone who is waiting for it.
-    writer.append(&event(0)).await?;
-    tell(&format!("latency, {} s not counted, until the brokers have compiled what they run", arguments.warm_up));
-    produce(&writer, arguments.rate, u64::from(arguments.rate) * u64::from(arguments.warm_up)).await?;
+    let writer = warm(world, arguments).await?;
     for run in 1..=arguments.runs {
         tell(&format!("latency, run {run} of {}", arguments.runs));
         let before = service.histogram(names::PROJECTION_TRANSACTION_SECONDS)?;
@@ -94,6 +90,14 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
         tenths(service.processor_seconds()?)
     ))?;
     service.stop()
+}
+
+/// A writer that has written for so long that nothing needs to be looked up or compiled any more.
+pub(crate) async fn warm(world: &World, arguments: &Arguments) -> Result<Writer> {
+    let writer = Writer::connect(&world.wire, &Registry::new(&world.wire)?, "bench")?;
+    tell(&format!("latency, {} s not counted, until the brokers have compiled what they run", arguments.warm_up));
+    produce(&writer, arguments.rate, u64::from(arguments.rate) * u64::from(arguments.warm_up)).await?;
+    Ok(writer)
 }
 
 fn print(world: &World, arguments: &Arguments, runs: &[Latencies]) -> Result<()> {
@@ -146,8 +150,8 @@ fn print(world: &World, arguments: &Arguments, runs: &[Latencies]) -> Result<()>
     table.print()
 }
 
-async fn run_once(world: &World, writer: &Writer, arguments: &Arguments) -> Result<Latencies> {
-    let reader = PositionReader::connect(&world.stack.database_url(), &projection_flow::<Locations>()).await?;
+pub(crate) async fn run_once(world: &World, writer: &Writer, arguments: &Arguments) -> Result<Latencies> {
+    let reader = PositionReader::connect(&world.database_url, &projection_flow::<Locations>()).await?;
     let (end_known, ends) = oneshot::channel();
     let watching: JoinHandle<Result<Vec<Look>>> = tokio::spawn(watch(reader, ends));
     let warm_up = u64::from(arguments.rate) * WARM_UP.as_secs();

@@ -9,7 +9,9 @@ mod tails;
 
 use crate::{
     arguments::Arguments,
+    beside::{Compared, in_turns},
     figures::{percentile, tenths},
+    service::Service,
     table::{Table, title},
     world::{World, tell},
 };
@@ -35,16 +37,8 @@ struct Timed {
 
 pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> {
     let filled = Filled::fill(world, arguments.partition_records).await?;
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let settings = [("FOLDSTREAM_HTTP_LISTEN", address.as_str()), ("FOLDSTREAM_CLIENT_BYTES_PER_SECOND", "4000000000")];
-    let settings =
-        [&settings[..], &[("FOLDSTREAM_PAGE_MS", "60000"), ("FOLDSTREAM_PAGE_RECORDS", "100000000")]].concat();
-    let mut service = world.serve_with(&[foldstream_api::flow()], &settings)?;
-    tokio::task::block_in_place(|| service.until_ready())?;
-    let url = format!("http://{address}/messages?topic={TOPIC}&limit={LIMIT}");
-    let rare = format!("{url}&where=person_id={RARE}");
-    let in_one = format!("{url}&where=person_id={MARKED}");
-    let keyed = format!("{url}&key={MARKED}");
+    let (mut service, address) = serve(world)?;
+    let [url, rare, in_one, keyed] = urls(&address);
     let http = Client::new();
 
     tell("looking: not counted");
@@ -89,6 +83,58 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     report(&all, arguments)?;
     service.check()?;
     tails::measure(world, &filled, &address, service).await
+}
+
+/// The API, and where to ask; as patient as the question may need.
+fn serve(world: &World) -> Result<(Service, String)> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let settings = [
+        ("FOLDSTREAM_HTTP_LISTEN", address.as_str()),
+        ("FOLDSTREAM_CLIENT_BYTES_PER_SECOND", "4000000000"),
+        ("FOLDSTREAM_PAGE_MS", "60000"),
+        ("FOLDSTREAM_PAGE_RECORDS", "100000000"),
+        // The topic that is looked into belongs to no environment.
+        ("FOLDSTREAM_PREFIX", ""),
+    ];
+    let mut service = world.serve_with(&[foldstream_api::flow()], &settings)?;
+    tokio::task::block_in_place(|| service.until_ready())?;
+    Ok((service, address))
+}
+
+/// The newest, those of a rare person, those of a person all in one partition, those of a key.
+fn urls(address: &str) -> [String; 4] {
+    let url = format!("http://{address}/messages?topic={TOPIC}&limit={LIMIT}");
+    let [rare, in_one] = [RARE, MARKED].map(|person| format!("{url}&where=person_id={person}"));
+    let keyed = format!("{url}&key={MARKED}");
+    [url, rare, in_one, keyed]
+}
+
+/// Two executables in turns, looking into one topic.
+pub(crate) async fn compare(worlds: &[World; 2], arguments: &Arguments, compared: &mut Compared) -> Result<()> {
+    let [this, _] = worlds;
+    let _filled = Filled::fill(this, arguments.partition_records).await?;
+    let (http, mut served) = (Client::new(), Vec::new());
+    for world in worlds {
+        let (service, address) = serve(world)?;
+        tell("looking: not counted");
+        for url in urls(&address) {
+            time(LOOKS / 4, async || look(&http, &url).await).await?;
+        }
+        served.push((service, address));
+    }
+    let kinds = ["newest 50", "where, 1 of 10,000", "where, all in one partition", "key, 1 of 5,000"];
+    for run in 1..=arguments.runs {
+        tell(&format!("looking, run {run} of {}", arguments.runs));
+        for (kind, looks) in [LOOKS, SEARCHES, SEARCHES, LOOKS].into_iter().enumerate() {
+            for side in in_turns(run) {
+                let (service, address) = &mut served[side];
+                let milliseconds = time(looks, async || look(&http, &urls(address)[kind]).await).await?;
+                compared.add(&format!("looking, {}: ms", kinds[kind]), side, &milliseconds);
+                service.check()?;
+            }
+        }
+    }
+    served.into_iter().try_for_each(|(service, _)| service.stop())
 }
 
 fn report(all: &[Timed], arguments: &Arguments) -> Result<()> {

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bare;
+mod beside;
 mod connection;
 mod consumer_performance;
 mod decider;
@@ -42,6 +43,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     let asked = |question| arguments.question == Question::All || arguments.question == question;
     table::line(&processor_time::machine()?)?;
     let mut world = tokio::task::spawn_blocking(World::start).await.context("the stack could not be started")??;
+    if arguments.question == Question::Beside {
+        return beside::measure(world, &arguments).await;
+    }
     let history =
         [Question::Throughput, Question::Connection, Question::Rebuild, Question::Latency].into_iter().any(asked);
     world.prepare(if history { arguments.records } else { 0 }).await?;

@@ -6,6 +6,7 @@
 use crate::{
     arguments::Arguments,
     figures::{percentile, tenths, whole},
+    service::Service,
     table::{Table, line, title},
     world::{World, tell},
 };
@@ -25,21 +26,13 @@ const CLIENTS: u64 = 1_000;
 
 /// Milliseconds of each kind of request.
 #[derive(Debug, Default)]
-struct Spent {
-    wrote: Vec<f64>,
-    read: Vec<f64>,
+pub(crate) struct Spent {
+    pub(crate) wrote: Vec<f64>,
+    pub(crate) read: Vec<f64>,
 }
 
 pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let services = [
-        decider_flow::<foldstream_people_processor::People>(),
-        projection_flow::<foldstream_people_projection::People>(),
-        foldstream_api::flow(),
-    ];
-    let mut service = world.serve_with(&services, &[("FOLDSTREAM_HTTP_LISTEN", &address)])?;
-    tokio::task::block_in_place(|| service.until_ready())?;
-    let url = format!("http://{address}/api/persons");
+    let (mut service, url) = serve(world)?;
     tell("a thousand clients, not counted");
     round(&url, 0, arguments.warm_up.min(60)).await?;
     let mut table = Table::new(&["run", "write p50", "p99", "max", "read p50", "p99", "max", "requests/s"]);
@@ -65,7 +58,7 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     service.stop()
 }
 
-async fn round(url: &str, seed: u64, seconds: u32) -> Result<Spent> {
+pub(crate) async fn round(url: &str, seed: u64, seconds: u32) -> Result<Spent> {
     let client = Client::new();
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -84,6 +77,19 @@ async fn round(url: &str, seed: u64, seconds: u32) -> Result<Spent> {
         all.read.extend(spent.read);
     }
     Ok(all)
+}
+
+/// The services that such a read goes through, and where to ask.
+pub(crate) fn serve(world: &World) -> Result<(Service, String)> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let services = [
+        decider_flow::<foldstream_people_processor::People>(),
+        projection_flow::<foldstream_people_projection::People>(),
+        foldstream_api::flow(),
+    ];
+    let mut service = world.serve_with(&services, &[("FOLDSTREAM_HTTP_LISTEN", &address)])?;
+    tokio::task::block_in_place(|| service.until_ready())?;
+    Ok((service, format!("http://{address}/api/persons")))
 }
 
 async fn one(client: &Client, url: &str, number: u64) -> Result<Spent> {

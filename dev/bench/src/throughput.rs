@@ -20,8 +20,8 @@ use foldstream_telemetry::names;
 
 /// One run of foldstream.
 #[derive(Debug)]
-struct Fold {
-    spent: Spent,
+pub(crate) struct Fold {
+    pub(crate) spent: Spent,
     processor_seconds: f64,
     peak_memory: f64,
     transactions: Histogram,
@@ -109,7 +109,7 @@ fn print_costs(records: f64, folds: &[Fold], indexed: &[Spent], unindexed: &[Spe
 }
 
 /// From empty tables to the end of the topic.
-async fn fold(world: &World) -> Result<Fold> {
+pub(crate) async fn fold(world: &World) -> Result<Fold> {
     let mut connection = bare::connect(world, Tables::Real).await?;
     bare::empty(&mut connection).await?;
     let mut service = world.serve(&[projection_flow::<Locations>()])?;

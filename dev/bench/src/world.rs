@@ -1,4 +1,5 @@
-//! What is measured: a stack of our own with topics, schemas, tables and a generated history on the topic.
+//! What is measured: a stack of our own with topics, schemas, tables and a generated history on the topic; where two
+//! executables are compared, an environment of its own for each on that stack.
 
 use crate::{
     positions::{PositionReader, Positions, reached},
@@ -13,8 +14,9 @@ use foldstream_stack::{Options, Stack};
 use foldstream_store::{Database, versions::ensure_tables};
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,9 +28,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The stack, the executable, and how to reach both.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) stack: Stack,
+    pub(crate) stack: Arc<Stack>,
     pub(crate) wire: foldstream_log::Config,
     pub(crate) database: Database,
+    pub(crate) database_url: String,
     pub(crate) records: u64,
     /// How long the command took that wrote the history to the topic.
     pub(crate) replay_seconds: f64,
@@ -43,26 +46,49 @@ impl World {
             bail!("{} is missing: build it first, with cargo build --release", executable.display());
         }
         tell("starting three brokers, the registry and the database");
-        let stack = Stack::start(Options::temporary("bench")?)?;
+        let stack = Arc::new(Stack::start(Options::temporary("bench")?)?);
+        let database_url = stack.database_url();
+        Self::on(stack, "", database_url, executable)
+    }
+
+    /// An environment of this name on the same stack, with topics and a history of its own. Blocks.
+    pub(crate) fn environment(&self, name: &str) -> Result<Self> {
+        Self::on(self.stack.clone(), &format!("{name}."), self.stack.create_database(name)?, self.executable.clone())
+    }
+
+    /// The same world for another executable.
+    pub(crate) fn of_executable(self, executable: &Path) -> Result<Self> {
+        let executable = executable.canonicalize().with_context(|| format!("no {}", executable.display()))?;
+        Ok(Self { executable, ..self })
+    }
+
+    fn on(stack: Arc<Stack>, prefix: &str, database_url: String, executable: PathBuf) -> Result<Self> {
         let registry_url = stack.registry_url().parse().context("the registry's address is no URL")?;
         let wire = foldstream_log::Config {
             instance: "bench".to_owned(),
+            prefix: prefix.parse().map_err(anyhow::Error::msg)?,
             ..foldstream_log::Config::at(&stack.bootstrap(), registry_url)
         };
         let database = Database::connect(&foldstream_store::Config {
-            database_url: stack.database_url().parse().map_err(anyhow::Error::msg)?,
+            database_url: database_url.parse().map_err(anyhow::Error::msg)?,
             database_connections: 4,
         })?;
-        Ok(Self { stack, wire, database, records: 0, replay_seconds: 0.0, executable })
+        Ok(Self { stack, wire, database, database_url, records: 0, replay_seconds: 0.0, executable })
     }
 
     /// Topics, schemas, tables, and so much history on the topic.
     pub(crate) async fn prepare(&mut self, records: u64) -> Result<()> {
-        self.run(&["topics", "apply"])?;
-        self.run(&["schemas", "register"])?;
+        self.fill(records)?;
         self.database.migrate().await?;
         ensure_tables::<Locations>(&self.database).await?;
         ensure_tables::<People>(&self.database).await?;
+        Ok(())
+    }
+
+    /// Topics, schemas, and so much history on the topic; tables are made by whoever folds.
+    pub(crate) fn fill(&mut self, records: u64) -> Result<()> {
+        self.run(&["topics", "apply"])?;
+        self.run(&["schemas", "register"])?;
         if records == 0 {
             return Ok(());
         }
@@ -112,7 +138,7 @@ impl World {
         service: &mut Service,
         wanted: impl Fn(&Positions) -> bool,
     ) -> Result<()> {
-        let mut reader = PositionReader::connect(&self.stack.database_url(), flow).await?;
+        let mut reader = PositionReader::connect(&self.database_url, flow).await?;
         let started = Instant::now();
         loop {
             let positions = reader.read().await?;
@@ -156,7 +182,8 @@ impl World {
             .args(arguments)
             .env("FOLDSTREAM_KAFKA_BROKERS", self.stack.bootstrap())
             .env("FOLDSTREAM_REGISTRY_URL", self.stack.registry_url())
-            .env("FOLDSTREAM_DATABASE_URL", self.stack.database_url())
+            .env("FOLDSTREAM_DATABASE_URL", &self.database_url)
+            .env("FOLDSTREAM_PREFIX", self.wire.prefix.to_string())
             .env("FOLDSTREAM_LOG_FORMAT", "human");
         command
     }

@@ -58,9 +58,27 @@ impl Stack {
         }
         let keeper = if temporary { Keeper::Watchdog(Arc::new(Watchdog::start()?)) } else { Keeper::Nobody };
         let mut stack = Self::describe_kept(options, &keeper)?;
-        stack.start_all()?;
+        stack.mend()?;
         stack.started = true;
         Ok(stack)
+    }
+
+    /// Starts what does not run, and returns when everything is ready.
+    pub fn mend(&self) -> Result<(), StackError> {
+        // Before anything is started: half a stack helps nobody.
+        self.all_parts().try_for_each(Part::check_ports)?;
+        thread::scope(|scope| {
+            let mut starting = vec![scope.spawn(|| self.start_databases())];
+            starting.extend(self.brokers.iter().map(|broker| {
+                scope.spawn(|| {
+                    broker.start()?;
+                    Ok(())
+                })
+            }));
+            starting.into_iter().map(join).collect::<Result<Vec<()>, StackError>>()
+        })?;
+        self.brokers.iter().try_for_each(|broker| broker.wait_ready(&self.brokers))?;
+        if self.parts.registry { self.registry.wait_ready() } else { Ok(()) }
     }
 
     /// The stack as its files describe it, running or not; nothing is started.
@@ -211,23 +229,6 @@ impl Stack {
             lifetime,
             started: false,
         })
-    }
-
-    fn start_all(&self) -> Result<(), StackError> {
-        // Before anything is started: half a stack helps nobody.
-        self.all_parts().try_for_each(Part::check_ports)?;
-        thread::scope(|scope| {
-            let mut starting = vec![scope.spawn(|| self.start_databases())];
-            starting.extend(self.brokers.iter().map(|broker| {
-                scope.spawn(|| {
-                    broker.start()?;
-                    Ok(())
-                })
-            }));
-            starting.into_iter().map(join).collect::<Result<Vec<()>, StackError>>()
-        })?;
-        self.brokers.iter().try_for_each(|broker| broker.wait_ready(&self.brokers))?;
-        if self.parts.registry { self.registry.wait_ready() } else { Ok(()) }
     }
 
     fn start_databases(&self) -> Result<(), StackError> {
