@@ -4,45 +4,24 @@
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete TOPIC
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL set TOPIC NAME VALUE
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete-all
-    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL undecided
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL out-of-sync
 
-`delete-all` deletes the topics of an environment, of one without a prefix all there are; `undecided` prints on how many of their partitions a transaction is not
-settled yet, or its marker still on its way; the last prints how many partitions lack a replica that is in sync.
+`delete-all` deletes the topics of an environment, of one without a prefix all there are; `out-of-sync` prints how many
+partitions lack a replica that is in sync.
 """
 
 import sys
-import time
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
 from names import physical
-
-
-def latest(partitions, level):
-    """The ends of partitions. A client goes on asking a leader that has died for as long as it lives, and a new one asks
-    who leads now."""
-    deadline = time.monotonic() + 60
-    while True:
-        asked = {partition: OffsetSpec.latest() for partition in partitions}
-        # Nobody is answered whose client is gone.
-        client = AdminClient({"bootstrap.servers": brokers})
-        offsets = client.list_offsets(asked, isolation_level=level, request_timeout=5)
-        try:
-            return {(found.topic, found.partition): future.result(30).offset for found, future in offsets.items()}
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-
 
 brokers, action = sys.argv[1], sys.argv[4]
 admin = AdminClient({"bootstrap.servers": brokers})
@@ -56,17 +35,6 @@ if action == "delete-all":
     names = [name for name in topics if name.startswith(physical("")) and not name.startswith("__")]
     for future in admin.delete_topics(names, operation_timeout=30).values() if names else ():
         future.result(30)
-    sys.exit()
-if action == "undecided":
-    topics = [topic for topic in admin.list_topics(timeout=30).topics.values() if not topic.topic.startswith("__")]
-    own = [
-        TopicPartition(topic.topic, number)
-        for topic in topics
-        if topic.topic.startswith(physical(""))
-        for number in topic.partitions
-    ]
-    ends = [latest(own, level) for level in IsolationLevel]
-    print(sum(ends[0][partition] != ends[1][partition] for partition in ends[0]))
     sys.exit()
 topic = physical(sys.argv[5])
 if action == "create":

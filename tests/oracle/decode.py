@@ -40,7 +40,7 @@ def records():
     consumer.assign([TopicPartition(name, partition, 0) for partition in partitions])
     found, open_partitions = {}, set(partitions)
     while open_partitions:
-        for message in consumer.consume(10_000, timeout=1):
+        for message in consumer.consume(10_000, timeout=0.05):
             if message.error() is None:
                 found[message.partition(), message.offset()] = message
             elif message.error().name() == "_PARTITION_EOF":

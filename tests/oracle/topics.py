@@ -26,13 +26,14 @@ def read(topic):
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,
         }
     )
     partitions = sorted(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     open_partitions = set(partitions)
     while open_partitions:
-        for message in consumer.consume(10_000, timeout=1):
+        for message in consumer.consume(10_000, timeout=0.05):
             if message.error():
                 if message.error().name() != "_PARTITION_EOF":
                     raise SystemExit(f"{topic}: {message.error()}")

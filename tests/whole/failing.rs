@@ -75,7 +75,7 @@ fn a_full_disk_of_the_log_loses_nothing() {
     // No file of this process may grow past what it is now: writing fails as on a full disk.
     let limited = Command::new("prlimit").args(["--pid", &pid, "--fsize=500000"]).status().unwrap();
     assert!(limited.success());
-    let limit = so_much("284505", "100000");
+    let limit = so_much("284505", "60000");
     let mut replay = world.spawn("replay", &["replay", "aircraft", "--speed", "max", "--limit", limit]);
     until("the broker has stopped", Duration::from_secs(120), || match world.stack.broker_pid(2).unwrap() {
         None => Ok(()),

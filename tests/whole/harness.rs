@@ -254,11 +254,6 @@ impl World {
     /// Waits until every service has taken everything that is on its topics: processors first, they write more.
     pub(crate) fn until_caught_up(&self) {
         for (services, partitions) in [("processors", 6), ("projections", self.folded.load(Ordering::Relaxed))] {
-            // What is committed is read when the transaction's marker is there, and lag is told of what can be read.
-            until("every transaction is settled", Duration::from_secs(120), || {
-                let undecided = self.oracle("admin.py", &["undecided"]);
-                if undecided.trim() == "0" { Ok(()) } else { Err(undecided) }
-            });
             until(&format!("the {services} have caught up"), Duration::from_secs(120), || {
                 let output = self.output(&[services, "status", "--output", "json"]);
                 let status: Value = serde_json::from_slice(&output.stdout).map_err(|_| text(&output.stderr))?;

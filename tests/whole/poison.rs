@@ -100,7 +100,7 @@ fn a_database_that_is_away_is_waited_for() {
     let world = World::start_alone("database-away");
     let services = world.run_without_activity();
     // The registry of this stack lives in the same database, so what needs a schema must have it by then.
-    let mut replay = world.spawn("replay", &["replay", "aircraft", "--limit", "90000"]);
+    let mut replay = world.spawn("replay", &["replay", "aircraft", "--limit", "60000"]);
     until("the fold is under way", Duration::from_secs(60), || {
         let rows = count(&world, "location_history");
         if rows > 10_000 { Ok(()) } else { Err(format!("{rows} rows")) }
@@ -119,7 +119,7 @@ fn a_database_that_is_away_is_waited_for() {
     let ended = replay.wait(Duration::from_secs(120));
     assert!(ended.success(), "{}", replay.log_tail());
     world.until_caught_up();
-    assert_eq!(count(&world, "location_history"), 90_000);
+    assert_eq!(count(&world, "location_history"), 60_000);
     // The registry notices late that its database is back, and the recount needs it.
     world.stack.stop_registry().unwrap();
     world.stack.start_registry().unwrap();
