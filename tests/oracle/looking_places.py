@@ -317,7 +317,7 @@ def many_calls(log, api, _, topic, random):
             api.export(topic, [("partition", partition)])
 
 
-def without_a_leader(log, api, writer, topic):
+def without_a_leader(log, api, writer, topic, settings):
     """What lies on other brokers can be seen although a partition has no leader, and a tail brings it."""
     writer.create_on(topic, (1, 2, 3))
     writer.register(topic)
@@ -326,15 +326,23 @@ def without_a_leader(log, api, writer, topic):
     writer.flush()
     expected = log.read(topic)
     tail, key = api.tail(topic), next(key for key in map(str, range(1000)) if partition_of(key.encode(), 3) == 1)
+    left = api.tail(topic)
+    left.close()
     api.kill_broker(3)
+    # One that begins now is told of it, and does not wait for it; nor does one that comes back.
+    begun = time.monotonic()
+    late, again = api.tail(topic), api.tail(topic, last_id=left.last_id)
+    took = time.monotonic() - begun
+    assert took < 10, took
     fresh = writer.producer({})
     for partition in (0, 1, 1, 0):
         writer.append(topic, partition, fresh)
     fresh.produce(topic, b"here", key, 1)
     writer.flush(fresh)
-    found = tail.messages(5)
+    for each in (tail, late, again):
+        found = each.messages(5)
+        assert sorted(message["partition"] for message in found) == [0, 0, 1, 1, 1], found
     tail.close()
-    assert sorted(message["partition"] for message in found) == [0, 0, 1, 1, 1], found
     page = api.get("/messages", [("topic", topic), ("partition", "0,1"), ("limit", 7)])
     assert len(page["messages"]) == 7 and page["next"] is None, page
     # Nobody knows where the clients of this topic put it.
@@ -345,6 +353,29 @@ def without_a_leader(log, api, writer, topic):
     assert shown(api.get(f"/messages/{topic}/0/{record.offset}")) == log.described(record)
     for path, asked in (("/messages", [("topic", topic)]), (f"/messages/{topic}/2/0", [])):
         api.refused(path, asked, 503, None, "partition 2")
+    # A process that has not listened yet.
+    api.restart(*settings)
+    begun = time.monotonic()
+    late, again = api.tail(topic), api.tail(topic, last_id=left.last_id)
+    took = time.monotonic() - begun
+    assert took < 10, took
+    for each in (late, again):
+        assert each.listening["waiting"] == [2], each.listening
+    assert sorted(message["partition"] for message in again.messages(5)) == [0, 0, 1, 1, 1]
+    back = again.last_id
+    again.close()
+    again = api.tail(topic, last_id=back)
+    writer.append(topic, 0, fresh)
+    writer.flush(fresh)
+    for each in (late, again):
+        assert [message["partition"] for message in each.messages(1)] == [0]
+    api.start_broker(3)
+    writer.append(topic, 2, fresh)
+    writer.flush(fresh)
+    for each in (late, again):
+        assert [message["position"] for message in each.messages(1)] == [f"{topic}:2:1"]
+        assert each.taken_up == [{"partition": 2, "from": 1}], each.taken_up
+        each.close()
 
 
 def registry_away(log, api, writer, topic, settings):

@@ -1,6 +1,6 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
-use super::{problem, question, render};
+use super::{problem, question, render::Shown};
 use crate::{
     http::{
         answer::json,
@@ -16,15 +16,15 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided};
-use foldstream_log::{Message, Schemas};
+use foldstream_log::Schemas;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: u32 = 50;
 
 /// Records of a topic, and what they are of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Messages {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Messages<'a> {
     topic: String,
     /// `timestamp`: in the order of append time. `merge`: the topic's timestamps are its producers', so across
     /// partitions they may be anything; within a partition order is by offset.
@@ -35,12 +35,12 @@ pub(crate) struct Messages {
     /// schema, size; with key_schema where the key has one, and error when the value could not be decoded. What there is
     /// not is null
     #[schema(value_type = Vec<Object>)]
-    messages: Vec<Message>,
+    messages: Shown<'a>,
     /// Whether everything is here that was asked for of what is covered, and more only behind a full page. False when a
     /// budget was spent (`spent`, and `next` goes on), when the filter could not be held against a record (`uncompared`),
     /// and when no schema on the way has a path of the filter (`unknown_paths`)
     complete: bool,
-    /// Which budget: `time`, `records`, `bytes`, `client`
+    /// Which budget: `time`, `records`, `bytes`, `memory` (the page would be too large), `client`
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     spent: Option<Spent>,
@@ -86,7 +86,7 @@ pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Re
     let schemas = Schemas::new(api.parts.registry.clone());
     let found = api.parts.browse.page(question, &schemas, &budget).await;
     let found = found.map_err(|error| problem::of_page(error, cursor.as_deref()))?;
-    let messages = render::messages(found.records.iter().map(AsRef::as_ref), &schemas).await;
+    let messages = Shown::new(&found.records, &schemas).await;
     let answer = Messages {
         topic,
         order: if found.in_order_of_time { "timestamp" } else { "merge" },

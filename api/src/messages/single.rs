@@ -1,6 +1,6 @@
 //! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
 
-use super::{question, render};
+use super::question;
 use crate::{
     http::{answer::json, limits::Client, place::PathPlace, problem::Problem},
     state::Api,
@@ -11,10 +11,11 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{
-    Found, Isolation, Record,
+    Budget, Found, Isolation, Record,
     asking::{self, ISOLATION},
+    look_up,
 };
-use foldstream_log::{Message, Position, Schemas, Violation};
+use foldstream_log::{Position, Schemas, Violation};
 
 /// One record
 ///
@@ -36,21 +37,21 @@ pub(crate) async fn find(
     let isolation = parameters.text(ISOLATION).map_or(Ok(Isolation::default()), asking::isolation);
     let isolation = parameters.check(isolation).unwrap_or_default();
     parameters.finish()?;
-    let record = record_at(&api, &client, &position, isolation).await?;
+    let budget = api.clients.budget(&client)?;
+    let record = record_at(&api, &budget, &position, isolation).await?;
     let schemas = Schemas::new(api.parts.registry.clone());
-    let messages: Vec<Message> = render::messages(std::iter::once(&record), &schemas).await;
-    json(StatusCode::OK, &messages.first())
+    look_up(std::iter::once(&record), &schemas).await;
+    json(StatusCode::OK, &record.describe(&schemas))
 }
 
 /// The record at a position, which must be there; the client is charged what it takes.
 pub(crate) async fn record_at(
     api: &Api,
-    client: &Client,
+    budget: &Budget,
     position: &Position,
     isolation: Isolation,
 ) -> Result<Record, Problem> {
     let Position { topic, partition, offset } = position;
-    let budget = api.clients.budget(client)?;
     let found = api.parts.browse.brokers().single(topic, *partition, *offset).await?;
     if let Found::Record(record) = &found {
         // Whether that was too much is told to the next question.

@@ -1,6 +1,6 @@
 //! A question in words: the same on the command line and in the query string of `/messages`.
 
-use crate::{filter::Filter, lane::Order, offsets::Isolation, page::Question};
+use crate::{filter::Filter, offsets::Isolation, order::Order, question::Question};
 use chrono::{DateTime, Utc};
 use foldstream_log::{Encoding, Violation};
 use std::collections::BTreeSet;

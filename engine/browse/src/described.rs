@@ -1,6 +1,6 @@
 //! Records as people read them.
 
-use crate::{batches::Transaction, fetch::Record};
+use crate::{batches::Transaction, record::Record};
 use foldstream_log::{Message, Schemas, describe};
 
 /// Has the schemas of these records at hand.

@@ -44,15 +44,18 @@ pub(super) async fn list(
     if left == limit {
         note(&format!("looked at {} records, none passed", with_commas(looked_at)));
     }
-    for Undecided { partition, from, to } in undecided.unwrap_or_default() {
-        note(&format!(
-            "partition {partition}: what was appended from {from} up to {} waits for the end of a transaction; \
-             --isolation read_uncommitted shows it",
-            to - 1
-        ));
-    }
+    undecided.unwrap_or_default().iter().for_each(say_undecided);
     if !(uncompared.is_empty() && unknown_paths.is_empty()) {
         bail!("{}", not_told(&uncompared, &unknown_paths));
     }
     Ok(())
+}
+
+pub(super) fn say_undecided(undecided: &Undecided) {
+    let Undecided { partition, from, to } = undecided;
+    note(&format!(
+        "partition {partition}: what was appended from {from} up to {} waits for the end of a transaction; \
+         --isolation read_uncommitted shows it",
+        to - 1
+    ));
 }

@@ -28,6 +28,7 @@ impl Sources {
             Ok(page) => Ok(page),
             Err(PageError::Browse(error)) => Err(self.explained(error).await),
             Err(PageError::Expired(expired)) => Err(expired.into()),
+            Err(error @ PageError::Crowded) => Err(error.into()),
             Err(PageError::Refused(violation)) => Err(Refused::from(violation).into()),
         }
     }

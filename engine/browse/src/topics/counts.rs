@@ -11,8 +11,9 @@ use super::{
 use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, Layout},
-    fetch::{Keep, Looked, Stretch},
+    budget::LookedAt,
     offsets::{End, Isolation},
+    stretch::{Intake, Keep, Looked, Room, Stretch},
     uncompared::Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -55,6 +56,9 @@ pub struct Counts {
     pub records: u64,
     /// The most frequent first.
     pub types: Vec<TypeCount>,
+    /// What was read from the brokers for it.
+    #[serde(skip)]
+    pub looked_at: LookedAt,
 }
 
 /// How many records of a type.
@@ -81,35 +85,47 @@ impl Brokers {
     /// What was appended to the topic in the last hour.
     pub async fn counts(&self, topic: &TopicState, registry: &Registry) -> Result<Counts, BrowseError> {
         let (until, deadline) = (topic.asked_at, Instant::now() + BUDGET);
+        let looked: Arc<Looked> = Arc::default();
         for seconds in PERIODS {
             let since = until - TimeDelta::seconds(seconds);
             let left = deadline.saturating_duration_since(Instant::now());
-            match timeout(left / 2, self.seen_since(topic, since)).await {
+            match timeout(left / 2, self.seen_since(topic, since, &looked)).await {
                 Ok(Some(Ok((seen, all)))) => {
                     let complete = all && seconds == PERIODS[0];
                     let types = named(seen, registry).await;
                     let records = types.iter().map(|counted| counted.records).sum();
-                    return Ok(Counts { since, until, complete, records, types });
+                    return Ok(Counts { since, until, complete, records, types, looked_at: looked.as_ref().into() });
                 }
                 Ok(Some(Err(error))) => return Err(error),
                 // Too much, or too slow: a shorter period may do.
                 Ok(None) | Err(_) => {}
             }
         }
-        Ok(Counts { since: until, until, complete: false, records: 0, types: Vec::new() })
+        let looked_at = looked.as_ref().into();
+        Ok(Counts { since: until, until, complete: false, records: 0, types: Vec::new(), looked_at })
     }
 
     /// What was appended from then on, and whether that is all; none when it is too much.
-    async fn seen_since(&self, topic: &TopicState, since: DateTime<Utc>) -> Option<Result<(Seen, bool), BrowseError>> {
+    async fn seen_since(
+        &self,
+        topic: &TopicState,
+        since: DateTime<Utc>,
+        looked: &Arc<Looked>,
+    ) -> Option<Result<(Seen, bool), BrowseError>> {
         let starts = self
             .offsets_of_topics(&Led::of(self, [topic]), End::Since(since.timestamp_millis(), Isolation::Committed))
             .await;
         let stretches = stretches(topic, &starts)?;
         let all = stretches.len() == topic.partitions.len();
-        Some(self.seen(topic, &stretches).await.map(|seen| (seen, all)))
+        Some(self.seen(topic, &stretches, looked).await.map(|seen| (seen, all)))
     }
 
-    async fn seen(&self, topic: &TopicState, stretches: &[Stretch]) -> Result<Seen, BrowseError> {
+    async fn seen(
+        &self,
+        topic: &TopicState,
+        stretches: &[Stretch],
+        looked: &Arc<Looked>,
+    ) -> Result<Seen, BrowseError> {
         let leaders = topic.partitions.iter().filter_map(|partition| Some((partition.partition, partition.leader?)));
         let layout = Layout {
             topic: topic.name.clone(),
@@ -127,7 +143,8 @@ impl Brokers {
             Verdict::Other
         });
         let unread: Vec<Stretch> = stretches.iter().filter(|stretch| stretch.start < stretch.end).copied().collect();
-        self.read(&layout, &unread, &count, &Arc::new(Looked::default())).await?;
+        let intake = Intake { keep: count, looked: looked.clone(), room: Room::ENOUGH };
+        self.read(&layout, &unread, &intake).await?;
         Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
