@@ -55,7 +55,7 @@ pub(crate) async fn find(
     parameters.check(asking::topic(&name));
     parameters.finish()?;
     let (sources, budget) = (sources(&api), api.clients.budget(&client)?);
-    let look = async { Ok::<_, Problem>(sources.show(&name).await?) };
+    let look = async { Ok::<_, Problem>(sources.show(&name, &budget).await?) };
     let topic = api.topic.look(&name, look).await?;
     // Whoever shares a look is charged what it took. Whether that was too much is told to the next question.
     let _ = (budget.client)(topic.appended.as_ref().map_or(0, |appended| appended.looked_at.bytes));

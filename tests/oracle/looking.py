@@ -135,6 +135,7 @@ def main():
         ("cursors that lead nowhere", places.lost_cursors),
         ("paths that nothing has", places.unknown_paths),
         ("times and numbers", places.times_and_numbers),
+        ("parts of values", places.parts_of_values),
         ("what is asked wrongly", places.wrong),
         ("times that pass between pages", places.times_pass),
         ("pages of a topic that grows", places.grows_between),

@@ -252,7 +252,10 @@ mod tests {
 
     fn budget() -> Budget {
         let config = LookingConfig { effects_records: 3, effects_depth: 2, ..LookingConfig::default() };
-        Budget::new(&config, foldstream_browse::Budget { bytes: 100, ..foldstream_browse::Budget::of_time(Duration::ZERO) })
+        Budget::new(
+            &config,
+            foldstream_browse::Budget { bytes: 100, ..foldstream_browse::Budget::of_time(Duration::ZERO) },
+        )
     }
 
     #[test]

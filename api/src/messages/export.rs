@@ -18,7 +18,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use foldstream_browse::{Order, PageError, Question, Uncompared, Undecided, not_told};
-use foldstream_log::Schemas;
+use foldstream_log::{Schemas, Showing};
 use futures::stream;
 use serde::Serialize;
 use std::io;
@@ -30,17 +30,18 @@ use std::io;
 /// `{"error": …}`: with `uncompared` and `unknown_paths` as a page has them, or with a problem, and then the transfer breaks
 /// off behind it. While the registry is away that would tell what is wanted, there is none: 503.
 #[utoipa::path(get, path = "/messages/export", tag = "log",
-    params(super::parameters::FilterParameters,
+    params(super::parameters::FilterParameters, super::parameters::ShowingParameters,
         ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
     responses((status = 200, description = "Lines of JSON, as the messages of a page", body = String,
         content_type = "application/x-ndjson")))]
 pub(crate) async fn export(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, question::EXPORT);
     let mut question = question::read(&mut parameters);
+    let showing = question::showing(&mut parameters);
     parameters.finish()?;
     question.order = Order::Oldest;
     let uncompared = Uncompared::default();
-    let export = Export { api, client, question, undecided: None, uncompared, done: false };
+    let export = Export { api, client, question, showing, undecided: None, uncompared, done: false };
     // The first page is read before the status is sent: what is wrong is said by it.
     let (first, export) = export.next().await?;
     let rest = stream::unfold(Rest::ToRead(Box::new(export)), |rest| async move {
@@ -72,6 +73,7 @@ struct Export {
     api: Api,
     client: Client,
     question: Question,
+    showing: Showing,
     /// Behind the ends of the beginning; none before that.
     undecided: Option<Vec<Undecided>>,
     uncompared: Uncompared,
@@ -103,7 +105,7 @@ impl Export {
         }
         self.uncompared.extend(page.uncompared);
         let mut lines = BytesMut::new();
-        for message in Shown::new(&page.records, &schemas).await.each() {
+        for message in Shown::new(&page.records, &schemas, &self.showing).await.each() {
             render::put_line(&mut lines, &message);
         }
         let undecided = &*self.undecided.get_or_insert(page.undecided);
@@ -112,9 +114,10 @@ impl Export {
         }
         self.done = page.next.is_none();
         self.question.after = page.next;
-        if self.done && !(self.uncompared.is_empty() && page.unknown_paths.is_empty()) {
-            let detail = not_told(&self.uncompared, &page.unknown_paths);
-            let (uncompared, unknown_paths) = (&self.uncompared, page.unknown_paths.as_slice());
+        let unknown_paths = [page.unknown_paths.as_slice(), &self.showing.unknown_fields()].concat();
+        if self.done && !(self.uncompared.is_empty() && unknown_paths.is_empty()) {
+            let detail = not_told(&self.uncompared, &unknown_paths);
+            let (uncompared, unknown_paths) = (&self.uncompared, unknown_paths.as_slice());
             lines.unsplit(BytesMut::from(last_line(&Incomplete { detail, uncompared, unknown_paths })));
         }
         Ok((lines.freeze(), self))

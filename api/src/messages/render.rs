@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 use foldstream_browse::{Record, look_up};
-use foldstream_log::{Message, Schemas};
+use foldstream_log::{Message, Schemas, Showing};
 use serde::{Serialize, Serializer};
 use std::{fmt::Display, sync::Arc};
 
@@ -12,16 +12,26 @@ use std::{fmt::Display, sync::Arc};
 pub(super) struct Shown<'a> {
     records: &'a [Arc<Record>],
     schemas: &'a Schemas,
+    showing: &'a Showing,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) async fn new(records: &'a [Arc<Record>], schemas: &'a Schemas) -> Self {
+    pub(super) async fn new(records: &'a [Arc<Record>], schemas: &'a Schemas, showing: &'a Showing) -> Self {
         look_up(records.iter().map(AsRef::as_ref), schemas).await;
-        Self { records, schemas }
+        Self { records, schemas, showing }
+    }
+
+    /// Fields that were asked for and that none of them has.
+    pub(super) fn unknown_fields(&self) -> Vec<String> {
+        if self.showing.has_fields() {
+            // Each tells it while it is decoded, and none is kept for that.
+            self.each().for_each(drop);
+        }
+        self.showing.unknown_fields()
     }
 
     pub(super) fn each(&self) -> impl Iterator<Item = Message> {
-        self.records.iter().map(|record| record.describe(self.schemas))
+        self.records.iter().map(|record| record.describe(self.schemas, self.showing))
     }
 }
 

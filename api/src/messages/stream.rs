@@ -29,7 +29,7 @@ use foldstream_browse::{
     Back, BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
     Uncompared, Undecided, Verdict, look_up,
 };
-use foldstream_log::{Schemas, Violation};
+use foldstream_log::{Schemas, Showing, Violation};
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
@@ -59,11 +59,11 @@ struct Missed<'a> {
 /// Events: `listening` first, with `waiting` where partitions have no leader that answers; then `message` with a message as in
 /// a page; `taken_up` when one of those partitions is gone on with, with where; `undecided`, as a page has it, when newer
 /// records have been waiting for the end of a transaction for two seconds, and with an empty list when none do any more; `gap` with offsets that were not shown, and with `uncompared`, as in a page,
-/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter;
+/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter or of `fields`;
 /// `refused`, and then nothing more, when what came tells that a condition cannot be meant so (`field`, `value`, `rule`). While
 /// the registry is away that would tell what is wanted, nothing comes. `Last-Event-ID` goes on where a tail was left.
 #[utoipa::path(get, path = "/messages/stream", tag = "log",
-    params(super::parameters::TailParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
+    params(super::parameters::TailParameters, super::parameters::ShowingParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
     responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
 pub(crate) async fn stream(
     State(api): State<Api>,
@@ -73,6 +73,7 @@ pub(crate) async fn stream(
 ) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, question::TAIL);
     let question = question::read(&mut parameters);
+    let showing = question::showing(&mut parameters);
     let back = parameters.check(left_at(&headers)).flatten().map(|(topic_id, at)| {
         let most_offsets = api.parts.looking.catch_up_offsets;
         Back { topic_id, at, most_offsets }
@@ -89,6 +90,7 @@ pub(crate) async fn stream(
         topic: question.topic,
         partitions: question.partitions,
         filter: question.filter,
+        showing,
         paths_seen: PathsSeen::default(),
         told_paths: false,
         tail,
@@ -139,6 +141,7 @@ struct Reader {
     topic: String,
     partitions: Option<BTreeSet<i32>>,
     filter: Filter,
+    showing: Showing,
     paths_seen: PathsSeen,
     told_paths: bool,
     tail: Tail,
@@ -232,7 +235,8 @@ impl Reader {
     fn hello(&self) -> Bytes {
         let mut events = BytesMut::new();
         let id = id(self.tail.topic_id, &self.at());
-        let waiting: Vec<i32> = self.tail.waiting().into_iter().filter(|waiting| self.wants_partition(*waiting)).collect();
+        let waiting: Vec<i32> =
+            self.tail.waiting().into_iter().filter(|waiting| self.wants_partition(*waiting)).collect();
         let listening = match waiting.is_empty() {
             true => serde_json::json!({"topic": self.topic}),
             false => serde_json::json!({"topic": self.topic, "waiting": waiting}),
@@ -249,7 +253,7 @@ impl Reader {
 
     async fn events(&mut self, chunk: &Chunk) -> Result<Bytes, RegistryAway> {
         // What is the same for everyone is written once, and nothing has to be told for it.
-        if self.filter.is_everything() && self.partitions.is_none() && self.tail.stands_with_others() {
+        if self.wants_everything() && self.tail.stands_with_others() {
             let written = async || self.written(chunk).await.map(BytesMut::freeze).unwrap_or_default();
             return Ok(chunk.rendered(written).await);
         }
@@ -259,7 +263,8 @@ impl Reader {
             render::put_event(&mut events, "refused", None, &refused);
             self.ended = true;
         }
-        let unknown_paths = self.filter.unknown_paths(&self.paths_seen);
+        let of_filter = self.filter.unknown_paths(&self.paths_seen);
+        let unknown_paths = [of_filter, self.showing.unknown_fields()].concat();
         if !unknown_paths.is_empty() && !self.told_paths {
             self.told_paths = true;
             let unknown_paths = serde_json::json!({"unknown_paths": unknown_paths});
@@ -283,7 +288,7 @@ impl Reader {
                 Verdict::Wanted => {
                     self.put_untold(&mut events, &mut untold);
                     let id = id(self.tail.topic_id, &self.tail.standing(&at));
-                    render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas));
+                    render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas, &self.showing));
                 }
                 Verdict::Uncompared(reason) if reason.is_retriable() => return Err(RegistryAway),
                 Verdict::Uncompared(reason) => untold.note(record, reason, at),
@@ -300,6 +305,10 @@ impl Reader {
             let id = id(self.tail.topic_id, &self.tail.standing(&at));
             render::put_event(events, "gap", Some(&id), &Missed { gaps: &gaps, uncompared: Some(&uncompared) });
         }
+    }
+
+    fn wants_everything(&self) -> bool {
+        self.filter.is_everything() && self.partitions.is_none() && self.showing.is_everything()
     }
 
     fn wants_partition(&self, partition: i32) -> bool {

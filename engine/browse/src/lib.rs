@@ -64,8 +64,8 @@ pub use filter::{Condition, Filter, PathsSeen, SchemaOf, instant};
 pub use follower::{Follower, Ready};
 pub use held_back::HeldBack;
 pub use lane::Covered;
-pub use offsets::{Isolation, Range};
 pub use memory::Memory;
+pub use offsets::{Isolation, Range};
 pub use order::Order;
 pub use page::{Expired, Page, PageError};
 pub use place::{Place, PlaceIn, Times};
@@ -78,5 +78,5 @@ pub use topics::{
     Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,
     TypeCount,
 };
-pub use undecided::Undecided;
 pub use uncompared::{Reason, Uncompared, Verdict, not_told};
+pub use undecided::Undecided;

@@ -90,7 +90,9 @@ impl Live {
             {
                 missing = found;
             }
-            missing.leaders.retain(|partition, _| layout.leaders.contains_key(partition) && !known.contains_key(partition));
+            missing
+                .leaders
+                .retain(|partition, _| layout.leaders.contains_key(partition) && !known.contains_key(partition));
         }
         let end = |partition: &i32| known.get(partition).map_or(-since_ms, |range: &Range| range.stable_end);
         Ok(layout.leaders.keys().map(|partition| (*partition, end(partition))).collect())

@@ -70,7 +70,9 @@ impl Held {
         let room = self.memory.room.clone();
         let taken = match room.clone().try_acquire_many_owned(more) {
             Ok(taken) => Some(taken),
-            Err(_) if self.kept == 0 => timeout_at(deadline, room.acquire_many_owned(more)).await.ok().and_then(Result::ok),
+            Err(_) if self.kept == 0 => {
+                timeout_at(deadline, room.acquire_many_owned(more)).await.ok().and_then(Result::ok)
+            }
             Err(_) => None,
         };
         let is_taken = taken.is_some();

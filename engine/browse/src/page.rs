@@ -23,8 +23,8 @@ use crate::{
     settled::SETTLING,
     stretch::{Intake, Keep, Looked, Read, Room, Shared, Stretch, Times},
     tails::{Snapshot, Tails},
-    undecided::Undecided,
     uncompared::{Uncompared, Verdict},
+    undecided::Undecided,
 };
 use foldstream_log::{Catalogue, Schemas, Topic, Violation};
 use std::{
@@ -282,12 +282,7 @@ impl Reading<'_> {
         }
     }
 
-    async fn read(
-        &self,
-        layout: &mut Layout,
-        stretches: &[Stretch],
-        intake: &Intake,
-    ) -> Result<Vec<Read>, PageError> {
+    async fn read(&self, layout: &mut Layout, stretches: &[Stretch], intake: &Intake) -> Result<Vec<Read>, PageError> {
         match self.brokers.read(layout, stretches, intake).await {
             Err(error) if error.is_retriable() => {}
             read => return Ok(read?),
@@ -332,11 +327,10 @@ fn most_ahead(partitions: usize, looked: &Looked) -> i64 {
     i64::try_from(round).unwrap_or(i64::MAX).max(1)
 }
 
-/// What such a round will keep, and as much again, or what it will have sent, as far as one can tell.
+/// What such a round will keep, or have sent, and as much again: it is a guess.
 fn room_for(ahead: i64, partitions: usize, looked: &Looked) -> u64 {
     let records = ahead.unsigned_abs().saturating_mul(partitions as u64);
-    let kept = records.saturating_mul(looked.kept_each()).saturating_mul(2);
-    kept.max(records.saturating_mul(looked.bytes_each())).max(ROUND_ROOM)
+    records.saturating_mul(2 * looked.kept_each().max(looked.bytes_each())).max(ROUND_ROOM)
 }
 
 /// What a page of committed records leaves out of its partitions.

@@ -148,12 +148,7 @@ impl<'a> Scan<'a> {
 
     /// Those to keep of the records from `start` up to, not including, `end`, which is stable, as far as there is room; at
     /// least of one offset.
-    pub(crate) async fn read(
-        &self,
-        (start, end): (i64, i64),
-        order: Order,
-        keep: Keep,
-    ) -> Result<Piece, BrowseError> {
+    pub(crate) async fn read(&self, (start, end): (i64, i64), order: Order, keep: Keep) -> Result<Piece, BrowseError> {
         let stretch = Stretch { partition: self.partition, start, end, stable_end: end };
         let intake = Intake { keep, looked: self.looked.clone(), room: Room { order, bytes: STEP_BYTES } };
         let read = self

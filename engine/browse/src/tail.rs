@@ -165,10 +165,7 @@ async fn begun(brokers: &Brokers, layout: &Layout, at: &Offsets) -> Result<Offse
 }
 
 impl CatchingUp {
-    async fn next<F: Future<Output = Budget>>(
-        &mut self,
-        budget: impl Fn() -> F,
-    ) -> Result<Option<Chunk>, BrowseError> {
+    async fn next<F: Future<Output = Budget>>(&mut self, budget: impl Fn() -> F) -> Result<Option<Chunk>, BrowseError> {
         let keep: Keep = Arc::new(|record: &RecordView<'_>| record.transaction.is_none().into());
         loop {
             let ahead = self.to.iter().filter_map(|(partition, to)| {
@@ -186,9 +183,9 @@ impl CatchingUp {
             let room = Room { order: Order::Oldest, bytes: room / ahead.len() as u64 };
             let looked: Arc<Looked> = Arc::default();
             let intake = Intake { keep: keep.clone(), looked: looked.clone(), room };
-            let read = self
-                .brokers
-                .settled(&self.layout.topic, SETTLING, async |layout| self.brokers.read(&layout, &ahead, &intake).await);
+            let read = self.brokers.settled(&self.layout.topic, SETTLING, async |layout| {
+                self.brokers.read(&layout, &ahead, &intake).await
+            });
             let read = read.await?;
             // Whether that was too much the next budget waits for.
             let _ = (budget.client)(looked.bytes.load(Ordering::Relaxed));

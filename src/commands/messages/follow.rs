@@ -14,8 +14,8 @@ use super::{
 use crate::shutdown::asked_to_stop;
 use anyhow::{Result, bail};
 use foldstream_browse::{
-    Back, Budget, Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record, RecordView,
-    Spent, TakenUp, Uncompared, Undecided, Verdict, look_up, not_told,
+    Back, Budget, Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record,
+    RecordView, Spent, TakenUp, Uncompared, Undecided, Verdict, look_up, not_told,
 };
 use foldstream_log::{Message, Schemas};
 use std::{sync::Arc, time::Duration};
@@ -181,7 +181,7 @@ impl Following<'_> {
         for record in chunk.records.iter().filter(|record| self.at.contains_key(&record.fetched.partition)) {
             let view = RecordView::of(&record.fetched, record.transaction);
             match self.question.filter.compare(&view, &|id| schemas.get(id), &self.question.paths_seen) {
-                Verdict::Wanted => messages.push(record.describe(schemas)),
+                Verdict::Wanted => messages.push(self.sources.message(record, schemas)),
                 Verdict::Uncompared(reason) => untold.note(reason, || record.fetched.position()),
                 Verdict::Other => {}
             }
@@ -204,7 +204,8 @@ impl Following<'_> {
 
     /// Once: a tail goes on for long.
     fn say_unknown_paths(&mut self) {
-        let unknown_paths = self.question.filter.unknown_paths(&self.question.paths_seen);
+        let of_filter = self.question.filter.unknown_paths(&self.question.paths_seen);
+        let unknown_paths = [of_filter, self.sources.unknown_fields()].concat();
         if !unknown_paths.is_empty() && !std::mem::replace(&mut self.told_paths, true) {
             note(&not_told(&Uncompared::default(), &unknown_paths));
         }

@@ -38,7 +38,7 @@ pub(super) async fn list(
             note(&format!("looked at {} records so far", with_commas(looked_at)));
         }
         if left == 0 || question.after.is_none() {
-            break page.unknown_paths;
+            break [page.unknown_paths, sources.unknown_fields()].concat();
         }
     };
     if left == limit {
