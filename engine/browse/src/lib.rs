@@ -28,6 +28,7 @@ mod fetch;
 mod filter;
 mod follower;
 mod held_back;
+mod idle;
 mod lane;
 mod live;
 mod offsets;
