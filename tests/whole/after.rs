@@ -49,7 +49,7 @@ fn a_read_after_a_write_is_about_that_write_whoever_else_is_parked() {
     }
 
     let (held, reads) = (&people[0][3].id, AtomicUsize::new(0));
-    let mut writers: Vec<Writer> =
+    let mut writers: Vec<Writer<'_>> =
         people.iter().enumerate().map(|(worker, people)| Writer::new(&world, people, worker)).collect();
     let mut write_and_read = |held_back: Option<HeldBack>| {
         let (held_back, reads) = (held_back.as_ref(), &reads);
