@@ -1,11 +1,11 @@
 """Looks for bytes of people who were erased, wherever anything is kept.
 
-    python tests/oracle/erased.py BROKERS REGISTRY_URL DATABASE_URL DIRECTORY [SECRETS]
+    python tests/oracle/erased.py BROKERS REGISTRY_URL DATABASE_URL STACK SERVICES SECRETS
 
-DIRECTORY is that of a stack; SECRETS a file of JSON: {"names": [text], "ids": [text], "positions": [number]}. Looked
-through are the segment files of every broker as they lie on disk, deleted ones that are still there included, each batch
-decompressed by the decoder below; every other file of the brokers but their indexes of offsets and times; every log of the
-directory; and a dump of every schema of the database. Looked for are texts as they are, in hexadecimal and in base64, and
+STACK is the directory of a stack, SERVICES the one in which services log; SECRETS is a file of JSON: {"names": [text],
+"ids": [text], "positions": [number]}. Looked through are the segment files of every broker as they lie on disk, deleted ones that are still there included, each batch
+decompressed by the decoder below; every other file of the brokers but their indexes of offsets and times; every log; and
+a dump of every schema of the database. Looked for are texts as they are, in hexadecimal and in base64, and
 numbers as they are written, as doubles and as those in hexadecimal. Not looked through: pages and the write-ahead log of the
 database, which keep deleted rows until they are written over.
 
@@ -28,8 +28,8 @@ BATCH_HEADER = 61
 LZ4_MAGIC = bytes.fromhex("04224d18")
 ALLOWED = {"names": (), "ids": ("people", "locations"), "positions": ("locations",)}
 
-database_url, directory = sys.argv[3], pathlib.Path(sys.argv[4])
-secrets = json.loads(pathlib.Path(sys.argv[5]).read_text())
+database_url, data, services = sys.argv[3], pathlib.Path(sys.argv[4], "data"), pathlib.Path(sys.argv[5])
+secrets = json.loads(pathlib.Path(sys.argv[6]).read_text())
 
 
 def in_base64(text):
@@ -126,8 +126,8 @@ def batches(content):
         at += 12 + length
 
 
-def broker(data):
-    for path in data.rglob("*"):
+def broker(own):
+    for path in own.rglob("*"):
         if INDEX.search(path.name) or not path.is_file():
             continue
         try:
@@ -137,19 +137,19 @@ def broker(data):
             continue
         partition = PARTITION.match(path.parent.name)
         topic = partition and partition[1]
-        where = f"{data.name}: {topic or path.name}"
+        where = f"{own.name}: {topic or path.name}"
         look(where, content, topic)
         if SEGMENT.match(path.name):
             for records in batches(content):
                 look(where, records, topic)
 
 
-brokers = [path for path in (directory / "data").iterdir() if path.name.startswith("broker-")]
+brokers = [path for path in data.iterdir() if path.name.startswith("broker-")]
 assert len(brokers) == 3, brokers
-for data in brokers:
-    broker(data)
-logs = [path for path in directory.rglob("*.log") if not SEGMENT.match(path.name) and directory / "data" not in path.parents]
-assert logs, directory
+for path in brokers:
+    broker(path)
+logs = {*data.parent.glob("logs/*.log"), *services.glob("*.log")}
+assert len(logs) > 5, logs
 for path in logs:
     look(f"log: {path.name}", path.read_bytes())
 dump = subprocess.run(["pg_dump", database_url], capture_output=True, check=True).stdout

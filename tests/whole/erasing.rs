@@ -137,7 +137,7 @@ fn scan(world: &World, people: &[Person]) -> Vec<(String, String)> {
     });
     let file = world.directory().join("secrets.json");
     fs::write(&file, secrets.to_string()).unwrap();
-    let directory = world.stack.directory().to_str().unwrap();
-    let found = world.oracle("erased.py", &[directory, file.to_str().unwrap()]);
+    let directories = [world.stack.directory(), world.directory(), &file].map(|path| path.to_str().unwrap());
+    let found = world.oracle("erased.py", &directories);
     serde_json::from_str(&found).unwrap()
 }
