@@ -3,11 +3,11 @@
     python tests/oracle/erased.py BROKERS REGISTRY_URL DATABASE_URL STACK SERVICES SECRETS
 
 STACK is the directory of a stack, SERVICES the one in which services log; SECRETS is a file of JSON: {"names": [text],
-"ids": [text], "positions": [number]}. Looked through are the segment files of every broker as they lie on disk, deleted ones that are still there included, each batch
-decompressed by the decoder below; every other file of the brokers but their indexes of offsets and times; every log; and
-a dump of every schema of the database. Looked for are texts as they are, in hexadecimal and in base64, and
-numbers as they are written, as doubles and as those in hexadecimal. Not looked through: pages and the write-ahead log of the
-database, which keep deleted rows until they are written over.
+"ids": [text], "positions": [number]}. Looked through are the segment files of every broker as they lie on disk, deleted
+ones that are still there included, each batch decompressed by the decoder below; every other file of the brokers but their
+indexes of offsets and times; every log; and a dump of every schema of the database. Looked for are texts as they are, in
+hexadecimal and in base64, and numbers as they are written, as doubles and as those in hexadecimal. Not looked through: pages
+and the write-ahead log of the database, which keep deleted rows until they are written over.
 
 Prints what was found as JSON: a list of [kind, where]. Names may be nowhere. Ids may be on the topics of facts, `people` and
 `locations`, and positions on `locations`.

@@ -137,7 +137,7 @@ fn scan(world: &World, people: &[Person]) -> Vec<(String, String)> {
     });
     let file = world.directory().join("secrets.json");
     fs::write(&file, secrets.to_string()).unwrap();
-    let directories = [world.stack.directory(), world.directory(), &file].map(|path| path.to_str().unwrap());
+    let directories = [world.stack.directory(), world.directory(), file.as_path()].map(|path| path.to_str().unwrap());
     let found = world.oracle("erased.py", &directories);
     serde_json::from_str(&found).unwrap()
 }
