@@ -63,6 +63,22 @@ pub(crate) struct TailParameters {
     undecodable: Option<bool>,
 }
 
+/// For the documentation: how values are shown.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct ShowingParameters {
+    /// How much of each value is shown: `full`; `preview`, of texts (and bytes, as base64) 256 characters, of arrays 20 items,
+    /// of objects 50 members, and 1,000 values in all; or `none`, and it is not decoded. Where that is less than all of it,
+    /// `value_cut` is true
+    #[param(default = "full")]
+    value: Option<String>,
+    /// Only these fields of each value, where they stand: paths as in `where`, joined by commas. Of an array only the items
+    /// that are led to are shown, in their order. Fields that no schema of what is shown has are named in `unknown_paths`
+    #[param(example = "person_id,latitude")]
+    fields: Option<String>,
+}
+
 /// For the documentation: in which order, and as who.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

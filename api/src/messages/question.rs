@@ -9,9 +9,11 @@ use chrono::Utc;
 use foldstream_browse::{
     Question,
     asking::{
-        self, CONTAINS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+        self, CONTAINS, FIELDS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL,
+        VALUE, WHERE,
     },
 };
+use foldstream_log::Showing;
 
 pub(super) const PAGE: &[&str] = &[
     TOPIC,
@@ -27,16 +29,29 @@ pub(super) const PAGE: &[&str] = &[
     UNDECODABLE,
     ORDER,
     ISOLATION,
+    VALUE,
+    FIELDS,
     CURSOR,
 ];
 /// A live tail goes on from now.
-pub(super) const TAIL: &[&str] = &[TOPIC, PARTITION, KEY, KEY_ENCODING, TYPE, CONTAINS, WHERE, UNDECODABLE];
+pub(super) const TAIL: &[&str] =
+    &[TOPIC, PARTITION, KEY, KEY_ENCODING, TYPE, CONTAINS, WHERE, UNDECODABLE, VALUE, FIELDS];
 /// An export runs from the oldest record to the newest.
 pub(super) const EXPORT: &[&str] =
-    &[TOPIC, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION];
+    &[TOPIC, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION, VALUE, FIELDS];
+pub(super) const SINGLE: &[&str] = &[ISOLATION, VALUE, FIELDS];
 
 pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Parameters {
     Parameters::read_repeating(uri, known, &[WHERE])
+}
+
+/// How values are shown; what breaks a rule is noted in the parameters.
+pub(super) fn showing(parameters: &mut Parameters) -> Showing {
+    let (showing, violations) = asking::showing(parameters.text(VALUE), parameters.text(FIELDS));
+    for violation in violations {
+        parameters.refuse(violation);
+    }
+    showing
 }
 
 /// What breaks a rule is noted in the parameters.
