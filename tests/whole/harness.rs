@@ -65,6 +65,14 @@ impl World {
         world
     }
 
+    /// A stack of its own with settings of the brokers, for tests that wait for what those do by themselves.
+    pub(crate) fn start_alone_with(name: &str, broker_settings: &'static [&'static str]) -> Self {
+        let options = Options { broker_settings, ..Options::temporary(&format!("{name}-stack")).unwrap() };
+        let world = Self::of(name, Lease::own(options), "");
+        world.set_up();
+        world
+    }
+
     /// An environment on the stack that is shared, still without topics.
     pub(crate) fn on_the_shared_stack(name: &str) -> Self {
         Self::of(name, Lease::shared(), &format!("{name}."))
@@ -236,6 +244,19 @@ impl World {
         assert!(appended.success());
     }
 
+    /// The same text under each of these keys, by one client.
+    pub(crate) fn append_to_each(&self, topic: &str, keys: &[&str], value: &str) {
+        let file = self.directory.join("values.txt");
+        fs::write(&file, keys.iter().map(|key| format!("{key}|{value}\n")).collect::<String>()).unwrap();
+        let appended = Command::new("kcat")
+            .args(["-b", &self.stack.bootstrap(), "-t", &self.topic(topic), "-P", "-K", "|", "-l"])
+            .args(["-X", "partitioner=murmur2_random"])
+            .arg(&file)
+            .status()
+            .unwrap();
+        assert!(appended.success());
+    }
+
     /// The key of the newest record of a topic.
     pub(crate) fn newest_key(&self, topic: &str) -> String {
         let newest = self.succeeds(&["messages", "--topic", topic, "--limit", "1", "--output", "json"]);
@@ -300,6 +321,7 @@ impl Drop for World {
 pub(crate) enum Lease {
     Shared { stack: &'static Stack, _until_dropped: RwLockReadGuard<'static, ()> },
     Alone { stack: &'static Stack, _until_dropped: RwLockWriteGuard<'static, ()> },
+    Own { stack: Box<Stack>, _until_dropped: RwLockWriteGuard<'static, ()> },
 }
 
 static LEASES: RwLock<()> = RwLock::new(());
@@ -315,6 +337,12 @@ impl Lease {
         let lease = LEASES.write();
         Self::Alone { stack: stack(), _until_dropped: lease }
     }
+
+    /// Nobody works on the other one meanwhile: two are much for one machine.
+    fn own(options: Options) -> Self {
+        let lease = LEASES.write();
+        Self::Own { stack: Box::new(start(options)), _until_dropped: lease }
+    }
 }
 
 impl Deref for Lease {
@@ -323,6 +351,7 @@ impl Deref for Lease {
     fn deref(&self) -> &Stack {
         match self {
             Self::Shared { stack, .. } | Self::Alone { stack, .. } => stack,
+            Self::Own { stack, .. } => stack,
         }
     }
 }
@@ -330,10 +359,11 @@ impl Deref for Lease {
 /// The stack that all share; started by the first of them. Its processes end with this one.
 fn stack() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
-    STACK.get_or_init(|| {
-        let stack = Options::temporary("shared").and_then(Stack::start);
-        stack.unwrap_or_else(|error| panic!("no stack: {error}"))
-    })
+    STACK.get_or_init(|| start(Options::temporary("shared").unwrap()))
+}
+
+fn start(options: Options) -> Stack {
+    Stack::start(options).unwrap_or_else(|error| panic!("no stack: {error}"))
 }
 
 /// A process that goes on until it is stopped; killed when dropped.

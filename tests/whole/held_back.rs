@@ -131,8 +131,8 @@ fn held_back(world: &World, status: &str, topic: &str, partition: i64) -> Value 
     held_back.clone()
 }
 
-/// A client that is not ours.
-fn open_transaction(world: &World, key: &str, topics: &[&str]) -> Child {
+/// A client that is not ours, with a transaction open until a line comes in.
+pub(crate) fn open_transaction(world: &World, key: &str, topics: &[&str]) -> Child {
     let mut open = world.script("open_transaction.py");
     open.arg(key).args(topics).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut open = open.spawn().unwrap();
