@@ -132,7 +132,7 @@ impl<'a> Writer<'a> {
     }
 
     fn write_and_read(&mut self, held_back: Option<&HeldBack>, reads: &AtomicUsize) {
-        for _ in 0..so_much(139, 8) {
+        for _ in 0..so_much(139, 3) {
             let written = if self.random.random_bool(0.5) { self.rename() } else { self.report() };
             self.written.push(written);
             for _ in 0..READS_OF_A_WRITE {
