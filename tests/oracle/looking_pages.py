@@ -227,7 +227,7 @@ def budgeted(log, api, _, topic, random):
     """A page that may read little ends early, says why, and leads on to the rest."""
     partitions = log.read(topic)
     api.restart("--page-records", "1000", "--page-ms", "60000")
-    everything = ([], lambda _: True, lambda _: False)
+    everything, all_spent = ([], lambda _: True, lambda _: False), set()
     for parameters, wanted, unclear in [everything, *questions(log, topic, partitions, random)]:
         untold = only(partitions, unclear)
         for order in ("newest", "oldest"):
@@ -235,7 +235,9 @@ def budgeted(log, api, _, topic, random):
             pages = glued(log, api, topic, only(partitions, wanted), asked, untold=untold)
             spent = {page.get("spent") for page in pages[:-1]}
             assert spent <= {"records", None}, spent
-            assert parameters or order == "oldest" or "records" in spent, spent
+            all_spent |= spent
+    # How evenly a topic is filled decides whether a page is full with its first round, but not with every filter.
+    assert "records" in all_spent, all_spent
 
 
 def in_one_partition(log, api, writer, topic):
