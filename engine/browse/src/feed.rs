@@ -310,3 +310,35 @@ pub(crate) fn gaps(from: &Offsets, to: &Offsets) -> Vec<Gap> {
     };
     to.iter().filter_map(gap).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_told_when_it_has_been_waiting_for_long() {
+        let feed = Feed::new(Uuid::nil(), Offsets::new(), Rows::default());
+        let (mut row, begun) = (feed.row(), Instant::now());
+        let waits = |from, to| vec![Undecided { partition: 3, from, to }];
+        assert!(row.note(waits(5, 7), begun).is_empty());
+        assert!(row.note(Vec::new(), begun).is_empty());
+        assert_eq!(row.note(waits(5, 9), begun + HELD_FOR), waits(5, 9));
+        assert_eq!(row.note(Vec::new(), begun + HELD_FOR), waits(5, 9), "this leader said nothing");
+        assert!(row.note(waits(8, 9), begun + HELD_FOR).is_empty(), "it is another transaction");
+        assert!(row.note(waits(9, 9), begun + 2 * HELD_FOR).is_empty());
+    }
+
+    #[test]
+    fn a_partition_that_is_waited_for_is_taken_up_where_it_is() {
+        let at = |zero, one| Offsets::from([(0, zero), (1, one)]);
+        assert_eq!(gaps(&at(-5, 3), &at(7, 4)), [Gap { partition: 1, from: 3, to: 4 }]);
+        let feed = Feed::new(Uuid::nil(), at(-5, 3), Rows::default());
+        let mut listener = feed.clone().listener();
+        assert!(listener.at_hand().is_none());
+        let taken_up = vec![TakenUp { partition: 0, from: 7 }];
+        feed.append(Arrived { taken_up: taken_up.clone(), ..Arrived::default() });
+        let Some(News::Chunk(chunk)) = listener.at_hand() else { panic!("nothing is told") };
+        assert_eq!((&chunk.taken_up, &chunk.before, &listener.at), (&taken_up, &at(-5, 3), &at(7, 3)));
+        assert_eq!(feed.at(), at(7, 3));
+    }
+}

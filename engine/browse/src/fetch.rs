@@ -56,7 +56,7 @@ impl Brokers {
             open.sort_by_key(|open| std::cmp::Reverse(open.fruitless));
             let Some(first) = open.first() else { return Ok(done) };
             let isolation = first.isolation();
-            let (bytes_each, most_bytes) = (intake.looked.bytes_each(), intake.room.bytes);
+            let (bytes_each, most_bytes) = (intake.looked.bytes_each(), intake.room.at_once());
             let wanted = open.iter().filter(|open| open.isolation() == isolation).map(|open| Wanted {
                 partition: open.stretch.partition,
                 offset: open.at,

@@ -2,7 +2,8 @@
 //!
 //! A look takes what its next round of reading may hold before it reads, and gives back afterwards what it did not keep.
 //! One that holds nothing yet waits for room; one that holds something does not, it ends: so nobody waits for somebody who
-//! waits. Half of a look's bound is for what it keeps, half for what is on its way to it.
+//! waits. Half of a look's bound is what it keeps at most; the other half is taken for what is on its way meanwhile, which is
+//! about as much.
 //!
 //! A record always has room, however large, so a look can be over its bound by a record of each partition.
 

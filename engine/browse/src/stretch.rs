@@ -151,6 +151,11 @@ impl Room {
     /// For whoever keeps nothing.
     pub(crate) const ENOUGH: Self = Self { order: Order::Oldest, bytes: u64::MAX };
 
+    /// What one answer may bring of a stretch: more than is kept of it where not all is wanted.
+    pub(crate) fn at_once(&self) -> u64 {
+        self.bytes.saturating_mul(2)
+    }
+
     /// What a stretch may have the brokers send before it is asked for less: most of it may not be wanted.
     pub(crate) fn answered(&self) -> u64 {
         self.bytes.saturating_mul(8)

@@ -216,3 +216,27 @@ fn in_order(read: Vec<Read>) -> Vec<Record> {
     records.sort_by_key(|(latest, _)| *latest);
     records.into_iter().map(|(_, record)| record).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::{Feed, Rows, TakenUp};
+
+    #[test]
+    fn before_what_is_taken_up_comes_what_was_missed_of_it() {
+        let at = |zero, one| Offsets::from([(0, zero), (1, one)]);
+        let feed = Feed::new(Uuid::nil(), at(-5, 3), Rows::default());
+        let mut tail = Tail { left: [(0, 4)].into(), ..Tail::from_now_on(Uuid::nil(), feed.listener()) };
+        assert_eq!((tail.at(), tail.waiting()), (at(4, 3), vec![0]), "it stands where it left");
+        let chunk = |from| {
+            let taken_up = vec![TakenUp { partition: 0, from }];
+            Arc::new(Chunk::new(Arrived { taken_up, ..Arrived::default() }, at(-5, 3), None))
+        };
+        let News::Gap(gaps) = tail.behind_what_was_left(chunk(9)) else { panic!("nothing is missed") };
+        assert_eq!(gaps, [Gap { partition: 0, from: 4, to: 9 }]);
+        assert!(tail.behind_gap.is_some() && tail.stands_with_others());
+        // Where nothing was appended meanwhile, nothing is missed.
+        tail.left = [(0, 9)].into();
+        assert!(matches!(tail.behind_what_was_left(chunk(9)), News::Chunk(_)));
+    }
+}
