@@ -18,7 +18,7 @@ producer = Producer(
         "bootstrap.servers": sys.argv[1],
         "partitioner": "murmur2_random",
         "transactional.id": f"somebody-{uuid.uuid4()}",
-        "transaction.timeout.ms": 300_000,
+        "transaction.timeout.ms": 900_000,
     }
 )
 producer.init_transactions(30)

@@ -201,9 +201,13 @@ impl<'a> Writer<'a> {
         let after = asked.iter().map(|written| written.position.as_str()).collect::<Vec<_>>().join(",");
         let wait_ms = if due.contains(&Due::NotYet) { 200 } else { 20_000 };
         let url = format!("http://{}{path}after={after}&wait_ms={wait_ms}", self.world.http);
-        let answer = self.client.get(&url).send().unwrap();
-        let status = answer.status().as_u16();
-        let shown: Value = answer.json().unwrap();
+        // Brokers of a machine that is short of time may be away for a moment, and an answer that says so is no lie.
+        let (status, shown) = until(&format!("{url} is answered"), Duration::from_secs(30), || {
+            let answer = self.client.get(&url).send().unwrap();
+            let status = answer.status().as_u16();
+            let shown: Value = answer.json().unwrap();
+            if shown["type"] == "/docs#unavailable" { Err(shown.to_string()) } else { Ok((status, shown)) }
+        });
         let found = match (status, shown["type"].as_str()) {
             (200, _) => Due::Shown,
             (503, Some("/docs#not-yet-applied")) => Due::NotYet,
