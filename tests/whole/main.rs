@@ -42,6 +42,7 @@ mod chaos;
 mod command_line;
 mod connection;
 mod deciding;
+mod described;
 mod environments;
 mod evolution;
 mod exactly_once;

@@ -16,7 +16,7 @@ use axum::{
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
-use foldstream_browse::{Order, Page, PageError, Question, Uncompared, not_told};
+use foldstream_browse::{Order, Page, PageError, Question, Uncompared, not_told, words::Door};
 use foldstream_log::Schemas;
 use futures::stream;
 use serde::Serialize;
@@ -28,12 +28,10 @@ use std::io;
 /// `{"error": …}`: with `uncompared` and `unknown_paths` as a page has them, or with a problem, and then the transfer breaks
 /// off behind it. While the registry is away that would tell what is wanted, there is none: 503.
 #[utoipa::path(get, path = "/messages/export", tag = "log",
-    params(super::parameters::FilterParameters,
-        ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
     responses((status = 200, description = "Lines of JSON, as the messages of a page", body = String,
         content_type = "application/x-ndjson")))]
 pub(crate) async fn export(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
-    let mut parameters = question::parameters(&uri, question::EXPORT);
+    let mut parameters = question::parameters(&uri, Door::Export);
     let mut question = question::read(&mut parameters);
     parameters.finish()?;
     question.order = Order::Oldest;

@@ -7,36 +7,16 @@ use crate::http::{
 use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{
-    Question,
-    asking::{
-        self, CONTAINS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
-    },
+    Question, asking,
+    words::{Door, SINCE, UNTIL, words_of},
 };
 
-pub(super) const PAGE: &[&str] = &[
-    TOPIC,
-    LIMIT,
-    PARTITION,
-    KEY,
-    KEY_ENCODING,
-    SINCE,
-    UNTIL,
-    TYPE,
-    CONTAINS,
-    WHERE,
-    UNDECODABLE,
-    ORDER,
-    ISOLATION,
-    CURSOR,
-];
-/// A live tail goes on from now.
-pub(super) const TAIL: &[&str] = &[TOPIC, PARTITION, KEY, KEY_ENCODING, TYPE, CONTAINS, WHERE, UNDECODABLE];
-/// An export runs from the oldest record to the newest.
-pub(super) const EXPORT: &[&str] =
-    &[TOPIC, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION];
-
-pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Parameters {
-    Parameters::read_repeating(uri, known, &[WHERE])
+/// The parameters of a door: its words, and which page where it has pages.
+pub(super) fn parameters(uri: &Uri, door: Door) -> Parameters {
+    let paging: &[&str] = if door == Door::Page { &[LIMIT, CURSOR] } else { &[] };
+    let known: Vec<&str> = words_of(door).map(|word| word.name).chain(paging.iter().copied()).collect();
+    let repeating: Vec<&str> = words_of(door).filter(|word| word.most > 1).map(|word| word.name).collect();
+    Parameters::read_repeating(uri, &known, &repeating)
 }
 
 /// What breaks a rule is noted in the parameters.

@@ -12,7 +12,8 @@ use axum::{
 };
 use foldstream_browse::{
     Found, Isolation, Record,
-    asking::{self, ISOLATION},
+    asking,
+    words::{Door, ISOLATION},
 };
 use foldstream_log::{Message, Position, Schemas, Violation};
 
@@ -22,8 +23,7 @@ use foldstream_log::{Message, Position, Schemas, Violation};
 /// transaction, aborted, not yet appended.
 #[utoipa::path(get, path = "/messages/{topic}/{partition}/{offset}", tag = "log",
     params(("topic" = String, Path, example = "locations"), ("partition" = i32, Path, example = 3),
-        ("offset" = i64, Path, example = 1729),
-        ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
+        ("offset" = i64, Path, example = 1729)),
     responses((status = 200, description = "The record", body = Object)))]
 pub(crate) async fn find(
     State(api): State<Api>,
@@ -31,7 +31,7 @@ pub(crate) async fn find(
     place: PathPlace,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let mut parameters = question::parameters(&uri, &[ISOLATION]);
+    let mut parameters = question::parameters(&uri, Door::Single);
     let position = place.read(&mut parameters);
     let isolation = parameters.text(ISOLATION).map_or(Ok(Isolation::default()), asking::isolation);
     let isolation = parameters.check(isolation).unwrap_or_default();

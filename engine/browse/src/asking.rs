@@ -1,26 +1,17 @@
-//! A question in words: the same on the command line and in the query string of `/messages`.
+//! A question in words (`words.rs`), read: the same on the command line and in the query string of `/messages`.
 
-use crate::{filter::Filter, lane::Order, offsets::Isolation, page::Question};
+use crate::{
+    filter::Filter,
+    lane::Order,
+    offsets::Isolation,
+    page::Question,
+    words::{
+        CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+    },
+};
 use chrono::{DateTime, Utc};
 use foldstream_log::{Encoding, Violation};
 use std::collections::BTreeSet;
-
-pub const TOPIC: &str = "topic";
-pub const PARTITION: &str = "partition";
-pub const KEY: &str = "key";
-pub const KEY_ENCODING: &str = "key_encoding";
-pub const SINCE: &str = "since";
-pub const UNTIL: &str = "until";
-pub const TYPE: &str = "type";
-pub const CONTAINS: &str = "contains";
-/// The one word that may be said several times.
-pub const WHERE: &str = "where";
-pub const UNDECODABLE: &str = "undecodable";
-pub const ORDER: &str = "order";
-pub const ISOLATION: &str = "isolation";
-
-/// Which records, of a topic that is named elsewhere.
-pub const FILTERS: &[&str] = &[PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE];
 
 /// Reads the question; what breaks a rule is noted, and a stand-in takes its place.
 pub fn question<'a>(
@@ -68,6 +59,7 @@ impl<'a> Reading<'a> {
             TYPE => self.note(filter.set_type(text)),
             CONTAINS => self.note(filter.set_contains(text)),
             WHERE => self.note(filter.add_condition(text, self.now)),
+            HEADER => self.note(filter.add_header(text, self.now)),
             UNDECODABLE => {
                 let undecodable = self.check(word_of(UNDECODABLE, text, &[("true", true), ("false", false)]));
                 filter.set_undecodable(undecodable.unwrap_or_default());
@@ -141,6 +133,28 @@ fn word_of<T: Copy>(field: &str, text: &str, words: &[(&str, T)]) -> Result<T, V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::{Shape, WORDS};
+
+    /// What a word may be is told where it is declared; this holds that it is read so.
+    #[test]
+    fn words_of_a_choice_are_taken_and_others_refused() {
+        for word in WORDS {
+            let choices = match word.shape {
+                Shape::OneOf(choices) => choices,
+                Shape::Flag => &["true", "false"],
+                Shape::Text { .. } => continue,
+            };
+            let refused = |said| {
+                let said = [(TOPIC, "locations"), (KEY, ""), (word.name, said)];
+                let (_, violations) = question(said.into_iter(), (50, DateTime::UNIX_EPOCH));
+                violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>()
+            };
+            for choice in choices {
+                assert_eq!(refused(choice), [""; 0], "{} {choice}", word.name);
+            }
+            assert_eq!(refused("else"), [word.name]);
+        }
+    }
 
     #[test]
     fn names_of_topics() {

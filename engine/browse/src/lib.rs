@@ -40,6 +40,7 @@ mod single;
 mod tails;
 mod topics;
 mod uncompared;
+pub mod words;
 
 pub use batches::{BatchError, RecordView, Transaction};
 pub use brokers::{Brokers, BrowseError, Layout};
