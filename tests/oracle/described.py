@@ -113,6 +113,8 @@ def parameter_values(name, schema, place):
     drawn = values(schema)
     if place == "header":
         # Others never leave a client of HTTP.
+        if "pattern" not in schema:
+            drawn = st.from_regex("[!-~]+", fullmatch=True)
         return drawn.filter(lambda value: re.fullmatch("[ -~]*", value) and value.strip() == value)
     if place == "path":
         # Clients make nothing of these.
@@ -147,7 +149,7 @@ def of_kind(kind, schema):
         least = schema.get("exclusiveMinimum", least)
         return st.floats(least, most, allow_nan=False, allow_infinity=False, exclude_min="exclusiveMinimum" in schema)
     if kind == "array":
-        return st.lists(candidates(schema["items"]), min_size=schema.get("minItems", 0), max_size=min(schema["maxItems"], 2))
+        return st.lists(candidates(schema["items"]), min_size=schema.get("minItems", 0), max_size=min(schema.get("maxItems", 2), 2))
     if kind == "object":
         fields = {name: candidates(field) for name, field in schema["properties"].items()}
         needed = {name: fields.pop(name) for name in schema.get("required", [])}

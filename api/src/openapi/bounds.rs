@@ -13,10 +13,21 @@ use crate::{
     resource::Body,
     resources,
 };
-use foldstream_browse::words::{Shape, TOPIC_SHAPE, Word};
+use foldstream_browse::words::{self, Shape, TOPIC_SHAPE, Word, words_of};
 use foldstream_events::CATALOGUE;
 use foldstream_log::{Limits, Rule, Topic, generated::rules};
 use serde_json::{Map, Value, json};
+
+/// What could be said by the words of `/messages` of topics of ours.
+const EXAMPLES: [(&str, &str); 7] = [
+    (words::TOPIC, "locations"),
+    (words::PARTITION, "0,3"),
+    (words::KEY, "0101de"),
+    (words::SINCE, "15m"),
+    (words::TYPE, "LocationReported"),
+    (words::WHERE, "latitude>=50.5"),
+    (words::HEADER, "ce_type=foldstream.locations.LocationReported"),
+];
 
 /// Adds the bounds to a description as JSON.
 pub(crate) fn tell(document: &mut Value) {
@@ -26,8 +37,7 @@ pub(crate) fn tell(document: &mut Value) {
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             operation["operationId"] = format!("{method}{}", path.replace(|one: char| !one.is_alphanumeric(), "_")).into();
-            let words = messages::door_of(path).into_iter().flat_map(foldstream_browse::words::words_of);
-            let words: Vec<Value> = words.map(parameter_of).collect();
+            let words: Vec<Value> = messages::door_of(path).into_iter().flat_map(words_of).map(parameter_of).collect();
             if !words.is_empty() {
                 let given = operation["parameters"].as_array().cloned().unwrap_or_default();
                 operation["parameters"] = words.into_iter().chain(given).collect();
@@ -132,7 +142,7 @@ fn parameter_of(word: &Word) -> Value {
     };
     let mut parameter = json!({"name": word.name, "in": "query", "description": word.says, "schema": schema});
     merge(&mut parameter, json!({"required": word.is_required()}));
-    if let Some(example) = word.example {
+    if let Some((_, example)) = EXAMPLES.iter().find(|(name, _)| *name == word.name) {
         merge(&mut parameter, json!({"example": example}));
     }
     parameter

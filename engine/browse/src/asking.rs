@@ -145,7 +145,7 @@ mod tests {
                 Shape::Text { .. } => continue,
             };
             let refused = |said| {
-                let said = [(TOPIC, "locations"), (KEY, ""), (word.name, said)];
+                let said = [(TOPIC, "parcels"), (KEY, ""), (word.name, said)];
                 let (_, violations) = question(said.into_iter(), (50, DateTime::UNIX_EPOCH));
                 violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>()
             };

@@ -214,10 +214,11 @@ impl Filter {
 
     /// Each is held against them, though one failed: it is to be known of each whether it can be meant so.
     fn headers_hold(&self, record: &RecordView<'_>, paths: &PathsSeen) -> bool {
-        let mut conditions = self.headers.iter().enumerate();
-        conditions.fold(true, |all, (at, condition)| {
-            condition.is_met_by(record.headers(), (at, &paths.headers)) && all
-        })
+        let mut all = true;
+        for (at, condition) in self.headers.iter().enumerate() {
+            all &= condition.is_met_by(record.headers(), (at, &paths.headers));
+        }
+        all
     }
 
     fn note_paths(&self, value: Option<Value<'_>>, paths: &PathsSeen) {

@@ -23,7 +23,6 @@ pub struct Word {
     /// For people; the description of the API.
     pub says: &'static str,
     pub shape: Shape,
-    pub example: Option<&'static str>,
     /// How often it may be said.
     pub most: usize,
     pub doors: &'static [Door],
@@ -130,27 +129,21 @@ const CONDITION_SHAPE: Shape = text(
 
 /// In the order of the description.
 pub const WORDS: &[Word] = &[
-    Word { example: Some("locations"), ..word(TOPIC, "The topic's name", TOPIC_SHAPE, LISTS) },
-    Word {
-        example: Some("0,3"),
-        ..word(
-            PARTITION,
-            "Only these partitions, joined by commas",
-            text(r"^[0-9]{1,9}(?:,[0-9]{1,9}){0,999}$", 1, MAX_PARTITIONS_CHARS),
-            LISTS,
-        )
-    },
-    Word {
-        example: Some("0101de"),
-        ..word(
-            KEY,
-            "Only records of this key, as it is shown: text, base64, or the JSON of an Avro key; empty for the empty key. Of \
-             a declared topic only the partition is read where its writers put the key, of any other all; or those of \
-             `partition`",
-            Shape::Text { pattern: None, min_chars: 0, max_chars: MAX_KEY_CHARS },
-            LISTS,
-        )
-    },
+    word(TOPIC, "The topic's name", TOPIC_SHAPE, LISTS),
+    word(
+        PARTITION,
+        "Only these partitions, joined by commas",
+        text(r"^[0-9]{1,9}(?:,[0-9]{1,9}){0,999}$", 1, MAX_PARTITIONS_CHARS),
+        LISTS,
+    ),
+    word(
+        KEY,
+        "Only records of this key, as it is shown: text, base64, or the JSON of an Avro key; empty for the empty key. Of \
+         a declared topic only the partition is read where its writers put the key, of any other all; or those of \
+         `partition`",
+        Shape::Text { pattern: None, min_chars: 0, max_chars: MAX_KEY_CHARS },
+        LISTS,
+    ),
     word(
         KEY_ENCODING,
         "Of keys that are shown alike only those whose `key_encoding` is this; given together with `key`, which for \
@@ -158,27 +151,21 @@ pub const WORDS: &[Word] = &[
         Shape::OneOf(&["avro", "json", "text", "base64"]),
         LISTS,
     ),
-    Word {
-        example: Some("15m"),
-        ..word(
-            SINCE,
-            "Only records as old as this or younger: a time (`2026-11-21T10:00Z`, `2026-11-21 10:00:00`, with an offset or \
-             in UTC), a day (`2026-11-21`, `20261121`), milliseconds since 1970 (12 digits or more), or an age such as \
-             `15m`, `2h`, `7d`; it lies before `until`",
-            TIME_SHAPE,
-            PAST,
-        )
-    },
+    word(
+        SINCE,
+        "Only records as old as this or younger: a time (`2026-11-21T10:00Z`, `2026-11-21 10:00:00`, with an offset or \
+         in UTC), a day (`2026-11-21`, `20261121`), milliseconds since 1970 (12 digits or more), or an age such as \
+         `15m`, `2h`, `7d`; it lies before `until`",
+        TIME_SHAPE,
+        PAST,
+    ),
     word(UNTIL, "Only records older than this, written like `since`", TIME_SHAPE, PAST),
-    Word {
-        example: Some("LocationReported"),
-        ..word(
-            TYPE,
-            "Only records of this type: its full name, or the last part of it",
-            TYPE_SHAPE,
-            LISTS,
-        )
-    },
+    word(
+        TYPE,
+        "Only records of this type: its full name, or the last part of it",
+        TYPE_SHAPE,
+        LISTS,
+    ),
     word(
         CONTAINS,
         "Only records that hold this text: in the key, in a header, or in the value as JSON shows it",
@@ -186,7 +173,6 @@ pub const WORDS: &[Word] = &[
         LISTS,
     ),
     Word {
-        example: Some("latitude>=50.5"),
         most: MAX_CONDITIONS,
         ..word(
             WHERE,
@@ -198,7 +184,6 @@ pub const WORDS: &[Word] = &[
         )
     },
     Word {
-        example: Some("ce_type=foldstream.locations.LocationReported"),
         most: MAX_CONDITIONS,
         ..word(
             HEADER,
@@ -238,7 +223,7 @@ pub fn words_of(door: Door) -> impl Iterator<Item = &'static Word> {
 }
 
 const fn word(name: &'static str, says: &'static str, shape: Shape, doors: &'static [Door]) -> Word {
-    Word { name, says, shape, example: None, most: 1, doors }
+    Word { name, says, shape, most: 1, doors }
 }
 
 const fn text(pattern: &'static str, min_chars: usize, max_chars: usize) -> Shape {
