@@ -34,9 +34,11 @@ def latest(partitions, level):
     deadline = time.monotonic() + 60
     while True:
         asked = {partition: OffsetSpec.latest() for partition in partitions}
-        offsets = AdminClient({"bootstrap.servers": brokers}).list_offsets(asked, isolation_level=level, request_timeout=5)
+        # Nobody is answered whose client is gone.
+        client = AdminClient({"bootstrap.servers": brokers})
+        offsets = client.list_offsets(asked, isolation_level=level, request_timeout=5)
         try:
-            return {(found.topic, found.partition): future.result().offset for found, future in offsets.items()}
+            return {(found.topic, found.partition): future.result(30).offset for found, future in offsets.items()}
         except KafkaException:
             if time.monotonic() > deadline:
                 raise
