@@ -59,7 +59,7 @@ enum Command {
     ///
     /// Filters combine: all of them must hold. The flags have the names and meanings of the query parameters of
     /// GET /messages.
-    Messages(commands::messages::Options),
+    Messages(Box<commands::messages::Options>),
 }
 
 fn main() -> ExitCode {

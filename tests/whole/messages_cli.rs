@@ -173,9 +173,14 @@ fn ends_with_its_reader(world: &World) {
 }
 
 fn refuses_like_the_api(world: &World) {
-    for (flag, value) in
-        [("since", "yesterday"), ("partition", "x"), ("where", "nothing"), ("header", "nothing"), ("order", "up"), ("isolation", "dirty")]
-    {
+    for (flag, value) in [
+        ("since", "yesterday"),
+        ("partition", "x"),
+        ("where", "nothing"),
+        ("header", "nothing"),
+        ("order", "up"),
+        ("isolation", "dirty"),
+    ] {
         let problem = world.get(&format!("/messages?topic=locations&{flag}={value}")).unwrap();
         let problem: Value = problem.json().unwrap();
         let rule = problem["errors"][0]["rule"].as_str().unwrap_or_else(|| panic!("{problem}"));

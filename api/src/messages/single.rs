@@ -11,8 +11,7 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{
-    Found, Isolation, Record,
-    asking,
+    Found, Isolation, Record, asking,
     words::{Door, ISOLATION},
 };
 use foldstream_log::{Message, Position, Schemas, Violation};

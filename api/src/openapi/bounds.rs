@@ -36,7 +36,8 @@ pub(crate) fn tell(document: &mut Value) {
     }
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            operation["operationId"] = format!("{method}{}", path.replace(|one: char| !one.is_alphanumeric(), "_")).into();
+            operation["operationId"] =
+                format!("{method}{}", path.replace(|one: char| !one.is_alphanumeric(), "_")).into();
             let words: Vec<Value> = messages::door_of(path).into_iter().flat_map(words_of).map(parameter_of).collect();
             if !words.is_empty() {
                 let given = operation["parameters"].as_array().cloned().unwrap_or_default();

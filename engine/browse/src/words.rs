@@ -39,7 +39,11 @@ impl Word {
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
     /// The pattern is of ECMA 262, with Unicode.
-    Text { pattern: Option<&'static str>, min_chars: usize, max_chars: usize },
+    Text {
+        pattern: Option<&'static str>,
+        min_chars: usize,
+        max_chars: usize,
+    },
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
@@ -160,12 +164,7 @@ pub const WORDS: &[Word] = &[
         PAST,
     ),
     word(UNTIL, "Only records older than this, written like `since`", TIME_SHAPE, PAST),
-    word(
-        TYPE,
-        "Only records of this type: its full name, or the last part of it",
-        TYPE_SHAPE,
-        LISTS,
-    ),
+    word(TYPE, "Only records of this type: its full name, or the last part of it", TYPE_SHAPE, LISTS),
     word(
         CONTAINS,
         "Only records that hold this text: in the key, in a header, or in the value as JSON shows it",

@@ -6,7 +6,9 @@
 use chrono::{DateTime, Utc};
 use foldstream_browse::{
     self as browse, Isolation,
-    words::{CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
+    words::{
+        CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+    },
 };
 use foldstream_log::{Position, Violation};
 use std::{fmt, time::Duration};

@@ -36,7 +36,8 @@ impl HeaderCondition {
     pub(super) fn parse(asked: &str, now: DateTime<Utc>) -> Result<Self, Violation> {
         let refuse = |rule: String| Violation::new(FIELD, asked, rule);
         let Some((name, comparison, value)) = split(asked) else {
-            let rule = "a header is asked for by its name, one of = != > >= < <= ~ and a value, as in ce_type=order.placed";
+            let rule =
+                "a header is asked for by its name, one of = != > >= < <= ~ and a value, as in ce_type=order.placed";
             return Err(refuse(rule.to_owned()));
         };
         if comparison != Comparison::Contains && begins_with_another_operator(value) {
@@ -86,7 +87,11 @@ impl HeaderCondition {
 
     pub(super) fn refused(&self) -> Violation {
         let name = &self.name;
-        Violation::new(FIELD, &self.asked, format!("{name} is neither a number nor a time where it is, and has no order"))
+        Violation::new(
+            FIELD,
+            &self.asked,
+            format!("{name} is neither a number nor a time where it is, and has no order"),
+        )
     }
 
     fn equals(&self, found: Option<&[u8]>) -> bool {
