@@ -28,7 +28,8 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 
 /// What a message led to
 ///
-/// The records that follow from it, and the rows of read models that it made, with what became of them since.
+/// The records that follow from it, and the rows of read models that it made, with what became of them since. Where there is
+/// more than one answer holds, `cut` says which bound was met.
 #[utoipa::path(get, path = "/messages/{topic}/{partition}/{offset}/effects", tag = "log",
     params(("topic" = String, Path, description = "The topic's name", example = "locations"),
         ("partition" = i32, Path, description = "The partition", minimum = 0),
@@ -43,6 +44,8 @@ pub(crate) async fn of_message(
     let mut parameters = Parameters::read(&uri, &[]);
     let position = place.read(&mut parameters);
     parameters.finish()?;
-    let record = record_at(&api, &client, &position, Isolation::Committed).await?;
-    json(StatusCode::OK, &effects_of(&api, record.fetched, &Budget::new()).await?)
+    let look = api.clients.budget(&client)?;
+    let record = record_at(&api, &look, &position, Isolation::Committed).await?;
+    let budget = Budget::new(&api.parts.looking, look);
+    json(StatusCode::OK, &effects_of(&api, record.fetched, (&budget, 0)).await?)
 }

@@ -10,6 +10,7 @@ pub(crate) mod readers;
 use crate::{
     http::{
         answer::json,
+        limits::Client,
         parameters::{Parameters, PathId},
         problem::Problem,
     },
@@ -44,13 +45,21 @@ pub(crate) async fn list(State(api): State<Api>, uri: Uri) -> Result<Response, P
 #[utoipa::path(get, path = "/topics/{name}", tag = "log",
     params(("name" = String, Path, description = "The topic's name", example = "locations")),
     responses((status = 200, description = "The topic", body = TopicDetail)))]
-pub(crate) async fn find(State(api): State<Api>, PathId(name): PathId, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn find(
+    State(api): State<Api>,
+    client: Client,
+    PathId(name): PathId,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let mut parameters = Parameters::read(&uri, &[]);
     parameters.check(asking::topic(&name));
     parameters.finish()?;
-    let sources = sources(&api);
-    let look = async { Ok::<_, Problem>(sources.show(&name).await?) };
-    json(StatusCode::OK, &*api.topic.look(&name, look).await?)
+    let (sources, budget) = (sources(&api), api.clients.budget(&client)?);
+    let look = async { Ok::<_, Problem>(sources.show(&name, &budget).await?) };
+    let topic = api.topic.look(&name, look).await?;
+    // Whoever shares a look is charged what it took. Whether that was too much is told to the next question.
+    let _ = (budget.client)(topic.appended.as_ref().map_or(0, |appended| appended.looked_at.bytes));
+    json(StatusCode::OK, &*topic)
 }
 
 fn sources(api: &Api) -> TopicSources {

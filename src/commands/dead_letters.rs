@@ -17,7 +17,7 @@ use chrono::Utc;
 use filters::Filters;
 use foldstream_fold::Action as Wish;
 use foldstream_log::Position;
-use foldstream_log::{Schemas, as_text, describe};
+use foldstream_log::{Schemas, Showing, as_text, describe};
 use foldstream_store::dead_letters::parked_offsets;
 use letters::{Id, Letter, Shown, of_projections, of_topic};
 use sources::Sources;
@@ -94,7 +94,7 @@ async fn show(options: &Show, sources: &Sources) -> Result<()> {
     let shown = letter.shown(Utc::now());
     let schemas = Schemas::new(sources.registry.clone());
     schemas.look_up(letter.record().schema_ids()).await;
-    let message = describe(letter.record(), &schemas);
+    let message = describe(letter.record(), &schemas, &Showing::default());
     let parked = match options.id {
         Id::Stored(id) => parked_offsets(&sources.database, id, MOST_PARKED_SHOWN).await?,
         Id::OnTopic(_) => Vec::new(),

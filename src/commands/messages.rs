@@ -37,6 +37,8 @@ Examples:
       what happened to one person, from the beginning
   foldstream messages -t person-commands --undecodable
       records that nobody can decode, with the reason
+  foldstream messages -t locations --fields person_id,latitude --output value
+      two fields of each value; --value preview shows the beginnings of long ones
   foldstream messages locations:3:1729
       one record in full, or what became of it
   foldstream messages -t locations -n 1000 --output json | jq -r .value.person_id | sort | uniq -c
@@ -52,9 +54,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: &Options, config: &Config) -> Result<()> {
-    let question = options.question.read(chrono::Utc::now())?;
+    let (question, showing) = options.question.read(chrono::Utc::now())?;
     let mut printer = Printer::new(&options.print);
-    let sources = Sources::new(config)?;
+    let sources = Sources::new(config, showing)?;
     match question {
         question::Question::Single { position, isolation } => {
             single::show(&position, isolation, &sources, &printer).await

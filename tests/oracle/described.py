@@ -26,6 +26,7 @@ TOGETHER = [
     ("until", "until lies behind since"),
     ("key_encoding", "key_encoding says how the key is shown that is asked for by key"),
     ("key", "a key of key_encoding base64 is base64, with its padding"),
+    ("fields", "fields are those of a value that is shown, and value=none shows none"),
     ("after", "this answer does not follow from"),
     ("after", "a position is topic:partition:offset or topic:partition:first-last"),
     ("after", "records are one range"),

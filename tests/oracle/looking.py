@@ -3,7 +3,7 @@
     python tests/oracle/looking.py BROKERS REGISTRY_URL DATABASE_URL API_ADDRESS SEED ROUNDS
 
 Speaks with the test that runs it: the line `restart [SETTINGS]` asks for the API process to be killed and started
-anew, `stop-registry` and `start-registry` for what they say; each is answered by `ready`. Every other line is for people.
+anew, `kill-broker`, `start-broker`, `stop-registry` and `start-registry` for what they say; each is answered by `ready`. Every other line is for people.
 """
 
 import random
@@ -135,16 +135,20 @@ def main():
         ("cursors that lead nowhere", places.lost_cursors),
         ("paths that nothing has", places.unknown_paths),
         ("times and numbers", places.times_and_numbers),
+        ("parts of values", places.parts_of_values),
         ("what is asked wrongly", places.wrong),
         ("times that pass between pages", places.times_pass),
         ("pages of a topic that grows", places.grows_between),
         ("what only one partition has", pages.in_one_partition),
+        ("a tail of what waits", tails.waits),
         ("a topic switched to the brokers' times", pages.switched),
     ):
         topic = f"{function.__name__.replace('_', '-')}-{seed}"
         topics.update({topic, f"{topic}-other"})
         show(name, function, topic)
     show("a thousand calls", places.many_calls, f"grows-between-{seed}", random)
+    topics.add(f"heavy-{seed}")
+    show("records that weigh much", pages.heavy, f"heavy-{seed}")
     show("a greedy client", places.greedy, f"poison-{seed}")
     topics.add(f"registry-away-{seed}")
     show("a registry that is away", places.registry_away, f"registry-away-{seed}", PATIENT)
@@ -155,7 +159,7 @@ def main():
     assert new_topics <= topics | internal, f"topics were created: {new_topics - topics}"
     print(f"{api.calls} calls left no group and no topic behind", flush=True)
     api.restart(*PATIENT)
-    show("a partition without a leader", places.without_a_leader, f"without-a-leader-{seed}")
+    show("a partition without a leader", places.without_a_leader, f"without-a-leader-{seed}", PATIENT)
     if failed:
         sys.exit(f"seed {seed}: not as it must be: {', '.join(failed)}")
 

@@ -21,6 +21,9 @@ class Api:
     def kill_broker(self, number):
         have("kill-broker", number)
 
+    def start_broker(self, number):
+        have("start-broker", number)
+
     def stop_registry(self):
         have("stop-registry")
 
@@ -75,11 +78,15 @@ class Api:
             if between:
                 between(count)
 
-    def export(self, topic, parameters=()):
+    def export(self, topic, parameters=(), undecided=None):
+        """The messages; the line behind them must say that these wait for the end of a transaction, if there are any."""
         status, headers, body = self.ask("/messages/export", [("topic", topic), *parameters])
         assert status == 200, body
         assert headers["content-type"] == "application/x-ndjson"
-        return [json.loads(line) for line in body.splitlines()]
+        lines = [json.loads(line) for line in body.splitlines()]
+        told = lines.pop()["undecided"] if lines and lines[-1].keys() == {"undecided"} else []
+        assert undecided is None or told == undecided, (told, undecided)
+        return lines
 
     def tail(self, topic, parameters=(), last_id=None):
         return Tail(self.address, path_of("/messages/stream", [("topic", topic), *parameters]), last_id)
@@ -89,12 +96,12 @@ class Tail:
     """A live tail that is listened to."""
 
     def __init__(self, address, path, last_id):
-        self.last_id, self.untold = last_id, []
+        self.last_id, self.untold, self.undecided, self.taken_up = last_id, [], [], []
         self.connection = http.client.HTTPConnection(address, timeout=60)
         self.connection.request("GET", path, headers={"Last-Event-ID": last_id} if last_id else {})
         self.answer = self.connection.getresponse()
         assert self.answer.status == 200, self.answer.read()
-        name, _ = self.event()
+        name, self.listening = self.event()
         assert name == "listening", name
 
     def event(self):
@@ -125,11 +132,15 @@ class Tail:
             assert time.monotonic() < deadline, f"{len(found)} of {count} messages: {found[-3:]}"
             name, data = self.event()
             untold = data["gaps"] if name == "gap" and "uncompared" in data else []
-            is_known = untold or name in ("message", "comment", "unknown_paths")
+            is_known = untold or name in ("message", "comment", "unknown_paths", "undecided", "taken_up")
             assert is_known, (name, data, f"after {len(found)} of {count}")
             self.untold += [(gap["partition"], offset) for gap in untold for offset in range(gap["from"], gap["to"])]
             if name == "message":
                 found.append(data)
+            elif name == "undecided":
+                self.undecided = data["undecided"]
+            elif name == "taken_up":
+                self.taken_up.append(data)
         return found
 
     def close(self):

@@ -214,9 +214,55 @@ WRONG = {
     "undecodable": ("yes", "", "1", "TRUE"),
     "order": ("up", "", "Newest"),
     "isolation": ("dirty", ""),
+    "value": ("", "half", "Full"),
+    "fields": ("", "a,", "a..b", "a, b", ",".join(["n"] * 33)),
     "cursor": ("made-up", ""),
     "topic": ("", "a/b", "..", "a b", "ü", "t" * 250),
 }
+
+
+def parts_of_values(log, api, writer, topic):
+    """Less of a value may be shown: then that is said, and what is shown is what stands there."""
+    writer.create(topic, 2)
+    writer.register(topic)
+    for number in range(4):
+        writer.append_whole(topic, number % 2)
+    writer.plain["none"].produce(topic, json.dumps({"items": [{"sku": "a", "n": 1}, {"sku": "b"}]}), None, 0)
+    writer.plain["none"].produce(topic, json.dumps({"n": 7, "long": "x" * 1000, "many": list(range(100))}), None, 0)
+    writer.plain["none"].produce(topic, None, b"k", 1)
+    writer.flush()
+    whole = {message["position"]: message for message in api.get("/messages", [("topic", topic)])["messages"]}
+
+    def shown(*asked):
+        return api.get("/messages", [("topic", topic), *asked])
+
+    page = shown(("fields", "n,items[*].sku"))
+    assert page["complete"] is True, page
+    for message in page["messages"]:
+        value = whole[message["position"]]["value"]
+        part = {name: value[name] for name in ("n",) if name in value} if value else None
+        if value and "items" in value:
+            part["items"] = [{"sku": item["sku"]} for item in value["items"]]
+        assert message["value"] == part and message.get("value_cut", False) == (part != value), message
+    page = shown(("fields", "n,nowhere.at_all"))
+    assert page["complete"] is False and page["unknown_paths"] == ["nowhere.at_all"], page
+    for message in shown(("value", "none"))["messages"]:
+        expected = dict(whole[message["position"]], value=None, value_encoding=None)
+        is_cut = message.pop("value_cut", False)
+        assert message == expected and is_cut == (whole[message["position"]]["value"] is not None), message
+    previews = {message["position"]: message for message in shown(("value", "preview"))["messages"]}
+    cut = [message["value"] for message in previews.values() if message.get("value_cut")]
+    assert cut == [{"n": 7, "long": "x" * 256, "many": list(range(20))}], cut
+    assert {at: message for at, message in previews.items() if not message.get("value_cut")}.items() <= whole.items()
+    lines = [json.loads(line) for line in api.ask("/messages/export", [("topic", topic), ("fields", "no")])[2].splitlines()]
+    assert lines[-1]["error"]["unknown_paths"] == ["no"] and len(lines) == len(whole) + 1, lines[-1]
+    single = api.get(f"/messages/{topic}/0/0", [("fields", "kind,no")])
+    assert (single["value"], single["value_cut"], single["unknown_paths"]) == ({"kind": "red"}, True, ["no"]), single
+    tail = api.tail(topic, [("fields", "n")])
+    writer.append_whole(topic, 0)
+    writer.flush()
+    assert [(message["value"], message["value_cut"]) for message in tail.messages(1)] == [({"n": 1}, True)]
+    tail.close()
 
 
 def wrong(_, api, writer, topic):
@@ -317,7 +363,7 @@ def many_calls(log, api, _, topic, random):
             api.export(topic, [("partition", partition)])
 
 
-def without_a_leader(log, api, writer, topic):
+def without_a_leader(log, api, writer, topic, settings):
     """What lies on other brokers can be seen although a partition has no leader, and a tail brings it."""
     writer.create_on(topic, (1, 2, 3))
     writer.register(topic)
@@ -326,15 +372,23 @@ def without_a_leader(log, api, writer, topic):
     writer.flush()
     expected = log.read(topic)
     tail, key = api.tail(topic), next(key for key in map(str, range(1000)) if partition_of(key.encode(), 3) == 1)
+    left = api.tail(topic)
+    left.close()
     api.kill_broker(3)
+    # One that begins now is told of it, and does not wait for it; nor does one that comes back.
+    begun = time.monotonic()
+    late, again = api.tail(topic), api.tail(topic, last_id=left.last_id)
+    took = time.monotonic() - begun
+    assert took < 10, took
     fresh = writer.producer({})
     for partition in (0, 1, 1, 0):
         writer.append(topic, partition, fresh)
     fresh.produce(topic, b"here", key, 1)
     writer.flush(fresh)
-    found = tail.messages(5)
+    for each in (tail, late, again):
+        found = each.messages(5)
+        assert sorted(message["partition"] for message in found) == [0, 0, 1, 1, 1], found
     tail.close()
-    assert sorted(message["partition"] for message in found) == [0, 0, 1, 1, 1], found
     page = api.get("/messages", [("topic", topic), ("partition", "0,1"), ("limit", 7)])
     assert len(page["messages"]) == 7 and page["next"] is None, page
     # Nobody knows where the clients of this topic put it.
@@ -345,6 +399,29 @@ def without_a_leader(log, api, writer, topic):
     assert shown(api.get(f"/messages/{topic}/0/{record.offset}")) == log.described(record)
     for path, asked in (("/messages", [("topic", topic)]), (f"/messages/{topic}/2/0", [])):
         api.refused(path, asked, 503, None, "partition 2")
+    # A process that has not listened yet.
+    api.restart(*settings)
+    begun = time.monotonic()
+    late, again = api.tail(topic), api.tail(topic, last_id=left.last_id)
+    took = time.monotonic() - begun
+    assert took < 10, took
+    for each in (late, again):
+        assert each.listening["waiting"] == [2], each.listening
+    assert sorted(message["partition"] for message in again.messages(5)) == [0, 0, 1, 1, 1]
+    back = again.last_id
+    again.close()
+    again = api.tail(topic, last_id=back)
+    writer.append(topic, 0, fresh)
+    writer.flush(fresh)
+    for each in (late, again):
+        assert [message["partition"] for message in each.messages(1)] == [0]
+    api.start_broker(3)
+    writer.append(topic, 2, fresh)
+    writer.flush(fresh)
+    for each in (late, again):
+        assert [message["position"] for message in each.messages(1)] == [f"{topic}:2:1"]
+        assert each.taken_up == [{"partition": 2, "from": 1}], each.taken_up
+        each.close()
 
 
 def registry_away(log, api, writer, topic, settings):

@@ -117,12 +117,49 @@ def passed_by(log, api, writer, topic, random):
     append(log, writer, topic, 40, random)
     passed = log.stable_ends(topic)
     name, line = tail.event()
+    if name == "undecided":
+        name, line = tail.event()
     assert name == "comment", (name, line)
     tail.close()
     count = append(log, writer, topic, 20, random)
     again = api.tail(topic, last_id=tail.last_id)
     exactly(log, since(log, topic, passed), again.messages(count), "a tail that nothing passed")
     again.close()
+
+
+def waits(log, api, writer, topic):
+    """What waits for the end of a transaction is told to whoever listens, before and after; and so is its end."""
+    writer.create(topic, 2)
+    writer.register(topic)
+    before = api.tail(topic)
+    producer = writer.transactional(f"{topic}-open")
+    producer.begin_transaction()
+    writer.append(topic, 1, producer)
+    writer.flush(producer)
+    writer.append(topic, 1)
+    writer.flush()
+    waiting = {"undecided": [{"partition": 1, "from": 0, "to": 2}]}
+    assert until_event(before, "undecided") == waiting
+    after = api.tail(topic)
+    assert until_event(after, "undecided") == waiting
+    writer.end(producer, True)
+    for tail in (before, after):
+        found = tail.messages(2)
+        if tail.undecided != []:
+            assert until_event(tail, "undecided") == {"undecided": []}
+        exactly(log, log.read(topic), found, "a tail of what waited")
+        tail.close()
+
+
+def until_event(tail, wanted):
+    """What the next event of this name says; nothing else comes before it but signs of life."""
+    while True:
+        name, data = tail.event()
+        if name == "undecided":
+            tail.undecided = data["undecided"]
+        if name == wanted:
+            return data
+        assert name == "comment", (name, data)
 
 
 def grows(log, api, writer, topic):

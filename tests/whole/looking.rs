@@ -34,6 +34,7 @@ fn looking_agrees_with_brute_force() {
             ["stop-registry"] => world.stack.stop_registry().unwrap(),
             ["start-registry"] => world.stack.start_registry().unwrap(),
             ["kill-broker", number] => world.stack.kill_broker(number.parse().unwrap()).unwrap(),
+            ["start-broker", number] => world.stack.start_broker(number.parse().unwrap()).unwrap(),
             _ => {
                 println!("{line}");
                 continue;

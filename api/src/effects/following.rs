@@ -5,26 +5,21 @@
 //! searched first, and all others only if nothing is there.
 
 use crate::{
+    config::LookingConfig,
     effects::rows::{RowResource, rows_of},
     freshness::places::{Places, places},
     http::{place::message_link, problem::Problem},
     state::Api,
 };
-use foldstream_browse::Caused;
 use foldstream_events::CATALOGUE;
 use foldstream_log::{CAUSE, FetchedRecord, Flow, Position, ServiceKind, Topic, TopicPartition};
 use futures::future::{BoxFuture, try_join_all};
 use serde::Serialize;
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 use utoipa::ToSchema;
-
-/// How long all searches of a request may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How many records one answer holds.
-const MOST_RECORDS: usize = 200;
 
 /// A message, what it led to, and the rows it made.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,8 +45,24 @@ pub(crate) struct Effects {
     led_to: Vec<Effects>,
     /// What each projection that reads the topic made of it
     rows: Vec<RowResource>,
-    /// False only when `led_to` may lack something: time was up, or there was too much
+    /// False only when `led_to`, or that of a record in it, may lack something
     complete: bool,
+    /// Which bound was met where `led_to` may: `depth`, `records`, `bytes`, `time` (or too much lies between), or `client`,
+    /// which has had too much read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    cut: Option<Cut>,
+}
+
+/// Which bound was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Cut {
+    Depth,
+    Records,
+    Time,
+    Bytes,
+    Client,
 }
 
 impl Effects {
@@ -68,7 +79,12 @@ impl Effects {
             led_to: Vec::new(),
             rows: Vec::new(),
             complete: true,
+            cut: None,
         }
+    }
+
+    fn cut(&mut self, cut: Cut) {
+        (self.complete, self.cut) = (false, self.cut.or(Some(cut)));
     }
 }
 
@@ -91,12 +107,23 @@ pub(crate) struct Processor {
 /// What one answer may cost.
 pub(super) struct Budget {
     deadline: Instant,
+    most_depth: u32,
     records_left: AtomicUsize,
+    bytes_left: AtomicU64,
+    look: foldstream_browse::Budget,
+    is_overdrawn: AtomicBool,
 }
 
 impl Budget {
-    pub(super) fn new() -> Self {
-        Self { deadline: Instant::now() + PATIENCE, records_left: AtomicUsize::new(MOST_RECORDS) }
+    pub(super) fn new(config: &LookingConfig, look: foldstream_browse::Budget) -> Self {
+        Self {
+            deadline: Instant::now() + Duration::from_millis(config.effects_ms),
+            most_depth: config.effects_depth,
+            records_left: AtomicUsize::new(config.effects_records),
+            bytes_left: AtomicU64::new(look.bytes),
+            look,
+            is_overdrawn: AtomicBool::new(false),
+        }
     }
 
     fn time_left(&self) -> Duration {
@@ -107,13 +134,34 @@ impl Budget {
     fn take(&self) -> bool {
         self.records_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
+
+    /// Takes what was read.
+    fn charge(&self, bytes: u64) {
+        let less = |left: u64| Some(left.saturating_sub(bytes));
+        let _ = self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if !(self.look.client)(bytes) {
+            self.is_overdrawn.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Why nothing more is searched, so deep.
+    fn spent(&self, depth: u32) -> Option<Cut> {
+        match () {
+            () if depth >= self.most_depth => Some(Cut::Depth),
+            () if self.is_overdrawn.load(Ordering::Relaxed) => Some(Cut::Client),
+            () if self.bytes_left.load(Ordering::Relaxed) == 0 => Some(Cut::Bytes),
+            () if self.records_left.load(Ordering::Relaxed) == 0 => Some(Cut::Records),
+            () if self.time_left().is_zero() => Some(Cut::Time),
+            () => None,
+        }
+    }
 }
 
-/// Everything that followed from a record so far.
+/// Everything that followed from a record so far, which itself follows from the one that is asked for through so many others.
 pub(super) fn effects_of<'a>(
     api: &'a Api,
     record: FetchedRecord,
-    budget: &'a Budget,
+    (budget, depth): (&'a Budget, u32),
 ) -> BoxFuture<'a, Result<Effects, Problem>> {
     Box::pin(async move {
         let mut effects = Effects::new(&record);
@@ -124,14 +172,20 @@ pub(super) fn effects_of<'a>(
         for flow in reading.filter(|flow| flow.kind == ServiceKind::Processor) {
             let processor = standing(api, flow, topic, &record).await?;
             if processor.behind.is_none() {
-                let found = written_by(api, flow, &record, budget).await?;
-                effects.complete &= found.complete;
-                for caused in found.records {
-                    if !budget.take() {
-                        effects.complete = false;
-                        break;
+                if let Some(cut) = budget.spent(depth) {
+                    effects.cut(cut);
+                } else {
+                    let found = written_by(api, flow, &record, budget).await?;
+                    if !found.complete {
+                        effects.cut(Cut::Time);
                     }
-                    effects.led_to.push(effects_of(api, caused, budget).await?);
+                    for caused in found.records {
+                        if !budget.take() {
+                            effects.cut(Cut::Records);
+                            break;
+                        }
+                        effects.led_to.push(effects_of(api, caused, (budget, depth + 1)).await?);
+                    }
                 }
             }
             effects.processors.push(processor);
@@ -156,13 +210,19 @@ async fn standing(api: &Api, flow: &Flow, topic: &'static Topic, record: &Fetche
 }
 
 /// What a processor wrote because of a record it has passed.
-async fn written_by(api: &Api, flow: &Flow, record: &FetchedRecord, budget: &Budget) -> Result<Caused, Problem> {
+struct Found {
+    records: Vec<FetchedRecord>,
+    complete: bool,
+}
+
+async fn written_by(api: &Api, flow: &Flow, record: &FetchedRecord, budget: &Budget) -> Result<Found, Problem> {
     let Places { near, far } = places(flow, &record.topic, record.partition);
     let found = search(api, flow, record, &near, budget).await?;
     match found.records.is_empty() {
-        true => search(api, flow, record, &far, budget)
-            .await
-            .map(|more| Caused { records: more.records, complete: found.complete && more.complete }),
+        true => {
+            let more = search(api, flow, record, &far, budget).await?;
+            Ok(Found { records: more.records, complete: found.complete && more.complete })
+        }
         false => Ok(found),
     }
 }
@@ -173,24 +233,49 @@ async fn search(
     record: &FetchedRecord,
     places: &[TopicPartition],
     budget: &Budget,
-) -> Result<Caused, Problem> {
+) -> Result<Found, Problem> {
     let searches = places.iter().map(|place| async move {
         let causes = record.position().into();
         let found = api.parts.browse.brokers().caused_by(flow.service, *place, &causes, budget.time_left()).await;
-        found.map_err(Problem::from)
+        let found = found.map_err(Problem::from)?;
+        budget.charge(found.looked_at.bytes);
+        Ok::<_, Problem>(found)
     });
     let found = try_join_all(searches).await?;
     let complete = found.iter().all(|caused| caused.complete);
-    Ok(Caused { records: found.into_iter().flat_map(|caused| caused.records).collect(), complete })
+    Ok(Found { records: found.into_iter().flat_map(|caused| caused.records).collect(), complete })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn budget() -> Budget {
+        let config = LookingConfig { effects_records: 3, effects_depth: 2, ..LookingConfig::default() };
+        Budget::new(
+            &config,
+            foldstream_browse::Budget { bytes: 100, ..foldstream_browse::Budget::of_time(Duration::ZERO) },
+        )
+    }
+
     #[test]
     fn a_budget_ends() {
-        let budget = Budget::new();
-        assert_eq!((0..MOST_RECORDS + 5).filter(|_| budget.take()).count(), MOST_RECORDS);
+        let budget = budget();
+        assert_eq!(budget.spent(0), None);
+        assert_eq!((0..8).filter(|_| budget.take()).count(), 3);
+        assert_eq!(budget.spent(0), Some(Cut::Records));
+    }
+
+    #[test]
+    fn what_is_searched_is_bounded_in_depth_and_bytes_and_by_what_the_client_has_left() {
+        let mut budget = budget();
+        assert_eq!((budget.spent(1), budget.spent(2)), (None, Some(Cut::Depth)));
+        budget.charge(99);
+        assert_eq!(budget.spent(0), None);
+        budget.charge(99);
+        assert_eq!(budget.spent(0), Some(Cut::Bytes));
+        budget.look.client = std::sync::Arc::new(|_| false);
+        budget.charge(1);
+        assert_eq!(budget.spent(0), Some(Cut::Client));
     }
 }

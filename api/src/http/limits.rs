@@ -10,7 +10,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::{HeaderMap, request},
 };
-use foldstream_browse::Budget;
+use foldstream_browse::{Budget, Memory};
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -59,6 +59,8 @@ fn named(headers: &HeaderMap, header: &str) -> Option<String> {
 #[derive(Debug)]
 pub(crate) struct Clients {
     config: LookingConfig,
+    /// For all of them together.
+    memory: Memory,
     stores: Arc<Mutex<Stores>>,
     listening: Arc<Mutex<HashMap<Client, usize>>>,
 }
@@ -86,7 +88,8 @@ pub(crate) struct Listening {
 impl Clients {
     pub(crate) fn new(config: LookingConfig) -> Self {
         let stores = Stores { a_second: config.client_bytes_per_second as f64, of: HashMap::new() };
-        Self { config, stores: Arc::new(Mutex::new(stores)), listening: Arc::default() }
+        let memory = Memory::new(config.page_memory, config.looking_memory);
+        Self { config, memory, stores: Arc::new(Mutex::new(stores)), listening: Arc::default() }
     }
 
     /// The budget of one look; refused while the client is overdrawn.
@@ -131,6 +134,7 @@ impl Clients {
             time: Duration::from_millis(self.config.page_ms),
             records: self.config.page_records,
             bytes: self.config.page_bytes,
+            memory: self.memory.clone(),
             client: Arc::new(move |bytes| {
                 let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
                 stores.take(&client, bytes, Instant::now());

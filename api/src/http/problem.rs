@@ -46,6 +46,8 @@ pub(crate) enum Problem {
     Parked { record: String, dead_letter: i64, position: String, reason: String },
     #[error("{what}; ask again in {} s", seconds(.after))]
     TooMuch { what: String, after: Duration },
+    #[error("others are looking into topics, and hold all the memory there is for it; ask again in 1 s")]
+    Crowded,
     #[error("{what} cannot be reached at the moment")]
     Unavailable { what: Cow<'static, str>, cause: Cause },
     #[error("{} of {total} events were acknowledged by the log; the others may or may not be in it", total - .not_acknowledged.len())]
@@ -122,6 +124,7 @@ impl Problem {
             Self::TooMuch { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotYetApplied { .. }
             | Self::Parked { .. }
+            | Self::Crowded
             | Self::Unavailable { .. }
             | Self::NotAcknowledged { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -142,6 +145,7 @@ impl Problem {
             Self::BodyTooLarge { .. } => ("body-too-large", "The body is too large"),
             Self::UnsupportedMediaType { .. } => ("unsupported-media-type", "The body is not JSON"),
             Self::TooMuch { .. } => ("too-much", "This client has asked for too much"),
+            Self::Crowded => ("crowded", "Too much is looked at at the same time"),
             Self::NotYetApplied { .. } => ("not-yet-applied", "The read model is not that far yet"),
             Self::Parked { .. } => ("parked", "The record waits behind one that cannot be used"),
             Self::Unavailable { .. } => ("unavailable", "Something this answer needs is away"),

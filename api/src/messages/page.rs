@@ -1,6 +1,6 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
-use super::{problem, question, render};
+use super::{problem, question, render::Shown};
 use crate::{
     http::{
         answer::json,
@@ -16,7 +16,7 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided, words::Door};
-use foldstream_log::{Message, Schemas};
+use foldstream_log::Schemas;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -35,8 +35,8 @@ pub(crate) struct PageParameters {
 }
 
 /// Records of a topic, and what they are of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Messages {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Messages<'a> {
     topic: String,
     /// `timestamp`: in the order of append time. `merge`: the topic's timestamps are its producers', so across
     /// partitions they may be anything; within a partition order is by offset.
@@ -44,15 +44,15 @@ pub(crate) struct Messages {
     order: &'static str,
     /// Each with topic, partition, offset, position, timestamp, timestamp_ms, key, key_encoding (`avro`, `json`, `text`,
     /// `base64`), headers (a list of name and value, which is text, `{"base64": …}` or null), value, value_encoding,
-    /// schema, size; with key_schema where the key has one, and error when the value could not be decoded. What there is
-    /// not is null
+    /// schema, size; with key_schema where the key has one, error when the value could not be decoded, and `value_cut` (true)
+    /// where less of the value is shown than there is, because `value` or `fields` say so. What there is not is null
     #[schema(value_type = Vec<Object>)]
-    messages: Vec<Message>,
+    messages: Shown<'a>,
     /// Whether everything is here that was asked for of what is covered, and more only behind a full page. False when a
     /// budget was spent (`spent`, and `next` goes on), when the filter could not be held against a record (`uncompared`),
-    /// and when no schema on the way has a path of the filter (`unknown_paths`)
+    /// and when no schema on the way has a path of the filter or of `fields` (`unknown_paths`)
     complete: bool,
-    /// Which budget: `time`, `records`, `bytes`, `client`
+    /// Which budget: `time`, `records`, `bytes`, `memory` (the page would be too large), `client`
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     spent: Option<Spent>,
@@ -61,7 +61,8 @@ pub(crate) struct Messages {
     #[serde(skip_serializing_if = "Uncompared::is_empty")]
     #[schema(value_type = Option<Object>)]
     uncompared: Uncompared,
-    /// Paths in `where` that no schema had of all that were met. Absent when there are none
+    /// Paths in `where` that no schema had of all that were met, and in `fields` of all that are shown. Absent when there are
+    /// none
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     unknown_paths: Vec<String>,
@@ -88,6 +89,7 @@ pub(crate) struct Messages {
 pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, Door::Page);
     let mut question = question::read(&mut parameters);
+    let showing = question::showing(&mut parameters);
     let page: PageRequest<Place> = PageRequest::read(&mut parameters, 1..=1000, DEFAULT_LIMIT);
     let cursor = parameters.text(CURSOR).map(str::to_owned);
     parameters.finish()?;
@@ -98,15 +100,18 @@ pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Re
     let schemas = Schemas::new(api.parts.registry.clone());
     let found = api.parts.browse.page(question, &schemas, &budget).await;
     let found = found.map_err(|error| problem::of_page(error, cursor.as_deref()))?;
-    let messages = render::messages(found.records.iter().map(AsRef::as_ref), &schemas).await;
+    let messages = Shown::new(&found.records, &schemas, &showing).await;
+    let unknown_fields = messages.unknown_fields();
+    let complete = found.is_complete() && unknown_fields.is_empty();
+    let unknown_paths = [found.unknown_paths.as_slice(), &unknown_fields].concat();
     let answer = Messages {
         topic,
         order: if found.in_order_of_time { "timestamp" } else { "merge" },
         messages,
-        complete: found.is_complete(),
+        complete,
         spent: found.spent,
         uncompared: found.uncompared,
-        unknown_paths: found.unknown_paths,
+        unknown_paths,
         covered: found.covered,
         undecided: found.undecided,
         next: found.next.as_ref().map(|next| page.cursor(next)),

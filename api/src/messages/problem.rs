@@ -10,6 +10,7 @@ pub(super) fn of_page(error: PageError, cursor: Option<&str>) -> Problem {
     match error {
         PageError::Browse(error) => error.into(),
         PageError::Refused(violation) => Problem::InvalidRequest(vec![violation]),
+        PageError::Crowded => Problem::Crowded,
         PageError::Expired(expired) => {
             let rule =
                 format!("a cursor must lead to records that are still there: {expired}; begin again without one");

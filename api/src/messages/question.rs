@@ -8,8 +8,9 @@ use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{
     Question, asking,
-    words::{Door, SINCE, UNTIL, words_of},
+    words::{Door, FIELDS, SINCE, UNTIL, VALUE, words_of},
 };
+use foldstream_log::Showing;
 
 /// The parameters of a door: its words, and which page where it has pages.
 pub(super) fn parameters(uri: &Uri, door: Door) -> Parameters {
@@ -17,6 +18,15 @@ pub(super) fn parameters(uri: &Uri, door: Door) -> Parameters {
     let known: Vec<&str> = words_of(door).map(|word| word.name).chain(paging.iter().copied()).collect();
     let repeating: Vec<&str> = words_of(door).filter(|word| word.most > 1).map(|word| word.name).collect();
     Parameters::read_repeating(uri, &known, &repeating)
+}
+
+/// How values are shown; what breaks a rule is noted in the parameters.
+pub(super) fn showing(parameters: &mut Parameters) -> Showing {
+    let (showing, violations) = asking::showing(parameters.text(VALUE), parameters.text(FIELDS));
+    for violation in violations {
+        parameters.refuse(violation);
+    }
+    showing
 }
 
 /// What breaks a rule is noted in the parameters.

@@ -1,13 +1,44 @@
 //! Records as people read them, and as they travel: JSON in pages, a line each in exports, events in a live tail.
+//!
+//! A value takes many times as much decoded as it does in the log, so each is decoded when it is written, and goes then.
 
 use bytes::{BufMut, BytesMut};
 use foldstream_browse::{Record, look_up};
-use foldstream_log::{Message, Schemas};
-use std::fmt::Display;
+use foldstream_log::{Message, Schemas, Showing};
+use serde::{Serialize, Serializer};
+use std::{fmt::Display, sync::Arc};
 
-pub(super) async fn messages<'a>(records: impl Iterator<Item = &'a Record> + Clone, schemas: &Schemas) -> Vec<Message> {
-    look_up(records.clone(), schemas).await;
-    records.map(|record| record.describe(schemas)).collect()
+/// Messages that are decoded while they are written.
+pub(super) struct Shown<'a> {
+    records: &'a [Arc<Record>],
+    schemas: &'a Schemas,
+    showing: &'a Showing,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) async fn new(records: &'a [Arc<Record>], schemas: &'a Schemas, showing: &'a Showing) -> Self {
+        look_up(records.iter().map(AsRef::as_ref), schemas).await;
+        Self { records, schemas, showing }
+    }
+
+    /// Fields that were asked for and that none of them has.
+    pub(super) fn unknown_fields(&self) -> Vec<String> {
+        if self.showing.has_fields() {
+            // Each tells it while it is decoded, and none is kept for that.
+            self.each().for_each(drop);
+        }
+        self.showing.unknown_fields()
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = Message> {
+        self.records.iter().map(|record| record.describe(self.schemas, self.showing))
+    }
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.each())
+    }
 }
 
 /// A value as a line (NDJSON).

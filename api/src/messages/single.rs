@@ -1,6 +1,6 @@
 //! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
 
-use super::{question, render};
+use super::question;
 use crate::{
     http::{answer::json, limits::Client, place::PathPlace, problem::Problem},
     state::Api,
@@ -11,10 +11,20 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{
-    Found, Isolation, Record, asking,
+    Budget, Found, Isolation, Record, asking, look_up,
     words::{Door, ISOLATION},
 };
 use foldstream_log::{Message, Position, Schemas, Violation};
+use serde::Serialize;
+
+/// The record, and the fields that were asked for and that it does not have.
+#[derive(Serialize)]
+struct Single {
+    #[serde(flatten)]
+    message: Message,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_paths: Vec<String>,
+}
 
 /// One record
 ///
@@ -23,7 +33,7 @@ use foldstream_log::{Message, Position, Schemas, Violation};
 #[utoipa::path(get, path = "/messages/{topic}/{partition}/{offset}", tag = "log",
     params(("topic" = String, Path, example = "locations"), ("partition" = i32, Path, example = 3),
         ("offset" = i64, Path, example = 1729)),
-    responses((status = 200, description = "The record", body = Object)))]
+    responses((status = 200, description = "The record, as a message of a page; with `unknown_paths` where it has not all of `fields`", body = Object)))]
 pub(crate) async fn find(
     State(api): State<Api>,
     client: Client,
@@ -34,22 +44,24 @@ pub(crate) async fn find(
     let position = place.read(&mut parameters);
     let isolation = parameters.text(ISOLATION).map_or(Ok(Isolation::default()), asking::isolation);
     let isolation = parameters.check(isolation).unwrap_or_default();
+    let showing = question::showing(&mut parameters);
     parameters.finish()?;
-    let record = record_at(&api, &client, &position, isolation).await?;
+    let budget = api.clients.budget(&client)?;
+    let record = record_at(&api, &budget, &position, isolation).await?;
     let schemas = Schemas::new(api.parts.registry.clone());
-    let messages: Vec<Message> = render::messages(std::iter::once(&record), &schemas).await;
-    json(StatusCode::OK, &messages.first())
+    look_up(std::iter::once(&record), &schemas).await;
+    let message = record.describe(&schemas, &showing);
+    json(StatusCode::OK, &Single { message, unknown_paths: showing.unknown_fields() })
 }
 
 /// The record at a position, which must be there; the client is charged what it takes.
 pub(crate) async fn record_at(
     api: &Api,
-    client: &Client,
+    budget: &Budget,
     position: &Position,
     isolation: Isolation,
 ) -> Result<Record, Problem> {
     let Position { topic, partition, offset } = position;
-    let budget = api.clients.budget(client)?;
     let found = api.parts.browse.brokers().single(topic, *partition, *offset).await?;
     if let Found::Record(record) = &found {
         // Whether that was too much is told to the next question.

@@ -4,7 +4,10 @@
 //! reader that comes back with `Last-Event-ID` goes on behind the last event it was given. Nothing is kept for a
 //! reader: one that is too slow, or away too long, is told by an event `gap` which offsets it was not shown. So is one
 //! whose filter could not be held against a record; where that is the registry's fault, which is away, the tail waits for
-//! it, and stands still meanwhile.
+//! it, and stands still meanwhile. Partitions without a leader that answers hold up nobody: they are named, and taken up when
+//! they have one.
+//!
+//! What a reader missed that comes back is read as an export is: within the client's budget, and slower where it is spent.
 
 use super::{question, render};
 use crate::{
@@ -23,10 +26,10 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
-    BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
-    Uncompared, Verdict, look_up, words::Door,
+    Back, BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
+    Uncompared, Undecided, Verdict, look_up, words::Door,
 };
-use foldstream_log::{Schemas, Violation};
+use foldstream_log::{Schemas, Showing, Violation};
 use futures::stream;
 use serde::Serialize;
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
@@ -53,8 +56,10 @@ struct Missed<'a> {
 
 /// A live tail, as server-sent events
 ///
-/// Events: `message` with a message as in a page; `gap` with offsets that were not shown, and with `uncompared`, as in a page,
-/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter;
+/// Events: `listening` first, with `waiting` where partitions have no leader that answers; then `message` with a message as in
+/// a page; `taken_up` when one of those partitions is gone on with, with where; `undecided`, as a page has it, when newer
+/// records have been waiting for the end of a transaction for two seconds, and with an empty list when none do any more; `gap` with offsets that were not shown, and with `uncompared`, as in a page,
+/// where the filter could not be held against them; `unknown_paths` once, when no schema so far has a path of the filter or of `fields`;
 /// `refused`, and then nothing more, when what came tells that a condition cannot be meant so (`field`, `value`, `rule`). While
 /// the registry is away that would tell what is wanted, nothing comes. `Last-Event-ID` goes on where a tail was left.
 #[utoipa::path(get, path = "/messages/stream", tag = "log",
@@ -68,7 +73,11 @@ pub(crate) async fn stream(
 ) -> Result<Response, Problem> {
     let mut parameters = question::parameters(&uri, Door::Tail);
     let question = question::read(&mut parameters);
-    let back = parameters.check(left_at(&headers)).flatten();
+    let showing = question::showing(&mut parameters);
+    let back = parameters.check(left_at(&headers)).flatten().map(|(topic_id, at)| {
+        let most_offsets = api.parts.looking.catch_up_offsets;
+        Back { topic_id, at, most_offsets }
+    });
     parameters.finish()?;
     let listening = api.clients.listen(&client)?;
     let tail = api.parts.browse.listen(&question.topic, back).await?;
@@ -81,11 +90,14 @@ pub(crate) async fn stream(
         topic: question.topic,
         partitions: question.partitions,
         filter: question.filter,
+        showing,
         paths_seen: PathsSeen::default(),
         told_paths: false,
         tail,
         held: None,
         ended: false,
+        undecided: Vec::new(),
+        client,
         api,
         _listening: listening,
     };
@@ -118,7 +130,8 @@ fn left_at(headers: &HeaderMap) -> Result<Option<(Uuid, Offsets)>, Violation> {
     let place: Place = cursor::open(SCOPE, text).map_err(|_| {
         Violation::new("Last-Event-ID", text, "the id of an event is taken unchanged from a tail of /messages/stream")
     })?;
-    Ok(Some((place.topic_id, place.partitions.into_iter().map(|(partition, place)| (partition, place.at)).collect())))
+    let at = place.partitions.into_iter().map(|(partition, place)| (partition, standing(&place))).collect();
+    Ok(Some((place.topic_id, at)))
 }
 
 /// One who listens.
@@ -128,6 +141,7 @@ struct Reader {
     topic: String,
     partitions: Option<BTreeSet<i32>>,
     filter: Filter,
+    showing: Showing,
     paths_seen: PathsSeen,
     told_paths: bool,
     tail: Tail,
@@ -135,6 +149,9 @@ struct Reader {
     held: Option<Arc<Chunk>>,
     /// Nothing is said any more.
     ended: bool,
+    /// What it was told last of what waits.
+    undecided: Vec<Undecided>,
+    client: Client,
     api: Api,
     _listening: Listening,
 }
@@ -162,18 +179,30 @@ impl Reader {
     }
 
     async fn news(&mut self) -> Option<Bytes> {
+        let (clients, client) = (self.api.clients.clone(), self.client.clone());
+        let budget = || {
+            let (clients, client) = (clients.clone(), client.clone());
+            async move { clients.slow_budget(&client).await }
+        };
         loop {
             let news = tokio::select! {
                 () = self.api.parts.shutdown.cancelled() => return None,
                 () = sleep_until(self.spoke_at + HEARTBEAT) => return Some(self.still_here()),
                 () = sleep(AWAY), if self.held.is_some() => None,
-                news = self.tail.next(), if self.held.is_none() => Some(news?),
+                news = self.tail.next(budget), if self.held.is_none() => Some(news?),
             };
             let chunk = match news {
                 Some(Ok(News::Gap(gaps))) => {
                     let gaps = self.gap(&gaps);
                     if !gaps.is_empty() {
                         return Some(gaps.freeze());
+                    }
+                    continue;
+                }
+                Some(Ok(News::Undecided(undecided))) => {
+                    let undecided = self.undecided(undecided);
+                    if !undecided.is_empty() {
+                        return Some(undecided.freeze());
                     }
                     continue;
                 }
@@ -198,27 +227,33 @@ impl Reader {
     }
 
     /// Where this reader stands: before what is held, behind what it was given.
-    fn at(&self) -> &Offsets {
-        self.held.as_ref().map_or_else(|| self.tail.at(), |held| &held.before)
+    fn at(&self) -> Offsets {
+        self.held.as_ref().map_or_else(|| self.tail.at(), |held| self.tail.standing(&held.before))
     }
 
     /// Before the first event: where this reader stands, so that it can come back even if nothing follows.
     fn hello(&self) -> Bytes {
         let mut events = BytesMut::new();
-        let id = id(self.tail.topic_id, self.at());
-        render::put_event(&mut events, "listening", Some(&id), &serde_json::json!({"topic": self.topic}));
+        let id = id(self.tail.topic_id, &self.at());
+        let waiting: Vec<i32> =
+            self.tail.waiting().into_iter().filter(|waiting| self.wants_partition(*waiting)).collect();
+        let listening = match waiting.is_empty() {
+            true => serde_json::json!({"topic": self.topic}),
+            false => serde_json::json!({"topic": self.topic, "waiting": waiting}),
+        };
+        render::put_event(&mut events, "listening", Some(&id), &listening);
         events.freeze()
     }
 
     /// An id without data: it moves where a client says it stands, and is no event to it.
     fn still_here(&self) -> Bytes {
         let sign = if self.held.is_some() { "waiting for the schema registry" } else { "still here" };
-        format!(": {sign}\nid: {}\n\n", id(self.tail.topic_id, self.at())).into()
+        format!(": {sign}\nid: {}\n\n", id(self.tail.topic_id, &self.at())).into()
     }
 
     async fn events(&mut self, chunk: &Chunk) -> Result<Bytes, RegistryAway> {
         // What is the same for everyone is written once, and nothing has to be told for it.
-        if self.filter.is_everything() && self.partitions.is_none() {
+        if self.wants_everything() && self.tail.stands_with_others() {
             let written = async || self.written(chunk).await.map(BytesMut::freeze).unwrap_or_default();
             return Ok(chunk.rendered(written).await);
         }
@@ -228,7 +263,8 @@ impl Reader {
             render::put_event(&mut events, "refused", None, &refused);
             self.ended = true;
         }
-        let unknown_paths = self.filter.unknown_paths(&self.paths_seen);
+        let of_filter = self.filter.unknown_paths(&self.paths_seen);
+        let unknown_paths = [of_filter, self.showing.unknown_fields()].concat();
         if !unknown_paths.is_empty() && !self.told_paths {
             self.told_paths = true;
             let unknown_paths = serde_json::json!({"unknown_paths": unknown_paths});
@@ -240,15 +276,19 @@ impl Reader {
     async fn written(&self, chunk: &Chunk) -> Result<BytesMut, RegistryAway> {
         let schemas = Schemas::new(self.api.parts.registry.clone());
         look_up(chunk.records.iter(), &schemas).await;
-        let mut events = self.gap(&chunk.missed);
+        let mut events = BytesMut::new();
+        for taken_up in chunk.taken_up.iter().filter(|taken_up| self.wants_partition(taken_up.partition)) {
+            render::put_event(&mut events, "taken_up", None, taken_up);
+        }
+        events.unsplit(self.gap(&chunk.missed));
         let mut untold = Untold::default();
         for (record, at) in chunk.steps().filter(|(record, _)| self.wants_partition(record.fetched.partition)) {
             let view = RecordView::of(&record.fetched, record.transaction);
             match self.filter.compare(&view, &|id| schemas.get(id), &self.paths_seen) {
                 Verdict::Wanted => {
                     self.put_untold(&mut events, &mut untold);
-                    let id = id(self.tail.topic_id, &at);
-                    render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas));
+                    let id = id(self.tail.topic_id, &self.tail.standing(&at));
+                    render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas, &self.showing));
                 }
                 Verdict::Uncompared(reason) if reason.is_retriable() => return Err(RegistryAway),
                 Verdict::Uncompared(reason) => untold.note(record, reason, at),
@@ -262,13 +302,28 @@ impl Reader {
     fn put_untold(&self, events: &mut BytesMut, untold: &mut Untold) {
         let Untold { gaps, uncompared, at } = std::mem::take(untold);
         if !gaps.is_empty() {
-            let id = id(self.tail.topic_id, &at);
+            let id = id(self.tail.topic_id, &self.tail.standing(&at));
             render::put_event(events, "gap", Some(&id), &Missed { gaps: &gaps, uncompared: Some(&uncompared) });
         }
     }
 
+    fn wants_everything(&self) -> bool {
+        self.filter.is_everything() && self.partitions.is_none() && self.showing.is_everything()
+    }
+
     fn wants_partition(&self, partition: i32) -> bool {
         self.partitions.as_ref().is_none_or(|wanted| wanted.contains(&partition))
+    }
+
+    /// What of it is of this reader's partitions, unless it was told that already.
+    fn undecided(&mut self, mut undecided: Vec<Undecided>) -> BytesMut {
+        undecided.retain(|undecided| self.wants_partition(undecided.partition));
+        let mut event = BytesMut::new();
+        if undecided != self.undecided {
+            render::put_event(&mut event, "undecided", None, &serde_json::json!({"undecided": undecided}));
+            self.undecided = undecided;
+        }
+        event
     }
 
     fn gap(&self, missed: &[Gap]) -> BytesMut {
@@ -294,6 +349,27 @@ impl Untold {
 }
 
 fn id(topic_id: Uuid, at: &Offsets) -> String {
-    let partitions = at.iter().map(|(partition, at)| (*partition, PlaceIn { at: *at, end: *at })).collect();
+    let partitions = at.iter().map(|(partition, at)| (*partition, place_in(*at))).collect();
     cursor::seal(SCOPE, &Place { topic_id, partitions, ..Place::default() })
+}
+
+/// In an id two equal offsets stand for one, and a time, behind which there is no end, for itself.
+fn place_in(at: i64) -> PlaceIn {
+    if at < 0 { PlaceIn { at: -at, end: 0 } } else { PlaceIn { at, end: at } }
+}
+
+fn standing(place: &PlaceIn) -> i64 {
+    if place.end == 0 { -place.at } else { place.at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_an_offset_from_a_time_to_begin_from() {
+        for at in [0, 1, 1_795_797_950_123, -1_795_797_950_123] {
+            assert_eq!(standing(&place_in(at)), at);
+        }
+    }
 }

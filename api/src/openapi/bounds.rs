@@ -19,13 +19,14 @@ use foldstream_log::{Limits, Rule, Topic, generated::rules};
 use serde_json::{Map, Value, json};
 
 /// What could be said by the words of `/messages` of topics of ours.
-const EXAMPLES: [(&str, &str); 7] = [
+const EXAMPLES: [(&str, &str); 8] = [
     (words::TOPIC, "locations"),
     (words::PARTITION, "0,3"),
     (words::KEY, "0101de"),
     (words::SINCE, "15m"),
     (words::TYPE, "LocationReported"),
     (words::WHERE, "latitude>=50.5"),
+    (words::FIELDS, "person_id,latitude"),
     (words::HEADER, "ce_type=foldstream.locations.LocationReported"),
 ];
 

@@ -4,7 +4,7 @@
 
 use super::readers::{TopicReader, readers};
 use chrono::{DateTime, Utc};
-use foldstream_browse::{Brokers, BrowseError, Bytes, Counts, Group, PartitionState, Setting, TopicState};
+use foldstream_browse::{Brokers, BrowseError, Budget, Bytes, Counts, Group, PartitionState, Setting, TopicState};
 use foldstream_events::CATALOGUE;
 use foldstream_log::{Difference, Flow, REPLICATION_FACTOR, Registry, Topic, differences};
 use foldstream_store::{Database, versions::version_positions};
@@ -118,11 +118,11 @@ impl TopicSources {
     }
 
     /// Everything about one topic.
-    pub async fn show(&self, name: &str) -> Result<TopicDetail, BrowseError> {
+    pub async fn show(&self, name: &str, budget: &Budget) -> Result<TopicDetail, BrowseError> {
         let topic = self.brokers.topic(name, &CATALOGUE).await?;
         let (groups, appended, positions) = tokio::join!(
             self.brokers.groups(&topic),
-            self.brokers.counts(&topic, &self.registry),
+            self.brokers.counts(&topic, &self.registry, budget),
             version_positions(&self.database),
         );
         let appended = known(appended, "what was appended is unknown");

@@ -2,15 +2,16 @@
 
 use crate::{
     filter::Filter,
-    lane::Order,
     offsets::Isolation,
-    page::Question,
+    order::Order,
+    question::Question,
     words::{
-        CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, VALUE,
+        WHERE,
     },
 };
 use chrono::{DateTime, Utc};
-use foldstream_log::{Encoding, Violation};
+use foldstream_log::{Encoding, Extent, FieldPath, MOST_FIELDS, Showing, Violation};
 use std::collections::BTreeSet;
 
 /// Reads the question; what breaks a rule is noted, and a stand-in takes its place.
@@ -28,6 +29,32 @@ pub fn question<'a>(
         reading.violations.push(Violation::new(TOPIC, "(missing)", "topic must be given: the topic to look into"));
     }
     (question, reading.violations)
+}
+
+/// How values are shown; what breaks a rule is noted, and then everything is.
+#[must_use]
+pub fn showing(value: Option<&str>, fields: Option<&str>) -> (Showing, Vec<Violation>) {
+    let extents = [("full", Extent::Full), ("preview", Extent::Preview), ("none", Extent::None)];
+    let extent = value.map_or(Ok(Extent::default()), |text| word_of(VALUE, text, &extents));
+    let paths = fields.map_or(Ok(Vec::new()), fields_of);
+    match (extent, paths) {
+        (Ok(Extent::None), Ok(paths)) if !paths.is_empty() => {
+            let rule = "fields are those of a value that is shown, and value=none shows none";
+            (Showing::default(), vec![Violation::new(FIELDS, fields.unwrap_or_default(), rule)])
+        }
+        (Ok(extent), Ok(paths)) => (Showing::new(extent, paths), Vec::new()),
+        (extent, paths) => (Showing::default(), extent.err().into_iter().chain(paths.err()).collect()),
+    }
+}
+
+fn fields_of(text: &str) -> Result<Vec<FieldPath>, Violation> {
+    let paths: Result<Vec<FieldPath>, _> = text.split(',').map(str::parse).collect();
+    let paths =
+        paths.map_err(|error| Violation::new(FIELDS, text, format!("fields are paths joined by commas: {error}")))?;
+    match paths.len() <= MOST_FIELDS {
+        true => Ok(paths),
+        false => Err(Violation::new(FIELDS, text, format!("there are at most {MOST_FIELDS} fields"))),
+    }
 }
 
 struct Reading<'a> {
@@ -147,7 +174,8 @@ mod tests {
             let refused = |said| {
                 let said = [(TOPIC, "parcels"), (KEY, ""), (word.name, said)];
                 let (_, violations) = question(said.into_iter(), (50, DateTime::UNIX_EPOCH));
-                violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>()
+                let value = said.iter().find(|(name, _)| *name == VALUE).map(|(_, said)| *said);
+                violations.into_iter().chain(showing(value, None).1).map(|violation| violation.field).collect::<Vec<_>>()
             };
             for choice in choices {
                 assert_eq!(refused(choice), [""; 0], "{} {choice}", word.name);
@@ -171,6 +199,26 @@ mod tests {
         let mut fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
         fields.sort_unstable();
         assert_eq!(fields, [ISOLATION, ORDER, PARTITION, SINCE, TOPIC, WHERE]);
+    }
+
+    #[test]
+    fn how_values_are_shown_is_asked_for_in_words() {
+        assert!(showing(None, None).0.is_everything() && showing(Some("full"), None).0.is_everything());
+        assert!(!showing(Some("preview"), Some("a,items[*].sku")).0.is_everything());
+        let many = vec!["a"; MOST_FIELDS + 1].join(",");
+        for (value, fields, expected) in [
+            (Some("some"), None, vec![VALUE]),
+            (None, Some(""), vec![FIELDS]),
+            (None, Some("a,,b"), vec![FIELDS]),
+            (None, Some("a, b"), vec![FIELDS]),
+            (None, Some(many.as_str()), vec![FIELDS]),
+            (Some("none"), Some("a"), vec![FIELDS]),
+            (Some(""), Some("a..b"), vec![VALUE, FIELDS]),
+        ] {
+            let (_, violations) = showing(value, fields);
+            let found: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+            assert_eq!(found, expected, "{value:?} {fields:?}");
+        }
     }
 
     #[test]

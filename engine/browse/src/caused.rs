@@ -5,11 +5,15 @@
 //! the newest first, and halving what is left; no clock is asked. From there the log is read up to the first later cause.
 
 use crate::{
+    batches::RecordView,
     brokers::{Brokers, BrowseError},
+    budget::LookedAt,
+    order::Order,
     scan::{STEP, Scan},
+    stretch::Keep,
 };
 use foldstream_log::{CAUSE, FOLD_VERSION, FetchedRecord, Position, PositionRange, SOURCE, TopicPartition};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How many records one search reads at most.
@@ -21,6 +25,8 @@ pub struct Caused {
     pub records: Vec<FetchedRecord>,
     /// False when there may be more: time was up, or too much lies between.
     pub complete: bool,
+    /// What was read from the brokers for it.
+    pub looked_at: LookedAt,
 }
 
 impl Brokers {
@@ -34,27 +40,35 @@ impl Brokers {
         patience: Duration,
     ) -> Result<Caused, BrowseError> {
         let TopicPartition { topic, partition } = place;
-        let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + patience };
+        let scan = Scan::new(self, (topic, partition), patience);
         let wanted = Wanted { source: format!("/foldstream/{service}"), causes: causes.clone() };
+        let mut records = Vec::new();
+        let complete = wanted.find(&scan, &mut records).await?;
+        Ok(Caused { records, complete, looked_at: scan.looked.as_ref().into() })
+    }
+}
+
+impl Wanted {
+    /// Adds what is wanted; false when there may be more.
+    async fn find(&self, scan: &Scan<'_>, found: &mut Vec<FetchedRecord>) -> Result<bool, BrowseError> {
         let mut range = scan.range().await?;
         // Where a transaction is not finished yet, a reader of committed records is told less.
         let end = range.high_watermark;
-        let mut search = Search { wanted: &wanted, log: &scan, deadline: scan.deadline, left: MOST_RECORDS };
-        let mut found = Caused { records: Vec::new(), complete: false };
-        let Some(mut start) = search.start(range.low, range.stable_end).await? else { return Ok(found) };
+        let mut search = Search { wanted: self, log: scan, deadline: scan.deadline, left: MOST_RECORDS };
+        let Some(mut start) = search.start(range.low, range.stable_end).await? else { return Ok(false) };
         loop {
             let stable = end.min(range.stable_end);
-            match search.collect(start, stable, &mut found.records).await? {
-                Told::Later => return Ok(Caused { complete: true, ..found }),
-                Told::Wanted | Told::Earlier if search.is_over() => return Ok(found),
+            match search.collect(start, stable, found).await? {
+                Told::Later => return Ok(true),
+                Told::Wanted | Told::Earlier if search.is_over() => return Ok(false),
                 _ => start = stable,
             }
             if start >= end {
-                return Ok(Caused { complete: true, ..found });
+                return Ok(true);
             }
             range = scan.stable_up_to(end).await?;
             if range.stable_end <= start {
-                return Ok(found);
+                return Ok(false);
             }
         }
     }
@@ -101,12 +115,15 @@ impl Wanted {
 
 /// The committed records of a partition.
 trait Records {
-    async fn between(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError>;
+    /// Those from `start` on, and where they end: at `end`, or before it where they are heavy.
+    async fn between(&self, start: i64, end: i64) -> Result<(Vec<FetchedRecord>, i64), BrowseError>;
 }
 
 impl Records for Scan<'_> {
-    async fn between(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
-        self.read(start, end).await
+    async fn between(&self, start: i64, end: i64) -> Result<(Vec<FetchedRecord>, i64), BrowseError> {
+        let keep: Keep = Arc::new(|record: &RecordView<'_>| record.transaction.is_none().into());
+        let piece = self.read((start, end), Order::Oldest, keep).await?;
+        Ok((piece.records, piece.end))
     }
 }
 
@@ -144,13 +161,13 @@ impl<R: Records> Search<'_, R> {
     async fn first_earlier(&mut self, start: i64, end: i64) -> Result<Option<i64>, BrowseError> {
         let mut next = start;
         while next < end && !self.is_over() {
-            let until = end.min(next + STEP);
-            for record in self.read(next, until).await? {
+            let records;
+            (records, next) = self.read(next, end.min(next + STEP)).await?;
+            for record in records {
                 if let Some(told) = self.wanted.compare(&record) {
                     return Ok((told == Told::Earlier).then_some(record.offset));
                 }
             }
-            next = until;
         }
         Ok(None)
     }
@@ -159,8 +176,9 @@ impl<R: Records> Search<'_, R> {
     async fn collect(&mut self, start: i64, end: i64, found: &mut Vec<FetchedRecord>) -> Result<Told, BrowseError> {
         let (mut next, mut last) = (start, Told::Earlier);
         while next < end && !self.is_over() {
-            let until = end.min(next + STEP);
-            for record in self.read(next, until).await? {
+            let records;
+            (records, next) = self.read(next, end.min(next + STEP)).await?;
+            for record in records {
                 match self.wanted.compare(&record) {
                     Some(Told::Later) => return Ok(Told::Later),
                     Some(told) => {
@@ -172,14 +190,14 @@ impl<R: Records> Search<'_, R> {
                     None => {}
                 }
             }
-            next = until;
         }
         Ok(last)
     }
 
-    async fn read(&mut self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
-        self.left -= end - start;
-        self.log.between(start, end).await
+    async fn read(&mut self, start: i64, end: i64) -> Result<(Vec<FetchedRecord>, i64), BrowseError> {
+        let (records, next) = self.log.between(start, end).await?;
+        self.left -= next - start;
+        Ok((records, next))
     }
 }
 
@@ -225,17 +243,19 @@ mod tests {
         assert_eq!(wanted.compare(&record(&[])), None);
     }
 
-    /// The causes of what lies at each offset; nothing where a mark or a gap lies.
-    struct Log(Vec<Option<(i32, i64)>>);
+    /// The causes of what lies at each offset, nothing where a mark or a gap lies; and how many are so heavy that no more are
+    /// read at once.
+    struct Log(Vec<Option<(i32, i64)>>, i64);
 
     impl Records for Log {
-        async fn between(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
+        async fn between(&self, start: i64, end: i64) -> Result<(Vec<FetchedRecord>, i64), BrowseError> {
+            let end = end.min(start + self.1);
             let of = |offset: i64| {
                 let (partition, cause) = (*self.0.get(usize::try_from(offset).unwrap())?)?;
                 let cause = format!("parcel-commands:{partition}:{cause}");
                 Some(FetchedRecord { offset, ..record(&[(SOURCE, "/depot/sorter"), (CAUSE, &cause)]) })
             };
-            Ok((start..end).filter_map(of).collect())
+            Ok(((start..end).filter_map(of).collect(), end))
         }
     }
 
@@ -247,6 +267,7 @@ mod tests {
             steps in prop::collection::vec((0..3i32, 0..3i64, 0..4usize), 1..4000),
             asked in 0.0..1.0f64,
             width in 0..3i64,
+            at_once in 1..2 * STEP,
         ) {
             let (mut causes, mut log) = ([0i64; 3], Vec::new());
             for (partition, step, gap) in steps {
@@ -262,7 +283,7 @@ mod tests {
                 .filter(|(_, place)| place.is_some_and(|(partition, cause)| partition == 1 && (first..=first + width).contains(&cause)))
                 .map(|(offset, _)| offset)
                 .collect();
-            let (end, log) = (i64::try_from(log.len()).unwrap(), Log(log));
+            let (end, log) = (i64::try_from(log.len()).unwrap(), Log(log, at_once));
             let deadline = Instant::now() + Duration::from_secs(60);
             let mut search = Search { wanted: &wanted, log: &log, deadline, left: MOST_RECORDS };
             let mut found = Vec::new();

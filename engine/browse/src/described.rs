@@ -1,7 +1,7 @@
 //! Records as people read them.
 
-use crate::{batches::Transaction, fetch::Record};
-use foldstream_log::{Message, Schemas, describe};
+use crate::{batches::Transaction, record::Record};
+use foldstream_log::{Message, Schemas, Showing, describe};
 
 /// Has the schemas of these records at hand.
 pub async fn look_up<'a>(records: impl Iterator<Item = &'a Record>, schemas: &Schemas) {
@@ -9,13 +9,13 @@ pub async fn look_up<'a>(records: impl Iterator<Item = &'a Record>, schemas: &Sc
 }
 
 impl Record {
-    /// Decoded as far as it goes, by schemas that were looked up before.
+    /// Decoded as far as it goes and is to be shown, by schemas that were looked up before.
     #[must_use]
-    pub fn describe(&self, schemas: &Schemas) -> Message {
+    pub fn describe(&self, schemas: &Schemas, showing: &Showing) -> Message {
         let transaction = self.transaction.map(|transaction| match transaction {
             Transaction::Aborted => "aborted",
             Transaction::Undecided => "undecided",
         });
-        Message { transaction, ..describe(&self.fetched, schemas) }
+        Message { transaction, ..describe(&self.fetched, schemas, showing) }
     }
 }

@@ -6,7 +6,8 @@
 
 use crate::{
     brokers::{Brokers, BrowseError},
-    live::{Chunk, Live, News},
+    feed::{Chunk, News},
+    live::Live,
     settled::pauses,
 };
 use backon::BackoffBuilder;
@@ -93,6 +94,7 @@ async fn follow(
                         return;
                     }
                 }
+                News::Undecided(_) => {}
                 News::Gap(gaps) => {
                     let partitions = gaps.len();
                     foldstream_telemetry::warn!(

@@ -8,8 +8,10 @@
 //! does not have the others read to their beginnings.
 
 use crate::{
-    fetch::{Record, Stretch, Times, Untold},
+    order::Order,
     place::PlaceIn,
+    record::Record,
+    stretch::{Stretch, Times, Untold},
     uncompared::Uncompared,
 };
 use foldstream_log::Position;
@@ -18,15 +20,6 @@ use std::{collections::VecDeque, sync::Arc};
 
 /// Brokers' clocks differ: a record appended under another leader may lie this much before its place in time.
 pub(crate) const CLOCKS_DIFFER_MS: i64 = 10_000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Order {
-    /// Newest first: from the ends backwards.
-    #[default]
-    Newest,
-    /// Oldest first: from the beginnings on.
-    Oldest,
-}
 
 /// What a page says of a partition: of the records from `from` up to, not including, `to`, it holds every one that was
 /// asked for.
@@ -180,18 +173,23 @@ pub(crate) fn take_next(order: Order, lanes: &mut [Lane]) -> Next {
 }
 
 /// What of this, each with its partition, lies in what is covered: the rest is read once more for the next page.
-pub(crate) fn within(covered: &[Covered], mut untold: Vec<(i32, Untold)>, (order, topic): (Order, &str)) -> Uncompared {
-    untold.retain(|(partition, untold)| {
-        let covers = |covered: &Covered| (covered.from..covered.to).contains(&untold.offset);
-        covered.iter().any(|covered| covered.partition == *partition && covers(covered))
+pub(crate) fn within(covered: &[Covered], untold: Vec<(i32, Untold)>, (order, topic): (Order, &str)) -> Uncompared {
+    let in_covered = untold.into_iter().filter_map(|(partition, untold)| {
+        let covered = covered.iter().find(|covered| covered.partition == partition)?;
+        Some((partition, untold.within(&(covered.from..covered.to))?))
     });
-    untold.sort_unstable_by_key(|(partition, untold)| (untold.timestamp_ms, *partition, untold.offset));
+    let mut untold: Vec<_> = in_covered.collect();
+    untold.sort_unstable_by_key(|(partition, untold)| (untold.timestamp_ms, *partition, untold.from));
     if order == Order::Newest {
         untold.reverse();
     }
     let mut uncompared = Uncompared::default();
-    for (partition, Untold { offset, reason, .. }) in untold {
-        uncompared.note(reason, || Position { topic: topic.to_owned(), partition, offset });
+    for (partition, untold) in untold {
+        let offset = match order {
+            Order::Newest => untold.to - 1,
+            Order::Oldest => untold.from,
+        };
+        uncompared.note_all(untold.count(), untold.reason, || Position { topic: topic.to_owned(), partition, offset });
     }
     uncompared
 }

@@ -4,12 +4,13 @@ use crate::{
     brokers::{Brokers, BrowseError, Layout, PATIENCE},
     settled::{SETTLING, refusal},
 };
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use kafka_protocol::messages::{
     BrokerId, ListOffsetsRequest, TopicName,
     list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
 };
 use std::collections::BTreeMap;
+use tokio::time::{Instant, timeout_at};
 
 /// Which offset of a partition is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,27 @@ impl Brokers {
             Range { low: of(&lows), stable_end: of(&stable), high_watermark: of(&high) }
         };
         Ok(layout.leaders.keys().map(|partition| (*partition, range(*partition))).collect())
+    }
+
+    /// The range of every partition whose leader tells it in time, and an error where one does not.
+    pub(crate) async fn ranges_that_are_told(
+        &self,
+        layout: &Layout,
+        deadline: Instant,
+    ) -> (BTreeMap<i32, Range>, Option<BrowseError>) {
+        let asked = layout.by_leader(layout.leaders.keys().copied()).into_values().map(async |partitions| {
+            let led = layout.only(&partitions.into_iter().collect());
+            let late = |_| Err(BrowseError::Late { doing: "saying which offsets there are" });
+            timeout_at(deadline, self.ranges(&led)).await.unwrap_or_else(late)
+        });
+        let (mut ranges, mut failed) = (BTreeMap::new(), None);
+        for told in join_all(asked).await {
+            match told {
+                Ok(told) => ranges.extend(told),
+                Err(error) => failed = Some(error),
+            }
+        }
+        (ranges, failed)
     }
 
     /// Of each partition the first offset whose record is of this time or later; none where there is no such record.

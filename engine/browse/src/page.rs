@@ -5,98 +5,42 @@
 //! list, whatever arrives meanwhile. Records that the filter could not be held against are counted beside it: those of
 //! the stretch that the page covers, so that over all pages each counts once.
 //!
-//! A budget is looked at between rounds of reading, never inside one, and never before the first: so each page comes
-//! further than the one before it.
+//! It is read in rounds. What a round may hold is taken from the memory there is for looks before it begins; where there is
+//! room for less than it would read, stretches come back shorter (`open.rs`), and the page is cut when its records fill
+//! its part.
 
 use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, Layout},
-    fetch::{Keep, Looked, Read, Record, Shared, Stretch, Times},
-    filter::{Filter, PathsSeen},
-    lane::{CLOCKS_DIFFER_MS, Covered, Lane, Next, Order, take_next, within},
+    budget::{Budget, LookedAt, Spent},
+    lane::{CLOCKS_DIFFER_MS, Covered, Lane, Next, take_next, within},
+    memory::Held,
     offsets::Isolation,
+    order::Order,
     place::Place,
+    question::Question,
+    record::Record,
     settled::SETTLING,
+    stretch::{Intake, Keep, Looked, Read, Room, Shared, Stretch, Times},
     tails::{Snapshot, Tails},
     uncompared::{Uncompared, Verdict},
+    undecided::Undecided,
 };
-use foldstream_log::{Catalogue, Schemas, Topic, Violation, partition_of};
+use foldstream_log::{Catalogue, Schemas, Topic, Violation};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::runtime::Handle;
 
-/// Offsets read of one partition in a round, and of all together.
+/// Offsets read of one partition in the first round, and of all together in any.
 const LEAST_AHEAD: i64 = 16;
 const MOST_AHEAD: i64 = 16_384;
 const ROUND_RECORDS: u64 = 200_000;
 const ROUND_BYTES: u64 = 32 * 1024 * 1024;
-
-/// What is looked for.
-#[derive(Debug, Clone)]
-pub struct Question {
-    pub topic: String,
-    /// None: all, or those that can hold the key that is asked for.
-    pub partitions: Option<BTreeSet<i32>>,
-    pub filter: Filter,
-    pub order: Order,
-    pub isolation: Isolation,
-    pub limit: usize,
-    /// Where the page before ended.
-    pub after: Option<Place>,
-    /// What was met of the filter's paths, on all pages of this question.
-    pub paths_seen: Arc<PathsSeen>,
-}
-
-impl Question {
-    /// The newest committed records of a topic.
-    #[must_use]
-    pub fn newest(topic: &str, limit: usize) -> Self {
-        Self {
-            topic: topic.to_owned(),
-            partitions: None,
-            filter: Filter::default(),
-            order: Order::Newest,
-            isolation: Isolation::Committed,
-            limit,
-            after: None,
-            paths_seen: Arc::default(),
-        }
-    }
-}
-
-/// How much a page may cost.
-#[derive(Clone)]
-pub struct Budget {
-    pub time: Duration,
-    pub records: u64,
-    pub bytes: u64,
-    /// Takes so many bytes from what the client has left; false when nothing is left.
-    pub client: Arc<dyn Fn(u64) -> bool + Send + Sync>,
-}
-
-impl std::fmt::Debug for Budget {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { time, records, bytes, client: _ } = self;
-        f.debug_struct("Budget")
-            .field("time", time)
-            .field("records", records)
-            .field("bytes", bytes)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Which part of a budget was spent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Spent {
-    Time,
-    Records,
-    Bytes,
-    Client,
-}
+/// A round has this much room at least, where the page has: what its records weigh is a guess.
+const ROUND_ROOM: u64 = 2 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Page {
@@ -117,6 +61,8 @@ pub struct Page {
     pub looked_at: LookedAt,
     /// Timestamps follow the offsets of a partition, so the order over all partitions is the order of time.
     pub in_order_of_time: bool,
+    /// What its records take, for as long as it is there.
+    _held: Held,
 }
 
 impl Page {
@@ -125,21 +71,6 @@ impl Page {
     pub fn is_complete(&self) -> bool {
         self.spent.is_none() && self.uncompared.is_empty() && self.unknown_paths.is_empty()
     }
-}
-
-/// Offsets of a partition that wait for the end of a transaction, theirs or one before them: from `from` up to, not
-/// including, `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Undecided {
-    pub partition: i32,
-    pub from: i64,
-    pub to: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct LookedAt {
-    pub records: u64,
-    pub bytes: u64,
 }
 
 /// A place that cannot be gone on from.
@@ -163,6 +94,8 @@ pub enum PageError {
     /// What the question could not be held against told that it cannot be meant so.
     #[error(transparent)]
     Refused(Violation),
+    #[error("other looks hold all the memory there is for them")]
+    Crowded,
 }
 
 pub(crate) struct Reading<'a> {
@@ -175,23 +108,18 @@ pub(crate) struct Reading<'a> {
 impl Reading<'_> {
     pub(crate) async fn page(&self, mut question: Question, budget: &Budget) -> Result<Page, PageError> {
         let deadline = Instant::now() + budget.time;
-        let snapshot = match self.tails.look(&question.topic).await {
-            // It may be another partition that has no leader.
-            Err(error) if error.is_retriable() && self.is_of_some(&question) => {
-                self.tails.look_at_some(&question.topic, |layout| self.wanted(&question, layout)).await?
-            }
-            looked => looked?,
-        };
+        let declared = self.catalogue.topic(&question.topic);
+        let snapshot = self.snapshot(&question, declared).await?;
         if let Some(after) = &question.after {
             if after.topic_id != snapshot.layout.id {
                 return Err(Expired::OtherTopic.into());
             }
             question.filter.pin(after.times);
         }
-        if self.catalogue.topic(&question.topic).is_some() {
+        if declared.is_some() {
             question.filter.set_plain_keys();
         }
-        let mut lanes = self.lanes(&question, &snapshot).await?;
+        let mut lanes = self.lanes(&question, &snapshot, declared).await?;
         let (keep, looked) = (self.keep(&question), Arc::new(Looked::default()));
         let mut layout = (*snapshot.layout).clone();
         let in_order_of_time = snapshot.settings.append_time;
@@ -204,6 +132,7 @@ impl Reading<'_> {
         let mut records = Vec::with_capacity(question.limit.min(1024));
         let mut untold = Vec::new();
         let mut offsets = first_step(question.limit, lanes.len());
+        let mut held = budget.memory.begin();
         let mut spent = None;
         let mut rounds = 0;
         while records.len() < question.limit {
@@ -219,10 +148,26 @@ impl Reading<'_> {
             if spent.is_some() {
                 break;
             }
-            let ahead = offsets.min(most_ahead(to_read.len(), looked.bytes_each()));
+            // Until there is a record, a page that goes on goes further.
+            if held.left() == 0 && !records.is_empty() {
+                spent = Some(Spent::Memory);
+                break;
+            }
+            let ahead = offsets.min(most_ahead(to_read.len(), &looked));
+            let room = room_for(ahead, to_read.len(), &looked).min(held.left());
+            if !held.take(room, deadline.into()).await {
+                if rounds == 0 {
+                    return Err(PageError::Crowded);
+                }
+                spent = Some(Spent::Memory);
+                break;
+            }
+            let room = Room { order: question.order, bytes: room / to_read.len().max(1) as u64 };
+            let intake = Intake { keep: keep.clone(), looked: looked.clone(), room };
             let stretches: Vec<_> = to_read.into_iter().map(|lane| lanes[lane].ahead(ahead)).collect();
             let before = looked.bytes.load(Ordering::Relaxed);
-            let read = self.read(&mut layout, &stretches, (&keep, &looked)).await?;
+            let read = self.read(&mut layout, &stretches, &intake).await?;
+            held.keep(read.iter().flat_map(|read| &read.records).map(|record| record.bytes() as u64).sum());
             if let Some(violation) = question.filter.refused(&question.paths_seen) {
                 return Err(PageError::Refused(violation));
             }
@@ -265,12 +210,28 @@ impl Reading<'_> {
             next,
             looked_at: looked.as_ref().into(),
             in_order_of_time,
+            _held: held,
         })
     }
 
-    async fn lanes(&self, question: &Question, snapshot: &Snapshot) -> Result<Vec<Lane>, PageError> {
+    async fn snapshot(&self, question: &Question, declared: Option<&Topic>) -> Result<Snapshot, BrowseError> {
+        match self.tails.look(&question.topic).await {
+            // It may be another partition that has no leader.
+            Err(error) if error.is_retriable() && question.is_of_some(declared) => {
+                self.tails.look_at_some(&question.topic, |layout| question.wanted(layout, declared)).await
+            }
+            looked => looked,
+        }
+    }
+
+    async fn lanes(
+        &self,
+        question: &Question,
+        snapshot: &Snapshot,
+        declared: Option<&Topic>,
+    ) -> Result<Vec<Lane>, PageError> {
         let layout = &snapshot.layout;
-        let wanted = self.wanted(question, layout)?;
+        let wanted = question.wanted(layout, declared)?;
         let (since, until) = (question.filter.since_ms(), question.filter.until_ms());
         let floors = match since {
             Some(since) => self.brokers.offsets_at(&layout.only(&wanted), since).await?,
@@ -321,19 +282,14 @@ impl Reading<'_> {
         }
     }
 
-    async fn read(
-        &self,
-        layout: &mut Layout,
-        stretches: &[Stretch],
-        (keep, looked): (&Keep, &Arc<Looked>),
-    ) -> Result<Vec<Read>, PageError> {
-        match self.brokers.read(layout, stretches, keep, looked).await {
+    async fn read(&self, layout: &mut Layout, stretches: &[Stretch], intake: &Intake) -> Result<Vec<Read>, PageError> {
+        match self.brokers.read(layout, stretches, intake).await {
             Err(error) if error.is_retriable() => {}
             read => return Ok(read?),
         }
         let topic = layout.topic.clone();
         let read = self.brokers.settled(&topic, SETTLING, async |layout| {
-            let read = self.brokers.read(&layout, stretches, keep, looked).await?;
+            let read = self.brokers.read(&layout, stretches, intake).await?;
             Ok((layout, read))
         });
         let (found, read) = read.await?;
@@ -357,41 +313,6 @@ impl Reading<'_> {
             }
         })
     }
-
-    /// Whether the question leaves partitions out.
-    fn is_of_some(&self, question: &Question) -> bool {
-        let is_declared = || self.catalogue.topic(&question.topic).is_some();
-        question.partitions.is_some() || question.filter.key_bytes().is_some() && is_declared()
-    }
-
-    /// The partitions to look into.
-    fn wanted(&self, question: &Question, layout: &Layout) -> Result<BTreeSet<i32>, BrowseError> {
-        // Also of a topic that has grown since.
-        if let Some(after) = &question.after {
-            return Ok(after.partitions.keys().copied().collect());
-        }
-        let all = || layout.leaders.keys().copied().collect();
-        let Some(wanted) = &question.partitions else {
-            return Ok(homes(&question.filter, self.catalogue.topic(&question.topic), layout).unwrap_or_else(all));
-        };
-        match wanted.iter().find(|partition| !layout.leaders.contains_key(partition)) {
-            Some(unknown) => Err(BrowseError::UnknownPartition {
-                topic: layout.topic.clone(),
-                partition: *unknown,
-                partitions: layout.leaders.len(),
-            }),
-            None => Ok(wanted.clone()),
-        }
-    }
-}
-
-/// Where the key lives that is asked for, if that can be told: of a declared topic with as many partitions as it was
-/// declared with, since all its writers place keys alike. Elsewhere each client has a way of its own, and where partitions
-/// were added a key lives in two.
-fn homes(filter: &Filter, declared: Option<&Topic>, layout: &Layout) -> Option<BTreeSet<i32>> {
-    let (keys, partitions) = (filter.key_bytes()?, layout.leaders.len());
-    declared.filter(|topic| usize::try_from(topic.partitions) == Ok(partitions))?;
-    Some(keys.into_iter().map(|key| partition_of(key, partitions)).collect())
 }
 
 /// Enough of each partition that a page of an evenly filled topic is there at once.
@@ -401,32 +322,15 @@ fn first_step(limit: usize, lanes: usize) -> i64 {
 }
 
 /// How far a round may go in each of so many partitions.
-fn most_ahead(partitions: usize, bytes_each: u64) -> i64 {
-    let round = ROUND_RECORDS.min(ROUND_BYTES / bytes_each.max(1)) / partitions.max(1) as u64;
-    i64::try_from(round).unwrap_or(i64::MAX).max(LEAST_AHEAD)
+fn most_ahead(partitions: usize, looked: &Looked) -> i64 {
+    let round = ROUND_RECORDS.min(ROUND_BYTES / looked.bytes_each()) / partitions.max(1) as u64;
+    i64::try_from(round).unwrap_or(i64::MAX).max(1)
 }
 
-impl Budget {
-    /// Bounded by time alone.
-    #[must_use]
-    pub fn of_time(time: Duration) -> Self {
-        Self { time, records: u64::MAX, bytes: u64::MAX, client: Arc::new(|_| true) }
-    }
-
-    fn spent(&self, deadline: Instant, looked: &Looked) -> Option<Spent> {
-        match () {
-            () if Instant::now() >= deadline => Some(Spent::Time),
-            () if looked.records.load(Ordering::Relaxed) >= self.records => Some(Spent::Records),
-            () if looked.bytes.load(Ordering::Relaxed) >= self.bytes => Some(Spent::Bytes),
-            () => None,
-        }
-    }
-}
-
-impl From<&Looked> for LookedAt {
-    fn from(looked: &Looked) -> Self {
-        Self { records: looked.records.load(Ordering::Relaxed), bytes: looked.bytes.load(Ordering::Relaxed) }
-    }
+/// What such a round will keep, or have sent, and as much again: it is a guess.
+fn room_for(ahead: i64, partitions: usize, looked: &Looked) -> u64 {
+    let records = ahead.unsigned_abs().saturating_mul(partitions as u64);
+    records.saturating_mul(2 * looked.kept_each().max(looked.bytes_each())).max(ROUND_ROOM)
 }
 
 /// What a page of committed records leaves out of its partitions.
@@ -434,33 +338,4 @@ fn undecided(isolation: Isolation, snapshot: &Snapshot, lanes: &[Lane]) -> Vec<U
     let ranges = lanes.iter().filter_map(|lane| Some((lane.partition, snapshot.tails.get(&lane.partition)?.range)));
     let open = ranges.filter(|(_, range)| isolation == Isolation::Committed && range.undecided() > 0);
     open.map(|(partition, range)| Undecided { partition, from: range.stable_end, to: range.high_watermark }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use foldstream_log::DEAD_LETTERS;
-
-    fn layout(partitions: i32) -> Layout {
-        let name = kafka_protocol::messages::TopicName::default();
-        let leaders = (0..partitions).map(|partition| (partition, 1)).collect();
-        Layout { topic: DEAD_LETTERS.name.to_owned(), name, id: uuid::Uuid::nil(), leaders }
-    }
-
-    #[test]
-    fn a_key_has_a_home_only_where_all_place_keys_alike() {
-        let (key, as_declared) = ("354afe16-939a-4ea8-8e17-8bb0840b6886", DEAD_LETTERS.partitions);
-        let mut filter = Filter::default();
-        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared)), None);
-        filter.set_key(key, None).unwrap();
-        let home = partition_of(key.as_bytes(), layout(as_declared).leaders.len());
-        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared)), Some([home].into()));
-        // It has grown, or nobody knows who writes to it: CRC32 puts this key into 9 of 10, murmur2 into 4.
-        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared + 1)), None);
-        assert_eq!(homes(&filter, None, &layout(10)), None);
-        // What may be text and base64 has two homes.
-        filter.set_key("YWRh", None).unwrap();
-        let both = ["YWRh", "ada"].map(|key| partition_of(key.as_bytes(), layout(as_declared).leaders.len()));
-        assert_eq!(homes(&filter, Some(&DEAD_LETTERS), &layout(as_declared)), Some(both.into()));
-    }
 }

@@ -6,9 +6,10 @@
 use crate::{
     batches::{BatchError, RecordView},
     brokers::{Brokers, BrowseError, PATIENCE},
-    fetch::{Keep, Stretch, Untold},
     offsets::Range,
+    order::Order,
     settled::{SETTLING, pauses},
+    stretch::{Intake, Keep, Looked, Room, Stretch, Untold},
 };
 use backon::BackoffBuilder;
 use foldstream_log::{FetchedRecord, partition_of};
@@ -21,16 +22,27 @@ use tokio::time::{Instant, sleep};
 
 /// How many offsets a search reads at once.
 pub(crate) const STEP: i64 = 500;
+/// What it keeps of them.
+const STEP_BYTES: u64 = 4 * 1024 * 1024;
 /// Offsets no further apart than this are read in one go.
 const NEIGHBOURS: i64 = 100;
 
 /// A partition, for as long as somebody waits.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scan<'a> {
-    pub(crate) brokers: &'a Brokers,
-    pub(crate) topic: &'a str,
-    pub(crate) partition: i32,
+    brokers: &'a Brokers,
+    topic: &'a str,
+    partition: i32,
     pub(crate) deadline: Instant,
+    pub(crate) looked: Arc<Looked>,
+}
+
+/// Records of a stretch, which ends before what was asked for, or begins behind it, where they are heavy.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) records: Vec<FetchedRecord>,
 }
 
 impl Brokers {
@@ -44,7 +56,7 @@ impl Brokers {
         offsets.sort_unstable();
         let mut found = HashMap::new();
         let Some(newest) = offsets.last() else { return Ok(found) };
-        let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + PATIENCE };
+        let scan = Scan::new(self, (topic, partition), PATIENCE);
         let range = scan.stable_up_to(newest + 1).await?;
         if range.stable_end <= *newest && range.stable_end < range.high_watermark {
             // A part would be taken for the whole.
@@ -52,9 +64,16 @@ impl Brokers {
         }
         for run in offsets.chunk_by(|a, b| b - a <= NEIGHBOURS) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-            let records = scan.read(range.low.max(*first), range.stable_end.min(last + 1)).await?;
-            let wanted = records.into_iter().filter(|record| run.binary_search(&record.offset).is_ok());
-            found.extend(wanted.map(|record| (record.offset, record)));
+            let (mut next, end, run) = (range.low.max(*first), range.stable_end.min(last + 1), Arc::new(run.to_vec()));
+            while next < end {
+                let run = run.clone();
+                let keep: Keep = Arc::new(move |record: &RecordView<'_>| {
+                    (record.transaction.is_none() && run.binary_search(&record.offset).is_ok()).into()
+                });
+                let piece = scan.read((next, end), Order::Oldest, keep).await?;
+                next = piece.end;
+                found.extend(piece.records.into_iter().map(|record| (record.offset, record)));
+            }
         }
         Ok(found)
     }
@@ -68,29 +87,36 @@ impl Brokers {
     ) -> Result<Option<FetchedRecord>, BrowseError> {
         let partitions = self.settled(topic, SETTLING, async |layout| Ok(layout.leaders.len())).await?;
         let partition = partition_of(key.as_bytes(), partitions);
-        let scan = Scan { brokers: self, topic, partition, deadline: Instant::now() + patience };
+        let scan = Scan::new(self, (topic, partition), patience);
         let mut end = scan.range().await?.high_watermark;
         let range = scan.stable_up_to(end).await?;
         if range.stable_end < end {
             return Err(BrowseError::Late { doing: "waiting for the end of a transaction" });
         }
         while end > range.low {
-            let start = range.low.max(end - STEP);
-            let records = scan.read(start, end).await?;
-            let found = records.into_iter().rev().find(|record| record.key.as_deref() == Some(key.as_bytes()));
+            let wanted = key.as_bytes().to_vec();
+            let keep: Keep = Arc::new(move |record: &RecordView<'_>| {
+                (record.transaction.is_none() && record.key == Some(&wanted)).into()
+            });
+            let mut piece = scan.read((range.low.max(end - STEP), end), Order::Newest, keep).await?;
+            let found = piece.records.pop();
             if found.is_some() {
                 return Ok(found);
             }
             if Instant::now() >= scan.deadline {
                 return Err(BrowseError::Late { doing: "reading a partition back to its beginning" });
             }
-            end = start;
+            end = piece.start;
         }
         Ok(None)
     }
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(crate) fn new(brokers: &'a Brokers, (topic, partition): (&'a str, i32), patience: Duration) -> Self {
+        Self { brokers, topic, partition, deadline: Instant::now() + patience, looked: Arc::default() }
+    }
+
     /// Which offsets the partition holds now.
     pub(crate) async fn range(&self) -> Result<Range, BrowseError> {
         let found = self.brokers.settled(self.topic, SETTLING, async |layout| {
@@ -120,24 +146,22 @@ impl Scan<'_> {
         }
     }
 
-    /// The committed records from `start` up to, not including, `end`, which is stable.
-    pub(crate) async fn read(&self, start: i64, end: i64) -> Result<Vec<FetchedRecord>, BrowseError> {
-        if start >= end {
-            return Ok(Vec::new());
-        }
+    /// Those to keep of the records from `start` up to, not including, `end`, which is stable, as far as there is room; at
+    /// least of one offset.
+    pub(crate) async fn read(&self, (start, end): (i64, i64), order: Order, keep: Keep) -> Result<Piece, BrowseError> {
         let stretch = Stretch { partition: self.partition, start, end, stable_end: end };
-        let keep: Keep = Arc::new(|record: &RecordView<'_>| record.transaction.is_none().into());
-        let looked = Arc::default();
+        let intake = Intake { keep, looked: self.looked.clone(), room: Room { order, bytes: STEP_BYTES } };
         let read = self
             .brokers
-            .settled(self.topic, SETTLING, async |layout| self.brokers.read(&layout, &[stretch], &keep, &looked).await);
-        let read = read.await?;
+            .settled(self.topic, SETTLING, async |layout| self.brokers.read(&layout, &[stretch], &intake).await);
+        // A partition that is gone has nothing.
+        let Some(read) = read.await?.pop() else { return Ok(Piece { start, end, records: Vec::new() }) };
         // What nobody can read may be what is looked for.
-        if let Some(Untold { offset, reason, .. }) = read.iter().flat_map(|read| &read.untold).next() {
-            let (offset, next_offset) = (*offset, None);
-            return Err(BatchError { offset, reason: reason.to_string(), next_offset }.into());
+        if let Some(Untold { from: offset, reason, .. }) = read.untold.first() {
+            return Err(BatchError { offset: *offset, reason: reason.to_string(), next_offset: None }.into());
         }
-        Ok(read.into_iter().flat_map(|read| read.records).map(|record| record.fetched).collect())
+        let records = read.records.into_iter().map(|record| record.fetched).collect();
+        Ok(Piece { start: read.stretch.start, end: read.stretch.end, records })
     }
 
     fn only(&self) -> BTreeSet<i32> {

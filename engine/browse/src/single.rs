@@ -3,8 +3,9 @@
 use crate::{
     batches::{Batches, Marker, RecordView, Transaction},
     brokers::{Brokers, BrowseError, Layout, PATIENCE},
-    fetch::{Record, Wanted, fetch_request},
+    fetch::{Wanted, fetch_request},
     offsets::{Isolation, Range},
+    record::Record,
     settled::{SETTLING, refusal},
 };
 

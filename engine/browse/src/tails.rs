@@ -9,10 +9,12 @@
 use crate::{
     batches::Batches,
     brokers::{Brokers, BrowseError, Layout, PATIENCE},
-    fetch::{Record, Shared, Wanted, fetch_request},
+    fetch::{Wanted, fetch_request},
     offsets::{Isolation, Range},
+    record::Record,
     settings::Settings,
     settled::{SETTLING, refusal},
+    stretch::Shared,
 };
 use futures::future::try_join_all;
 use kafka_protocol::{ResponseError, messages::fetch_response::PartitionData};
@@ -25,7 +27,7 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 /// What is kept of a topic at most, shared evenly by its partitions.
-const TOPIC_BYTES: usize = 16 * 1024 * 1024;
+const TOPIC_BYTES: usize = 8 * 1024 * 1024;
 const PARTITION_RECORDS: usize = 1024;
 /// Of how many topics something is kept; the one that nobody asked for the longest gives way.
 const TOPICS: usize = 8;

@@ -78,7 +78,12 @@ pub struct Uncompared {
 
 impl Uncompared {
     pub fn note(&mut self, reason: Reason, position: impl FnOnce() -> Position) {
-        *self.counts.entry(reason).or_default() += 1;
+        self.note_all(1, reason, position);
+    }
+
+    /// So many at once, the first of them at this position.
+    pub(crate) fn note_all(&mut self, count: u64, reason: Reason, position: impl FnOnce() -> Position) {
+        *self.counts.entry(reason).or_default() += count;
         self.first.get_or_insert_with(position);
     }
 

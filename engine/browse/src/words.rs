@@ -60,6 +60,10 @@ pub const CONTAINS: &str = "contains";
 pub const WHERE: &str = "where";
 pub const HEADER: &str = "header";
 pub const UNDECODABLE: &str = "undecodable";
+/// How much of a value is shown.
+pub const VALUE: &str = "value";
+/// Which fields of it.
+pub const FIELDS: &str = "fields";
 pub const ORDER: &str = "order";
 pub const ISOLATION: &str = "isolation";
 
@@ -74,8 +78,10 @@ const MAX_CONDITION_CHARS: usize = 1_202;
 const MAX_PARTITIONS_CHARS: usize = 10_000;
 /// Name, operator and value.
 const MAX_HEADER_CHARS: usize = 3_002;
+const MAX_FIELDS_CHARS: usize = 2_000;
 const MAX_TIME_CHARS: usize = 40;
 
+const ALL: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single];
 const LISTS: &[Door] = &[Door::Page, Door::Export, Door::Tail];
 /// A live tail goes on from now.
 const PAST: &[Door] = &[Door::Page, Door::Export];
@@ -129,6 +135,16 @@ const CONDITION_SHAPE: Shape = text(
     ),
     2,
     MAX_CONDITION_CHARS,
+);
+
+/// Paths joined by commas.
+const FIELDS_SHAPE: Shape = text(
+    concat!(
+        r"^(?!(?:.*,)?[^,]{201})(?:[^\s.,\[\]\\]|\\[.\[\])+(?:\[(?:\*|[0-9]{1,9})\])*",
+        r"(?:[.,](?:[^\s.,\[\]\\]|\\[.\[\])+(?:\[(?:\*|[0-9]{1,9})\])*){0,31}$",
+    ),
+    1,
+    MAX_FIELDS_CHARS,
 );
 
 /// In the order of the description.
@@ -213,6 +229,21 @@ pub const WORDS: &[Word] = &[
          undecided, flagged so",
         Shape::OneOf(&["read_committed", "read_uncommitted"]),
         &[Door::Page, Door::Export, Door::Single],
+    ),
+    word(
+        VALUE,
+        "How much of each value is shown: `full`, as when nothing is said; `preview`, of texts (and bytes, as base64) 256 \
+         characters, of arrays 20 items, of objects 50 members, and 1,000 values in all; or `none`, and it is not decoded, which \
+         does not go with `fields`. Where that is less than all of it, `value_cut` is true",
+        Shape::OneOf(&["full", "preview", "none"]),
+        ALL,
+    ),
+    word(
+        FIELDS,
+        "Only these fields of each value, where they stand: paths as in `where`, joined by commas. Of an array only the items \
+         that are led to are shown, in their order. Fields that no schema of what is shown has are named in `unknown_paths`",
+        FIELDS_SHAPE,
+        ALL,
     ),
 ];
 

@@ -25,7 +25,7 @@ pub struct FieldPath {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     /// A field or a key; an index, where it can be one.
     Named { name: String, index: Option<usize> },
     /// The item at an index.
@@ -50,6 +50,10 @@ pub enum Selected<'a> {
 }
 
 impl FieldPath {
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// Whether something that stands at the path passes, in a value that is JSON.
     #[must_use]
     pub fn any_in(&self, value: &Value, mut passes: impl FnMut(&Selected<'_>) -> bool) -> bool {
@@ -122,12 +126,12 @@ impl Step {
         Self::Named { index: index(&name), name }
     }
 
-    fn is_named(&self, wanted: &str) -> bool {
+    pub(crate) fn is_named(&self, wanted: &str) -> bool {
         matches!(self, Self::Named { name, .. } if name == wanted)
     }
 
     /// Whether it leads to the item at this index.
-    fn leads_to(&self, at: usize) -> bool {
+    pub(crate) fn leads_to(&self, at: usize) -> bool {
         match self {
             Self::Named { index, .. } => *index == Some(at),
             Self::At(index) => *index == at,

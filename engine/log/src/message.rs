@@ -6,10 +6,11 @@
 use crate::{
     content::{Content, Form},
     fetched::FetchedRecord,
-    framing::{Part, SchemaId},
+    framing::{Framing, Part, SchemaId},
     plain::text,
     registry::{AnySchema, Registered},
     schemas::{Known, LookedUp, Schemas},
+    showing::Showing,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Datelike, SecondsFormat};
@@ -40,8 +41,11 @@ pub struct Message {
     pub headers: Vec<MessageHeader>,
     /// As `value_encoding` says; null for a tombstone and for a record that cannot be decoded.
     pub value: Value,
-    /// Null for a tombstone.
+    /// Null for a tombstone, and where the value was left out.
     pub value_encoding: Option<Encoding>,
+    /// What is shown of the value is not all of it, because less was asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub value_cut: bool,
     pub schema: Option<MessageSchema>,
     /// Bytes of key and value.
     pub size: usize,
@@ -96,15 +100,19 @@ pub struct MessageError {
     pub value_base64: String,
 }
 
-/// Decodes a record for reading, by schemas that were looked up before; never fails, the reason goes into the message.
+/// Decodes a record for reading, by schemas that were looked up before, as far as it is to be shown; never fails, the reason
+/// goes into the message.
 #[must_use]
-pub fn describe(record: &FetchedRecord, schemas: &Schemas) -> Message {
-    described(record, &|id| schemas.get(id))
+pub fn describe(record: &FetchedRecord, schemas: &Schemas, showing: &Showing) -> Message {
+    described(record, &|id| schemas.get(id), showing)
 }
 
-fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> Message {
-    let part = |part, bytes: Option<&Vec<u8>>| bytes.map(|bytes| Shown::new(part, bytes, record, schema_of));
-    let (key, value) = (part(Part::Key, record.key.as_ref()), part(Part::Value, record.value.as_ref()));
+fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp, showing: &Showing) -> Message {
+    let part = |part, bytes: Option<&Vec<u8>>, showing: Option<&Showing>| {
+        bytes.map(|bytes| Shown::new((part, bytes.as_slice()), record, schema_of, showing))
+    };
+    let key = part(Part::Key, record.key.as_ref(), None);
+    let value = part(Part::Value, record.value.as_ref().filter(|_| !showing.is_nothing()), Some(showing));
     // Kafka writes -1 for no time at all.
     let at = Some(record.timestamp_ms).filter(|at| *at >= 0);
     let mut message = Message {
@@ -127,6 +135,7 @@ fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -
             .collect(),
         value: Value::Null,
         value_encoding: None,
+        value_cut: false,
         schema: None,
         size: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
         error: None,
@@ -139,8 +148,18 @@ fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -
     if let (Some(value), Some(bytes)) = (value, &record.value) {
         (message.value_encoding, message.schema) = (Some(value.encoding), value.schema);
         match value.value {
-            Ok(value) => message.value = value,
-            Err(reason) => message.error = Some(MessageError { reason, value_base64: STANDARD.encode(bytes) }),
+            Ok(value) => (message.value, message.value_cut) = showing.shown(value),
+            Err(reason) => {
+                let (value_base64, is_cut) = showing.shown_bytes(STANDARD.encode(bytes));
+                (message.error, message.value_cut) = (Some(MessageError { reason, value_base64 }), is_cut);
+            }
+        }
+    } else if let Some(bytes) = &record.value {
+        message.value_cut = true;
+        // Which schema it names, its frame tells.
+        if let Framing::Of { schema, .. } = Framing::of(Part::Value, bytes, record.headers()) {
+            let known = schema_of(schema).ok();
+            message.schema = known.map(|known| MessageSchema::new(Part::Value, &record.topic, &known));
         }
     }
     message
@@ -189,8 +208,16 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(part: Part, bytes: &[u8], record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> Self {
+    fn new(
+        (part, bytes): (Part, &[u8]),
+        record: &FetchedRecord,
+        schema_of: &dyn Fn(SchemaId) -> LookedUp,
+        showing: Option<&Showing>,
+    ) -> Self {
         let content = Content::of(part, bytes, record.headers(), schema_of);
+        if let Some(showing) = showing {
+            showing.note(&content.form);
+        }
         let schema = content.known.as_ref().map(|known| MessageSchema::new(part, &record.topic, known));
         let (encoding, value) = match content.form {
             Form::Avro { datum, writer } => (Encoding::Avro, writer.to_json(datum)),

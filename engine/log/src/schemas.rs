@@ -208,6 +208,7 @@ mod tests {
         config::Config,
         fetched::FetchedRecord,
         message::{Encoding, describe},
+        showing::Showing,
     };
     use serde_json::json;
     use std::{
@@ -413,7 +414,7 @@ mod tests {
     async fn records_are_described_as_far_as_they_go() {
         let schemas = Schemas::new(Stub::start().registry);
         schemas.look_up(numbers([2, 6, 7, 8])).await;
-        let whole = describe(&record(Some(b"\0\0\0\0\x07\x06ada")), &schemas);
+        let whole = describe(&record(Some(b"\0\0\0\0\x07\x06ada")), &schemas, &Showing::default());
         assert_eq!(
             serde_json::to_value(&whole).unwrap(),
             json!({
@@ -423,7 +424,7 @@ mod tests {
                 "schema": {"id": 7, "type": "AVRO", "subject": "t-a.Seen", "version": 3, "name": "a.Seen"}
             })
         );
-        let tombstone = describe(&record(None), &schemas);
+        let tombstone = describe(&record(None), &schemas, &Showing::default());
         assert_eq!((tombstone.value, tombstone.value_encoding, tombstone.error), (json!(null), None, None));
         for (value, reason) in [
             (&b"\xff{}"[..], "the value is no text, and names no schema"),
@@ -436,7 +437,7 @@ mod tests {
                 "the value is not what schema id 7 says: who: the value ends at byte 3 within a string",
             ),
         ] {
-            let message = describe(&record(Some(value)), &schemas);
+            let message = describe(&record(Some(value)), &schemas, &Showing::default());
             assert_eq!(message.error.unwrap().reason, reason);
             assert_eq!((message.value, message.value_encoding), (json!(null), Some(Encoding::Base64)));
         }
@@ -446,7 +447,7 @@ mod tests {
             (b"", json!(""), Encoding::Text, None),
             (b"\0\0\0\0\x02{\"a\": 1}", json!({"a": 1}), Encoding::Json, Some("JSON")),
         ] {
-            let message = describe(&record(Some(value)), &schemas);
+            let message = describe(&record(Some(value)), &schemas, &Showing::default());
             assert_eq!((message.value, message.value_encoding), (expected, Some(encoding)));
             assert_eq!((message.schema.map(|schema| schema.r#type), message.error), (kind, None));
         }

@@ -3,7 +3,7 @@
 use super::sources::Sources;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
-use foldstream_browse::{Budget, Question};
+use foldstream_browse::{Budget, Question, Spent};
 use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Position, RecordRefused};
 use foldstream_log::{FetchedRecord, Schemas, shown_key};
 use foldstream_store::{
@@ -194,14 +194,23 @@ pub(crate) async fn of_topic(sources: &Sources, filter: &Filter, limit: u32) -> 
     if filter.projection.is_some() {
         return Ok(Vec::new());
     }
-    let (question, schemas) =
+    let (mut question, schemas) =
         (Question::newest(DEAD_LETTERS.name, limit as usize), Schemas::new(sources.registry.clone()));
-    let page = sources.browse.page(question, &schemas, &Budget::of_time(BUDGET)).await?;
-    if page.spent.is_some() {
-        bail!("the brokers did not give the topic {} in time", DEAD_LETTERS.name);
+    let mut records = Vec::new();
+    loop {
+        let page = sources.browse.page(question.clone(), &schemas, &Budget::of_time(BUDGET)).await?;
+        if page.spent.is_some_and(|spent| spent != Spent::Memory) {
+            bail!("the brokers did not give the topic {} in time", DEAD_LETTERS.name);
+        }
+        question.limit -= page.records.len();
+        question.after = page.next;
+        records.extend(page.records);
+        if question.limit == 0 || question.after.is_none() {
+            break;
+        }
     }
     let mut letters = Vec::new();
-    for record in &page.records {
+    for record in &records {
         let letter = Letter::on_topic(&record.fetched, sources).await?;
         let is_asked_for = filter.topic.as_ref().is_none_or(|topic| letter.record.topic == *topic)
             && filter.keys.as_ref().is_none_or(|keys| letter.record.key.as_ref().is_some_and(|key| keys.contains(key)))

@@ -6,7 +6,7 @@
 //! it is waited for.
 
 use super::{
-    page::PAGE,
+    page::{PAGE, say_undecided},
     print::{Printer, note, with_commas},
     question::Refused,
     sources::Sources,
@@ -14,8 +14,8 @@ use super::{
 use crate::shutdown::asked_to_stop;
 use anyhow::{Result, bail};
 use foldstream_browse::{
-    Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record, RecordView, Uncompared,
-    Verdict, look_up, not_told,
+    Back, Budget, Chunk, Expired, Gap, Layout, News, Offsets, Order, Page, Place, PlaceIn, Question, Record,
+    RecordView, Spent, TakenUp, Uncompared, Undecided, Verdict, look_up, not_told,
 };
 use foldstream_log::{Message, Schemas};
 use std::{sync::Arc, time::Duration};
@@ -73,7 +73,7 @@ impl Following<'_> {
             }
             records.extend(page.records);
             looked_at += page.looked_at.records;
-            if page.spent.is_some() {
+            if page.spent.is_some_and(|spent| spent != Spent::Memory) {
                 let looked_at = with_commas(looked_at);
                 note(&format!(
                     "looked back over {looked_at} records only: --timeout was over; older ones may pass too"
@@ -134,12 +134,18 @@ impl Following<'_> {
         // Of partitions that are not looked into, nothing is to be read again.
         let others = ranges.into_iter().map(|(partition, range)| (partition, range.stable_end));
         let at = others.chain(self.at.iter().map(|(partition, at)| (*partition, *at))).collect();
-        let mut tail = self.sources.browse.listen(topic, Some((layout.id, at))).await?;
+        let back = Back { topic_id: layout.id, at, most_offsets: i64::MAX };
+        let mut tail = self.sources.browse.listen(topic, Some(back)).await?;
+        for partition in tail.waiting() {
+            note(&format!("partition {partition} has no leader that answers: it is waited for"));
+        }
+        let timeout = self.timeout;
         if tail.topic_id != layout.id {
             note(&format!("{topic} was deleted and made again meanwhile"));
         }
-        while let Some(news) = tail.next().await {
+        while let Some(news) = tail.next(|| async move { Budget::of_time(timeout) }).await {
             match news? {
+                News::Undecided(undecided) => self.say_undecided(&undecided),
                 News::Gap(gaps) => self.say(&gaps),
                 News::Chunk(chunk) => self.take_in(&chunk).await?,
             }
@@ -148,6 +154,9 @@ impl Following<'_> {
     }
 
     async fn take_in(&mut self, chunk: &Chunk) -> Result<()> {
+        for TakenUp { partition, from } in &chunk.taken_up {
+            note(&format!("partition {partition} has a leader again, and is shown from offset {from} on"));
+        }
         self.say(&chunk.missed);
         let mut is_told = false;
         let (messages, untold) = loop {
@@ -172,7 +181,7 @@ impl Following<'_> {
         for record in chunk.records.iter().filter(|record| self.at.contains_key(&record.fetched.partition)) {
             let view = RecordView::of(&record.fetched, record.transaction);
             match self.question.filter.compare(&view, &|id| schemas.get(id), &self.question.paths_seen) {
-                Verdict::Wanted => messages.push(record.describe(schemas)),
+                Verdict::Wanted => messages.push(self.sources.message(record, schemas)),
                 Verdict::Uncompared(reason) => untold.note(reason, || record.fetched.position()),
                 Verdict::Other => {}
             }
@@ -195,9 +204,16 @@ impl Following<'_> {
 
     /// Once: a tail goes on for long.
     fn say_unknown_paths(&mut self) {
-        let unknown_paths = self.question.filter.unknown_paths(&self.question.paths_seen);
+        let of_filter = self.question.filter.unknown_paths(&self.question.paths_seen);
+        let unknown_paths = [of_filter, self.sources.unknown_fields()].concat();
         if !unknown_paths.is_empty() && !std::mem::replace(&mut self.told_paths, true) {
             note(&not_told(&Uncompared::default(), &unknown_paths));
+        }
+    }
+
+    fn say_undecided(&self, undecided: &[Undecided]) {
+        for undecided in undecided.iter().filter(|undecided| self.at.contains_key(&undecided.partition)) {
+            say_undecided(undecided);
         }
     }
 

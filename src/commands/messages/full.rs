@@ -48,7 +48,11 @@ pub(super) fn text(message: &Message) -> Result<String> {
     for (number, MessageHeader { name, value }) in message.headers.iter().enumerate() {
         line(if number == 0 { "headers" } else { "" }, PLAIN, &format!("{name}: {}", as_text(value)));
     }
+    if message.value_cut {
+        line("", NAME, "(less of the value is shown than there is)");
+    }
     match (&message.error, &message.value) {
+        (None, _) if message.value_encoding.is_none() && message.value_cut => {}
         (Some(error), _) => {
             line("error", ERROR, &error.reason);
             line("base64", PLAIN, &error.value_base64);

@@ -38,21 +38,24 @@ pub(super) async fn list(
             note(&format!("looked at {} records so far", with_commas(looked_at)));
         }
         if left == 0 || question.after.is_none() {
-            break page.unknown_paths;
+            break [page.unknown_paths, sources.unknown_fields()].concat();
         }
     };
     if left == limit {
         note(&format!("looked at {} records, none passed", with_commas(looked_at)));
     }
-    for Undecided { partition, from, to } in undecided.unwrap_or_default() {
-        note(&format!(
-            "partition {partition}: what was appended from {from} up to {} waits for the end of a transaction; \
-             --isolation read_uncommitted shows it",
-            to - 1
-        ));
-    }
+    undecided.unwrap_or_default().iter().for_each(say_undecided);
     if !(uncompared.is_empty() && unknown_paths.is_empty()) {
         bail!("{}", not_told(&uncompared, &unknown_paths));
     }
     Ok(())
+}
+
+pub(super) fn say_undecided(undecided: &Undecided) {
+    let Undecided { partition, from, to } = undecided;
+    note(&format!(
+        "partition {partition}: what was appended from {from} up to {} waits for the end of a transaction; \
+         --isolation read_uncommitted shows it",
+        to - 1
+    ));
 }

@@ -10,7 +10,7 @@ use foldstream_browse::{
         CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
     },
 };
-use foldstream_log::{Position, Violation};
+use foldstream_log::{Position, Showing, Violation};
 use std::{fmt, time::Duration};
 
 const LIMIT: &str = "limit";
@@ -79,6 +79,12 @@ pub(super) struct QuestionOptions {
     /// read_committed (the default), or read_uncommitted: aborted and undecided records, too
     #[arg(long, help_heading = HOW, value_name = "LEVEL", conflicts_with = "follow")]
     isolation: Option<String>,
+    /// How much of each value is shown: full (the default); preview, the beginnings of long texts, arrays and objects; none
+    #[arg(long, help_heading = HOW, value_name = "EXTENT")]
+    value: Option<String>,
+    /// Only these fields of each value, joined by commas: paths as in --where
+    #[arg(long, help_heading = HOW, value_name = "PATHS")]
+    fields: Option<String>,
     /// Oldest first, then go on with what is appended, until Ctrl-C
     #[arg(long, short, help_heading = HOW, conflicts_with = UNTIL)]
     follow: bool,
@@ -121,10 +127,18 @@ impl From<Violation> for Refused {
 }
 
 impl QuestionOptions {
-    pub(super) fn read(&self, now: DateTime<Utc>) -> Result<Question, Refused> {
-        match &self.position {
+    /// What is asked, and how values are shown.
+    pub(super) fn read(&self, now: DateTime<Utc>) -> Result<(Question, Showing), Refused> {
+        let question = match &self.position {
             Some(position) => self.single(position),
             None => self.records(now),
+        };
+        match (question, browse::asking::showing(self.value.as_deref(), self.fields.as_deref())) {
+            (Ok(question), (showing, violations)) if violations.is_empty() => Ok((question, showing)),
+            (question, (_, violations)) => {
+                let refused = question.err().into_iter().flat_map(|refused| refused.0);
+                Err(Refused(refused.chain(violations).collect()))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{print::Printer, sources::Sources};
 use anyhow::{Result, bail};
-use foldstream_browse::Isolation;
+use foldstream_browse::{Isolation, Uncompared, not_told};
 use foldstream_log::Position;
 
 pub(super) async fn show(
@@ -20,5 +20,9 @@ pub(super) async fn show(
         bail!("there is no record at {position}: {}", found.reason());
     };
     let messages = sources.messages(std::iter::once(record)).await;
-    messages.iter().try_for_each(|message| printer.print_full(message))
+    messages.iter().try_for_each(|message| printer.print_full(message))?;
+    match sources.unknown_fields().as_slice() {
+        [] => Ok(()),
+        unknown => bail!("{}", not_told(&Uncompared::default(), unknown)),
+    }
 }

@@ -1,20 +1,22 @@
-//! What is read from: the brokers, and the registry for what they give.
+//! What is read from: the brokers, and the registry for what they give; and how it is shown.
 
 use super::{near::nearest, question::Refused};
 use anyhow::{Error, Result, anyhow};
 use foldstream_browse::{Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, look_up};
 use foldstream_events::CATALOGUE;
-use foldstream_log::{Config, Message, Registry, Schemas};
+use foldstream_log::{Config, Message, Registry, Schemas, Showing};
 use std::time::Duration;
 
 pub(super) struct Sources {
     pub(super) browse: Browse,
     registry: Registry,
+    showing: Showing,
 }
 
 impl Sources {
-    pub(super) fn new(config: &Config) -> Result<Self> {
-        Ok(Self { browse: Browse::new(Brokers::new(config), CATALOGUE), registry: Registry::new(config)? })
+    pub(super) fn new(config: &Config, showing: Showing) -> Result<Self> {
+        let browse = Browse::new(Brokers::new(config), CATALOGUE);
+        Ok(Self { browse, registry: Registry::new(config)?, showing })
     }
 
     /// New for every page: what could not be had for one may be had for the next.
@@ -28,6 +30,7 @@ impl Sources {
             Ok(page) => Ok(page),
             Err(PageError::Browse(error)) => Err(self.explained(error).await),
             Err(PageError::Expired(expired)) => Err(expired.into()),
+            Err(error @ PageError::Crowded) => Err(error.into()),
             Err(PageError::Refused(violation)) => Err(Refused::from(violation).into()),
         }
     }
@@ -35,7 +38,17 @@ impl Sources {
     pub(super) async fn messages<'a>(&self, records: impl Iterator<Item = &'a Record> + Clone) -> Vec<Message> {
         let schemas = self.schemas();
         look_up(records.clone(), &schemas).await;
-        records.map(|record| record.describe(&schemas)).collect()
+        records.map(|record| self.message(record, &schemas)).collect()
+    }
+
+    /// By schemas that were looked up before.
+    pub(super) fn message(&self, record: &Record, schemas: &Schemas) -> Message {
+        record.describe(schemas, &self.showing)
+    }
+
+    /// Fields that were asked for and that nothing had that was shown.
+    pub(super) fn unknown_fields(&self) -> Vec<String> {
+        self.showing.unknown_fields()
     }
 
     /// An unknown topic is told together with the names that may have been meant.

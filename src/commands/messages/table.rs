@@ -93,6 +93,7 @@ fn cells(message: &Message) -> [Cell<'_>; 5] {
 fn value(message: &Message) -> Cell<'_> {
     let (style, text) = match (&message.error, &message.value) {
         (Some(error), _) => (ERROR, format!("! {}", error.reason)),
+        (None, _) if message.value_encoding.is_none() && message.value_cut => (TOMBSTONE, "(left out)".to_owned()),
         (None, _) if message.value_encoding.is_none() => (TOMBSTONE, "(tombstone)".to_owned()),
         (None, serde_json::Value::String(text)) if message.value_encoding == Some(Encoding::Text) => {
             (PLAIN, text.clone())

@@ -3,10 +3,13 @@
 use crate::output::{Format, Output, line};
 use anyhow::Result;
 use foldstream_api::{TopicDetail, TopicSources};
-use foldstream_browse::SettingSource;
+use foldstream_browse::{Budget, SettingSource};
+use std::time::Duration;
 
 /// What stands in a table for what cannot be known.
 const UNKNOWN: &str = "-";
+/// For counting what was appended lately.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn list(output: Output, sources: &TopicSources) -> Result<()> {
     let topics = sources.list().await?;
@@ -32,7 +35,7 @@ pub(super) async fn list(output: Output, sources: &TopicSources) -> Result<()> {
 }
 
 pub(super) async fn show(name: &str, output: Output, sources: &TopicSources) -> Result<()> {
-    let topic = sources.show(name).await?;
+    let topic = sources.show(name, &Budget::of_time(PATIENCE)).await?;
     if output.output == Format::Json {
         return output.print(&topic, &[], Vec::new());
     }

@@ -15,7 +15,7 @@ use std::io::Write;
 /// More than any of these hold.
 const MOST_BYTES: usize = 1 << 20;
 
-fn record(offset: i64, producer_id: i64) -> Record {
+pub(crate) fn record(offset: i64, producer_id: i64) -> Record {
     Record {
         transactional: producer_id >= 0,
         control: false,
@@ -33,7 +33,7 @@ fn record(offset: i64, producer_id: i64) -> Record {
     }
 }
 
-fn encoded(records: &[Record], compression: Compression) -> Bytes {
+pub(crate) fn encoded(records: &[Record], compression: Compression) -> Bytes {
     let mut bytes = BytesMut::new();
     let lz4 = |plain: &mut BytesMut, out: &mut BytesMut, _| {
         let mut encoder = FrameEncoder::new(Vec::new());

@@ -95,7 +95,8 @@ fn page((log, in_order_of_time): &(Log, bool), lanes: &mut [Lane], (order, limit
             found.looked_at += within.len();
             let times = within.iter().map(|there| Times::at(there.time)).reduce(Times::and);
             let untold = within.iter().filter(|there| there.untold).map(|there| {
-                let untold = Untold { offset: there.offset, timestamp_ms: there.time, reason: Reason::Unframed };
+                let (from, timestamp_ms) = (there.offset, there.time);
+                let untold = Untold { from, to: from + 1, timestamp_ms, reason: Reason::Unframed };
                 (stretch.partition, untold)
             });
             found.untold.extend(untold);

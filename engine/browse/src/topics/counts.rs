@@ -11,8 +11,9 @@ use super::{
 use crate::{
     batches::RecordView,
     brokers::{Brokers, BrowseError, Layout},
-    fetch::{Keep, Looked, Stretch},
+    budget::{Budget, LookedAt},
     offsets::{End, Isolation},
+    stretch::{Intake, Keep, Looked, Room, Stretch},
     uncompared::Verdict,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,7 +34,7 @@ const MOST_OFFSETS: i64 = 200_000;
 /// How many bytes, as far as the size of the topic tells.
 const MOST_BYTES: i64 = 64 * 1024 * 1024;
 /// How long looking may take: half of it the first period, half of the rest the next one that is tried, and so on.
-const BUDGET: Duration = Duration::from_secs(1);
+const MOST_TIME: Duration = Duration::from_secs(1);
 /// How many types are told by name. What are no frames at all may look like as many as there are records.
 const MOST_TYPES: usize = 50;
 /// How long the registry may take over their names.
@@ -55,6 +56,9 @@ pub struct Counts {
     pub records: u64,
     /// The most frequent first.
     pub types: Vec<TypeCount>,
+    /// What was read from the brokers for it.
+    #[serde(skip)]
+    pub looked_at: LookedAt,
 }
 
 /// How many records of a type.
@@ -77,39 +81,66 @@ enum Frame {
 
 type Seen = BTreeMap<Frame, u64>;
 
+/// What one period may hold.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    offsets: i64,
+    bytes: i64,
+}
+
+impl Most {
+    fn of(budget: &Budget) -> Self {
+        let of = |most: i64, budget: u64| i64::try_from(budget).unwrap_or(i64::MAX).min(most);
+        Self { offsets: of(MOST_OFFSETS, budget.records), bytes: of(MOST_BYTES, budget.bytes) }
+    }
+}
+
 impl Brokers {
-    /// What was appended to the topic in the last hour.
-    pub async fn counts(&self, topic: &TopicState, registry: &Registry) -> Result<Counts, BrowseError> {
-        let (until, deadline) = (topic.asked_at, Instant::now() + BUDGET);
+    /// What was appended to the topic in the last hour, as far as a budget goes.
+    pub async fn counts(
+        &self,
+        topic: &TopicState,
+        registry: &Registry,
+        budget: &Budget,
+    ) -> Result<Counts, BrowseError> {
+        let (until, deadline) = (topic.asked_at, Instant::now() + MOST_TIME.min(budget.time));
+        let most = Most::of(budget);
+        let looked: Arc<Looked> = Arc::default();
         for seconds in PERIODS {
             let since = until - TimeDelta::seconds(seconds);
             let left = deadline.saturating_duration_since(Instant::now());
-            match timeout(left / 2, self.seen_since(topic, since)).await {
+            match timeout(left / 2, self.seen_since(topic, since, (most, &looked))).await {
                 Ok(Some(Ok((seen, all)))) => {
                     let complete = all && seconds == PERIODS[0];
                     let types = named(seen, registry).await;
                     let records = types.iter().map(|counted| counted.records).sum();
-                    return Ok(Counts { since, until, complete, records, types });
+                    return Ok(Counts { since, until, complete, records, types, looked_at: looked.as_ref().into() });
                 }
                 Ok(Some(Err(error))) => return Err(error),
                 // Too much, or too slow: a shorter period may do.
                 Ok(None) | Err(_) => {}
             }
         }
-        Ok(Counts { since: until, until, complete: false, records: 0, types: Vec::new() })
+        let looked_at = looked.as_ref().into();
+        Ok(Counts { since: until, until, complete: false, records: 0, types: Vec::new(), looked_at })
     }
 
     /// What was appended from then on, and whether that is all; none when it is too much.
-    async fn seen_since(&self, topic: &TopicState, since: DateTime<Utc>) -> Option<Result<(Seen, bool), BrowseError>> {
+    async fn seen_since(
+        &self,
+        topic: &TopicState,
+        since: DateTime<Utc>,
+        (most, looked): (Most, &Arc<Looked>),
+    ) -> Option<Result<(Seen, bool), BrowseError>> {
         let starts = self
             .offsets_of_topics(&Led::of(self, [topic]), End::Since(since.timestamp_millis(), Isolation::Committed))
             .await;
-        let stretches = stretches(topic, &starts)?;
+        let stretches = stretches(topic, &starts, most)?;
         let all = stretches.len() == topic.partitions.len();
-        Some(self.seen(topic, &stretches).await.map(|seen| (seen, all)))
+        Some(self.seen(topic, &stretches, looked).await.map(|seen| (seen, all)))
     }
 
-    async fn seen(&self, topic: &TopicState, stretches: &[Stretch]) -> Result<Seen, BrowseError> {
+    async fn seen(&self, topic: &TopicState, stretches: &[Stretch], looked: &Arc<Looked>) -> Result<Seen, BrowseError> {
         let leaders = topic.partitions.iter().filter_map(|partition| Some((partition.partition, partition.leader?)));
         let layout = Layout {
             topic: topic.name.clone(),
@@ -127,13 +158,14 @@ impl Brokers {
             Verdict::Other
         });
         let unread: Vec<Stretch> = stretches.iter().filter(|stretch| stretch.start < stretch.end).copied().collect();
-        self.read(&layout, &unread, &count, &Arc::new(Looked::default())).await?;
+        let intake = Intake { keep: count, looked: looked.clone(), room: Room::ENOUGH };
+        self.read(&layout, &unread, &intake).await?;
         Ok(std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
 /// What is to be read from these offsets on, of the partitions that can be; none when it is too much for one answer.
-fn stretches(topic: &TopicState, starts: &Offsets) -> Option<Vec<Stretch>> {
+fn stretches(topic: &TopicState, starts: &Offsets, most: Most) -> Option<Vec<Stretch>> {
     let stretches: Vec<Stretch> = topic
         .partitions
         .iter()
@@ -147,7 +179,7 @@ fn stretches(topic: &TopicState, starts: &Offsets) -> Option<Vec<Stretch>> {
         .collect();
     let wanted: i64 = stretches.iter().map(|stretch| stretch.end - stretch.start).sum();
     let bytes = wanted.saturating_mul(bytes_each(topic));
-    (wanted <= MOST_OFFSETS && bytes <= MOST_BYTES).then_some(stretches)
+    (wanted <= most.offsets && bytes <= most.bytes).then_some(stretches)
 }
 
 /// How many bytes an offset of the topic takes on average.
@@ -213,6 +245,8 @@ mod tests {
     use crate::topics::tests::{dead_letters, partition};
     use foldstream_log::FetchedRecord;
 
+    const MOST: Most = Most { offsets: MOST_OFFSETS, bytes: MOST_BYTES };
+
     fn starts(of: &[(i32, i64)]) -> Offsets {
         of.iter().map(|(partition, start)| (("dead-letters".to_owned(), *partition), *start)).collect()
     }
@@ -220,20 +254,22 @@ mod tests {
     #[test]
     fn a_period_is_read_whole_or_not_at_all() {
         let topic = dead_letters(vec![partition(0, Some((0, 150_000))), partition(1, Some((5, 60_000)))]);
-        assert!(stretches(&topic, &starts(&[(0, 0), (1, 5)])).is_none());
-        let found = stretches(&topic, &starts(&[(0, 0), (1, -1)])).unwrap();
+        assert!(stretches(&topic, &starts(&[(0, 0), (1, 5)]), MOST).is_none());
+        let found = stretches(&topic, &starts(&[(0, 0), (1, -1)]), MOST).unwrap();
         let found: Vec<_> = found.iter().map(|found| (found.partition, found.start, found.end)).collect();
         assert_eq!(found, [(0, 0, 150_000), (1, 60_000, 60_000)], "in partition 1 nothing is as young");
-        assert_eq!(stretches(&topic, &starts(&[(0, 149_000)])).unwrap().len(), 1, "partition 1 does not answer");
+        assert_eq!(stretches(&topic, &starts(&[(0, 149_000)]), MOST).unwrap().len(), 1, "partition 1 does not answer");
     }
 
     #[test]
     fn long_records_are_too_much_sooner() {
         let mut topic = dead_letters(vec![partition(0, Some((0, 10_000)))]);
-        assert!(stretches(&topic, &starts(&[(0, 0)])).is_some());
+        assert!(stretches(&topic, &starts(&[(0, 0)]), MOST).is_some());
         topic.bytes.leaders = Some(10_000 * 1_000_000);
-        assert!(stretches(&topic, &starts(&[(0, 0)])).is_none());
-        assert!(stretches(&topic, &starts(&[(0, 9_990)])).is_some());
+        assert!(stretches(&topic, &starts(&[(0, 0)]), MOST).is_none());
+        assert!(stretches(&topic, &starts(&[(0, 9_990)]), MOST).is_some());
+        let less = Budget { bytes: 5_000_000, ..Budget::of_time(Duration::ZERO) };
+        assert!(stretches(&topic, &starts(&[(0, 9_990)]), Most::of(&less)).is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is shown against what there is.
 
 use super::*;
-use crate::{registry::WriterSchema, schemas::NoSchema};
+use crate::{registry::WriterSchema, schemas::NoSchema, showing::Extent};
 use proptest::{collection::vec, option, prelude::*};
 use std::sync::Arc;
 
@@ -50,11 +50,11 @@ fn keys_are_shown_as_what_they_are() {
         (Some(b"\0\0\0\0\x08\x06ada!"), json!("AAAAAAgGYWRhIQ=="), Some(Encoding::Base64)),
         (Some(b"\0\0\0\0\x09\x06ada"), json!("AAAAAAkGYWRh"), Some(Encoding::Base64)),
     ] {
-        let message = described(&record(key, None), &schema_of);
+        let message = described(&record(key, None), &schema_of, &Showing::default());
         assert_eq!((message.key, message.key_encoding), (shown, encoding), "{key:?}");
         assert_eq!((message.error, message.schema), (None, None));
     }
-    let message = described(&record(Some(b"\0\0\0\0\x07\x54"), None), &schema_of);
+    let message = described(&record(Some(b"\0\0\0\0\x07\x54"), None), &schema_of, &Showing::default());
     assert_eq!(message.key_schema.and_then(|schema| schema.name).as_deref(), Some("depot.Parcel"));
 }
 
@@ -64,21 +64,21 @@ fn a_schema_in_a_header_decides() {
     let datum = b"\x54";
     let mut bare = record(None, Some(datum));
     bare.headers = vec![("__value_schema_id".to_owned(), Some(b"\0\0\0\0\x07".to_vec()))];
-    assert_eq!(described(&bare, &schema_of).value, json!({"id": 42}));
+    assert_eq!(described(&bare, &schema_of, &Showing::default()).value, json!({"id": 42}));
     bare.headers = vec![("__value_schema_id".to_owned(), Some([[1].as_slice(), &[5; 16]].concat()))];
-    let by_guid = described(&bare, &schema_of);
+    let by_guid = described(&bare, &schema_of, &Showing::default());
     assert_eq!(by_guid.value, json!({"id": 42}));
     let schema = by_guid.schema.unwrap();
     assert_eq!((schema.id, schema.guid), (None, Some(Uuid::from_bytes([5; 16]))));
     let mut framed = record(None, Some(b"\0\0\0\0\x08\x06ada"));
     framed.headers = vec![("__value_schema_id".to_owned(), Some(b"\0\0\0\0\x07".to_vec()))];
-    let reason = described(&framed, &schema_of).error.unwrap().reason;
+    let reason = described(&framed, &schema_of, &Showing::default()).error.unwrap().reason;
     assert!(reason.contains("not what schema id 7 says"), "{reason}");
 }
 
 #[test]
 fn what_has_no_name_or_time_has_null() {
-    let lone = described(&record(None, Some(b"\0\0\0\0\x08\x06ada")), &schema_of);
+    let lone = described(&record(None, Some(b"\0\0\0\0\x08\x06ada")), &schema_of, &Showing::default());
     assert_eq!((lone.value, lone.schema.unwrap().name), (json!("ada"), None));
     for (timestamp_ms, timestamp, shown_ms) in [
         (-1, None, None),
@@ -89,7 +89,7 @@ fn what_has_no_name_or_time_has_null() {
         (1_795_262_400_000_000, None, Some(1_795_262_400_000_000)),
         (i64::MAX, None, Some(i64::MAX)),
     ] {
-        let message = described(&FetchedRecord { timestamp_ms, ..record(None, None) }, &schema_of);
+        let message = described(&FetchedRecord { timestamp_ms, ..record(None, None) }, &schema_of, &Showing::default());
         assert_eq!((message.timestamp.as_deref(), message.timestamp_ms), (timestamp, shown_ms));
     }
 }
@@ -130,7 +130,7 @@ proptest! {
     ) {
         let headers: Vec<_> = names.into_iter().zip(values).collect();
         let record = FetchedRecord { headers: headers.clone(), ..record(key.as_deref(), key.as_deref()) };
-        let message = described(&record, &|id| Err(NoSchema::NotLookedUp(id)));
+        let message = described(&record, &|id| Err(NoSchema::NotLookedUp(id)), &Showing::default());
         let bytes_of = |shown: &Value| match shown {
             Value::Null => None,
             Value::String(text) => Some(text.clone().into_bytes()),
@@ -151,4 +151,36 @@ proptest! {
             other => prop_assert!(false, "{other:?}"),
         }
     }
+}
+
+/// What is left out is said to be, and what is not asked for is not decoded.
+#[test]
+fn less_of_a_value_may_be_shown() {
+    let long = "x".repeat(1000);
+    let json = format!(r#"{{"a": 1, "long": "{long}"}}"#);
+    let record = |value: Option<&[u8]>| FetchedRecord {
+        topic: "t".to_owned(),
+        partition: 0,
+        offset: 0,
+        timestamp_ms: 0,
+        key: None,
+        value: value.map(<[u8]>::to_vec),
+        headers: Vec::new(),
+    };
+    let unasked = |_| panic!("no schema is named");
+    let shown = |value, extent| described(&record(value), &unasked, &Showing::new(extent, Vec::new()));
+    let preview = shown(Some(json.as_bytes()), Extent::Preview);
+    assert_eq!((preview.value["long"].as_str().unwrap().len(), preview.value_cut), (256, true));
+    let left_out = shown(Some(json.as_bytes()), Extent::None);
+    assert_eq!((left_out.value, left_out.value_encoding, left_out.value_cut), (Value::Null, None, true));
+    assert_eq!(left_out.size, json.len());
+    let bytes = shown(Some(&[0xff; 1000]), Extent::Preview);
+    assert_eq!((bytes.error.unwrap().value_base64, bytes.value_cut), (STANDARD.encode([0xff; 192]), true));
+    for extent in [Extent::Full, Extent::Preview, Extent::None] {
+        assert!(!shown(None, extent).value_cut, "there is nothing to leave out");
+    }
+    let some = Showing::new(Extent::Full, vec!["a".parse().unwrap(), "b".parse().unwrap()]);
+    let message = described(&record(Some(json.as_bytes())), &unasked, &some);
+    assert_eq!((message.value, message.value_cut), (json!({"a": 1}), true));
+    assert_eq!(some.unknown_fields(), ["b"]);
 }

@@ -16,7 +16,8 @@ fn options(arguments: &[&str]) -> QuestionOptions {
 }
 
 fn read(arguments: &[&str]) -> Result<Question, Refused> {
-    options(arguments).read(DateTime::UNIX_EPOCH + Duration::from_secs(86_400))
+    let read = options(arguments).read(DateTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    read.map(|(question, _)| question)
 }
 
 #[test]
@@ -72,6 +73,18 @@ position 'locations' is refused: a position is topic:partition:offset, such as l
                     named by --topic
 --isolation 'dirty' is refused: isolation is one of: read_committed, read_uncommitted";
     assert_eq!(refused, expected);
+}
+
+#[test]
+fn how_values_are_shown_is_said_in_the_words_of_the_api() {
+    let (_, showing) = options(&["-t", "locations", "--value", "preview", "--fields", "a,b.c"])
+        .read(DateTime::UNIX_EPOCH)
+        .unwrap_or_else(|refused| panic!("{refused}"));
+    assert!(showing.has_fields());
+    let refused = read(&["-t", "..", "--value", "half", "--fields", "a,"]).unwrap_err().to_string();
+    for flag in ["--topic '..'", "--value 'half'", "--fields 'a,'"] {
+        assert!(refused.contains(flag), "{refused}");
+    }
 }
 
 #[test]

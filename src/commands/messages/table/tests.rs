@@ -21,6 +21,7 @@ fn message(partition: i32, offset: i64, key: &str, value: Value) -> Message {
         headers: Vec::new(),
         value,
         value_encoding: (!is_tombstone).then_some(Encoding::Avro),
+        value_cut: false,
         schema: (!is_tombstone).then_some(MessageSchema {
             id: Some(7),
             guid: None,
