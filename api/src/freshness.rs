@@ -19,7 +19,7 @@ use crate::{
     http::{
         names::{AFTER, APPLIED, DEFAULT_WAIT_MS, LAG_MS, MAX_WAIT_MS, WAIT_MS},
         parameters::Parameters,
-        problem::Problem,
+        problem::{DeadLetterId, Problem},
     },
     state::Api,
 };
@@ -43,7 +43,7 @@ const MOST_FOLLOWED: i64 = 1000;
 pub(crate) struct FreshnessParameters {
     /// Answer only when the read model holds everything each of these records led to: `topic:partition:offset`, or
     /// `topic:partition:first-last`, up to 200 joined by commas, as a `Foldstream-Position` header has them. 503 `parked`
-    /// where one of them, or what it led to, waits behind a dead letter
+    /// where one of them, or what it led to, waits behind a dead letter or is one
     #[param(example = "locations:3:1729")]
     after: Option<String>,
     /// How long to wait for that, in milliseconds
@@ -154,8 +154,15 @@ fn problem(not_arrived: NotArrived, asked: &[PositionRange]) -> Problem {
         }
         NotArrived::ReadModel(late) => late.into(),
         NotArrived::Parked { record, id, dead_letter, reason } => {
-            Problem::Parked { record: record.to_string(), dead_letter: id, position: dead_letter.to_string(), reason }
+            let (record, position) = (record.to_string(), dead_letter.to_string());
+            Problem::Parked { record, dead_letter: DeadLetterId::Stored(id), position, reason }
         }
+        NotArrived::NotFollowed(NotFollowed::Refused { record, service, dead_letter }) => Problem::Parked {
+            record: record.clone(),
+            dead_letter: DeadLetterId::OnTopic(dead_letter.to_string()),
+            position: record,
+            reason: format!("{service} could not use it"),
+        },
         NotArrived::Database(error) => error.into(),
         NotArrived::NotFollowed(unknown @ NotFollowed::Unknown { .. }) => {
             Problem::Unavailable { what: "Kafka".into(), cause: Arc::new(unknown) }

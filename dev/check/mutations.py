@@ -158,6 +158,20 @@ FAULTS = [
         ["-p", "foldstream-fold", "--lib", "process_manager"],
     ),
     (
+        "segments that idle stay open",
+        "engine/fold/src/processor/idle_segments.rs",
+        "            writer.end_segment(topic, partition).await?;\n",
+        "            let _ = &writer;\n",
+        [*WHOLE, "erasing"],
+    ),
+    (
+        "states are kept under the ids",
+        "processors/people/src/decide.rs",
+        "Cow::Owned(hidden_key(Self::NAME, key, &PEOPLE_PROCESSOR_STATE))",
+        "{\n        let _ = (hidden_key, &PEOPLE_PROCESSOR_STATE);\n        Cow::Borrowed(key)\n    }",
+        [*WHOLE, "erasing"],
+    ),
+    (
         "consumer groups bear no prefix",
         "engine/log/src/prefix.rs",
         'format!("{}foldstream-{service}", self.0)',

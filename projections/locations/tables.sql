@@ -60,8 +60,9 @@ create table current_location (
     source_offset bigint not null
 ) with (fillfactor = 70);
 
--- Whoever was erased leaves the opaque id behind: a location that is folded after the erasure is then no row.
-create table erased_person (person_id text primary key);
+-- Whoever was erased is known by a hash of the id, for a location that is folded after the erasure is no row; the id
+-- stands nowhere.
+create table erased_person (id_hash bytea primary key);
 
 -- Who was near whom: what `GET /api/persons/{id}/connection` asks.
 --

@@ -93,7 +93,7 @@ fn default_answeredcommand_appended_at() -> Option<chrono::DateTime<chrono::Utc>
 pub struct PersonState {
     /// The last event folded into it.
     pub event_id: uuid::Uuid,
-    /// Who; the record key.
+    /// Stands for who: a hash of the id; the record key.
     pub person_id: String,
     /// When it became so, UTC.
     #[serde(with = "chrono::serde::ts_microseconds")]
@@ -407,7 +407,7 @@ pub const PERSON_STATE_SCHEMA: &str = r##"{
   "doc": "What people-processor knows of a person: the fold of what it has written. Its own; nobody else reads it.",
   "fields": [
     {"name": "event_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "The last event folded into it."},
-    {"name": "person_id", "type": "string", "doc": "Who; the record key."},
+    {"name": "person_id", "type": "string", "doc": "Stands for who: a hash of the id; the record key."},
     {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "When it became so, UTC."},
     {"name": "status", "type": "string", "doc": "unknown, registered or erased."},
     {"name": "first_name", "type": "string", "doc": "Empty unless registered."},

@@ -3,11 +3,13 @@
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL create TOPIC PARTITIONS
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete TOPIC
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL set TOPIC NAME VALUE
+    python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL divide-times FACTOR
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL delete-all
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL undecided
     python tests/oracle/admin.py BROKERS REGISTRY_URL DATABASE_URL out-of-sync
 
-`delete-all` deletes the topics of an environment; `undecided` prints on how many of their partitions a transaction is not
+`divide-times` divides every time after which records of an environment's topics are deleted or compacted by one factor, as
+the brokers have it, and prints what it set; `delete-all` deletes the topics of an environment; `undecided` prints on how many of their partitions a transaction is not
 settled yet, or its marker still on its way; the last prints how many partitions lack a replica that is in sync.
 """
 
@@ -27,6 +29,8 @@ from confluent_kafka.admin import (
 
 from names import physical
 
+TIMES = ("retention.ms", "segment.ms", "max.compaction.lag.ms", "delete.retention.ms")
+FOR_EVER = 2**63 - 1
 
 def latest(partitions, level):
     """The ends of partitions. A client goes on asking a leader that has died for as long as it lives, and a new one asks
@@ -66,6 +70,24 @@ if action == "undecided":
     ]
     ends = [latest(own, level) for level in IsolationLevel]
     print(sum(ends[0][partition] != ends[1][partition] for partition in ends[0]))
+    sys.exit()
+if action == "divide-times":
+    own = [name for name in admin.list_topics(timeout=30).topics if not name.startswith("__") and name.startswith(physical(""))]
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in own]
+    changed = []
+    for resource, future in admin.describe_configs(resources).items():
+        settings = {name: entry.value for name, entry in future.result(30).items()}
+        if settings["cleanup.policy"] == "delete" and settings["retention.ms"] == "-1":
+            continue
+        times = [name for name in TIMES if 0 < int(settings[name]) < FOR_EVER]
+        entries = [
+            ConfigEntry(name, str(int(settings[name]) // int(sys.argv[5])), incremental_operation=AlterConfigOpType.SET)
+            for name in times
+        ]
+        changed.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=entries))
+        print(resource.name, *(f"{entry.name}={entry.value}" for entry in entries))
+    for future in admin.incremental_alter_configs(changed).values():
+        future.result(30)
     sys.exit()
 topic = physical(sys.argv[5])
 if action == "create":

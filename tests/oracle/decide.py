@@ -8,15 +8,21 @@ of order; when the state or the table is not what the commands lead to. Prints t
 """
 
 import collections
+import itertools
 import sys
+import uuid
 
 import psycopg
 
+from looking_log import partition_of
 from topics import compare, decode, read
 
 brokers, registry_url, database_url = sys.argv[1:4]
 REMEMBERED_FOR_MS = 7 * 24 * 60 * 60 * 1000
 MOST_REMEMBERED = 1000
+# Of every id that is derived from a name.
+NAMESPACE = uuid.UUID(int=0x6B1D52A493F74F0E8F6E0F1D57E4A701)
+PARTITIONS = 6
 
 
 class Person:
@@ -116,13 +122,24 @@ compare("profiles", expected, sorted((key, *(profile[name] for name in names)) f
 
 states = {}
 for message in sorted(read("people-processor-state"), key=lambda message: (message.partition(), message.offset())):
-    states[message.key().decode()] = decode(message)
+    states[message.key().decode()] = decode(message) if message.value() is not None else None
+
+
+def kept_under(person_id):
+    """The hash that stands for an id: the first of its numbered hashes that lies in its partition."""
+    hashes = (str(uuid.uuid5(NAMESPACE, f"people-processor/{person_id}/{number}")) for number in itertools.count())
+    home = partition_of(person_id.encode(), PARTITIONS)
+    return next(hashed for hashed in hashes if partition_of(hashed.encode(), PARTITIONS) == home)
+
+
 compare(
     "state",
     sorted(
-        (person_id, known.status, len(known.answered)) for person_id, known in people.items() if known.status != "unknown"
+        (kept_under(person_id), known.status, len(known.answered))
+        for person_id, known in people.items()
+        if known.status != "unknown"
     ),
-    sorted((key, state["status"], len(state["answered"])) for key, state in states.items()),
+    sorted((key, state["status"], len(state["answered"])) for key, state in states.items() if state),
 )
 
 with psycopg.connect(database_url) as connection:

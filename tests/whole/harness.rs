@@ -56,10 +56,21 @@ impl World {
         world
     }
 
+    /// The same with settings of the brokers, for tests that wait for what those do by themselves.
+    pub(crate) fn start_alone_with(name: &str, broker_settings: &'static [&'static str]) -> Self {
+        let world = Self::bare_with(name, broker_settings);
+        world.set_up();
+        world
+    }
+
     /// A stack of its own, still without topics.
     pub(crate) fn bare(name: &str) -> Self {
+        Self::bare_with(name, &[])
+    }
+
+    fn bare_with(name: &str, broker_settings: &'static [&'static str]) -> Self {
         let started = Instant::now();
-        let options = Options::temporary(name).unwrap();
+        let options = Options { broker_settings, ..Options::temporary(name).unwrap() };
         let http = format!("127.0.0.1:{}", options.ports.application);
         let stack = start(options);
         Self {
@@ -233,6 +244,19 @@ impl World {
         fs::write(&file, value).unwrap();
         let appended = Command::new("kcat")
             .args(["-b", &self.stack.bootstrap(), "-t", &self.topic(topic), "-P", "-k", key])
+            .args(["-X", "partitioner=murmur2_random"])
+            .arg(&file)
+            .status()
+            .unwrap();
+        assert!(appended.success());
+    }
+
+    /// The same text under each of these keys, by one client.
+    pub(crate) fn append_to_each(&self, topic: &str, keys: &[&str], value: &str) {
+        let file = self.directory.join("values.txt");
+        fs::write(&file, keys.iter().map(|key| format!("{key}|{value}\n")).collect::<String>()).unwrap();
+        let appended = Command::new("kcat")
+            .args(["-b", &self.stack.bootstrap(), "-t", &self.topic(topic), "-P", "-K", "|", "-l"])
             .args(["-X", "partitioner=murmur2_random"])
             .arg(&file)
             .status()

@@ -132,8 +132,8 @@ fn held_back(world: &World, status: &str, topic: &str, partition: i64) -> Value 
     held_back.clone()
 }
 
-/// A client that is not ours.
-fn open_transaction(world: &World, key: &str, topics: &[&str]) -> Child {
+/// A client that is not ours, with a transaction open until a line comes in.
+pub(crate) fn open_transaction(world: &World, key: &str, topics: &[&str]) -> Child {
     let python = foldstream_stack::cache().unwrap().join("python/bin/python");
     let mut open = Command::new(python)
         .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/open_transaction.py"))

@@ -27,6 +27,8 @@
 //! | a re-keying does not move its offsets | `foldstream-fold`'s `brokers` (facts are there twice) |
 //! | a reply is not written | `foldstream-fold`'s `brokers` (sagas do not end) |
 //! | what has no answer in time is not taken back | `process_manager`'s own tests |
+//! | segments that idle stay open | `erasing` (bytes of who was erased stay on disk) |
+//! | states are kept under the ids | `erasing` (the id of who was erased stays in the state) |
 //! | consumer groups bear no prefix | `environments` (one environment's partitions go to another's) |
 //! | a read does not wait for processors | `deciding` (reads are older than asked) |
 //! | a read takes what others wrote for what it waits for | `after` (who is parked is shown what is older) |
@@ -44,6 +46,7 @@ mod connection;
 mod deciding;
 mod described;
 mod environments;
+mod erasing;
 mod evolution;
 mod exactly_once;
 mod failing;

@@ -60,6 +60,7 @@ fn a_key_waits_behind_its_dead_letter_and_all_others_are_live() {
     assert_eq!(answer.status().as_u16(), 200);
 
     a_processors_is_appended_again(&world);
+    nobody_answers_for_a_version_that_is_loading(&world);
     services.terminate();
 }
 
@@ -273,11 +274,35 @@ fn a_processors_is_appended_again(world: &World) {
     assert_eq!(header_of(&json_of(world, &["dead-letters", "show", id]), "case"), "bad");
     let origin = listed[0]["position"].as_str().unwrap();
     assert_eq!(state(&world.output(&["dead-letters", "redrive", "--id", id])), "appended again");
+    // Nothing follows from it, and whoever waits for that is told why.
+    let after = world.get(&format!("/api/persons?after={origin}")).unwrap();
+    let status = after.status().as_u16();
+    let problem: Value = after.json().unwrap();
+    assert_eq!((status, &problem["type"]), (503, &json!("/docs#parked")), "{problem}");
+    assert_eq!((&problem["dead_letter"]["id"], &problem["dead_letter"]["position"]), (&json!(id), &json!(origin)));
     let page = world.json("/messages?topic=person-commands&limit=1");
     let again = &page["messages"][0];
     assert_eq!((header_of(again, "redrive_of"), header_of(again, "case")), (&json!(origin), &json!("bad")));
     assert_eq!((&again["key"], &again["value"]), (&json!("somebody"), &json!("no command")));
     assert_ne!(again["position"], json!(origin));
+}
+
+/// A rebuild that was cut short leaves dead letters of a version that no service folds: whoever waits is told so.
+fn nobody_answers_for_a_version_that_is_loading(world: &World) {
+    world.sql(
+        "create schema locations_v2; create table locations_v2.projection_position (like public.projection_position);
+         insert into projection_version (projection, version, schema_name, state, tables_digest)
+         values ('locations-projection', 2, 'locations_v2', 'loading', gen_random_uuid());
+         insert into dead_letter (projection, topic, partition, \"offset\", appended_at, key, headers, reason, parks)
+         values ('locations-projection/locations_v2', 'locations', 0, 0, now(), 'ada', '[]', 'bad', true)",
+    );
+    let id = world.sql("select max(id) from dead_letter");
+    for wish in ["discard", "redrive"] {
+        let said = world.output(&["dead-letters", wish, "--id", &id, "--wait", "1"]);
+        assert_eq!((state(&said), said.status.success()), ("asked", false));
+        let why = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(why.contains("version 2 of locations-projection is loading and served by nobody"), "{why}");
+    }
 }
 
 /// What a command with `--output json` prints.

@@ -6,7 +6,7 @@
 use crate::{
     http::{
         place::message_link,
-        problem::{DeadLetterFound, Problem},
+        problem::{DeadLetterFound, DeadLetterId, Problem},
     },
     resources::link_of_row,
     state::Api,
@@ -154,7 +154,7 @@ impl RowResource {
             Waits::Blocked(record) => {
                 self.state = if record.dead_letter() == *position { "dead_letter" } else { "parked" };
                 self.dead_letter = Some(DeadLetterFound {
-                    id: record.id,
+                    id: DeadLetterId::Stored(record.id),
                     position: record.dead_letter().to_string(),
                     reason: record.reason.clone(),
                 });

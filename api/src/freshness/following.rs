@@ -17,7 +17,10 @@ use crate::freshness::{
 };
 use foldstream_browse::{Brokers, BrowseError};
 use foldstream_events::CATALOGUE;
-use foldstream_log::{Flow, LedTo, Position, PositionRange, Positions, ServiceKind, Topic, TopicPartition};
+use foldstream_log::{
+    CAUSE, DEAD_LETTERS, Flow, LedTo, Position, PositionRange, Positions, ServiceKind, Topic, TopicPartition,
+    partition_of,
+};
 use futures::future::try_join_all;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -64,6 +67,8 @@ pub(crate) enum NotFollowed {
     Behind { asked: String, service: &'static str, stands: String },
     #[error("what {service} wrote because of {asked} could not be found in time")]
     Untold { asked: String, service: &'static str },
+    #[error("{record} is dead letter {dead_letter} of {service}, and led to nothing")]
+    Refused { record: String, service: &'static str, dead_letter: Position },
     #[error("the brokers did not say how far {service} is")]
     Unknown { service: &'static str, source: Option<BrowseError> },
 }
@@ -139,6 +144,9 @@ impl Following {
             return Ok(Vec::new());
         }
         let led_to = self.pass(flow, &step.range, asked.deadline).await?;
+        if step.exact || asked.after.contains(&step.range) {
+            self.is_used(asked, flow, &led_to, &step.range).await?;
+        }
         // Effects take keys side by side, so what they write is in no order.
         if step.exact && flow.kind == ServiceKind::Processor {
             let (records, keys) = self.caused(asked, flow, &step.range).await?;
@@ -175,6 +183,39 @@ impl Following {
             }
             sleep(AGAIN).await;
         }
+    }
+
+    /// Fails where one of these records is a dead letter of the processor: what the reader waits for never comes of it.
+    async fn is_used(
+        &self,
+        asked: &Asked<'_>,
+        flow: &Flow,
+        led_to: &LedTo,
+        range: &PositionRange,
+    ) -> Result<(), NotFollowed> {
+        let refuses = match led_to {
+            LedTo::Known(known) => known.iter().any(|position| position.topic == DEAD_LETTERS.name),
+            LedTo::Anywhere => flow.writes.contains(&DEAD_LETTERS.name),
+        };
+        if !refuses {
+            return Ok(());
+        }
+        let unknown = |source| NotFollowed::Unknown { service: flow.service, source: Some(source) };
+        let patience = patient(asked.deadline).saturating_duration_since(Instant::now());
+        let searches = homes(range).into_iter().map(|partition| {
+            let place = TopicPartition { topic: DEAD_LETTERS.name, partition };
+            self.brokers.caused_by(flow.service, place, range, patience)
+        });
+        for found in try_join_all(searches).await.map_err(unknown)? {
+            if let Some(letter) = found.records.first() {
+                let record = letter.text_header(CAUSE).unwrap_or_default().to_owned();
+                return Err(NotFollowed::Refused { record, service: flow.service, dead_letter: letter.position() });
+            }
+            if !found.complete {
+                return Err(NotFollowed::Untold { asked: range.to_string(), service: flow.service });
+            }
+        }
+        Ok(())
     }
 
     /// Behind which nothing lies that a processor wrote: the furthest it told, or, where that is more than metadata can
@@ -244,6 +285,36 @@ impl Following {
     }
 }
 
+/// The partitions in which dead letters of these records lie: their key is where the record lay.
+fn homes(range: &PositionRange) -> BTreeSet<i32> {
+    let partitions = usize::try_from(DEAD_LETTERS.partitions).unwrap_or(1);
+    let home = |offset| {
+        let origin = Position { topic: range.topic.clone(), partition: range.partition, offset };
+        partition_of(origin.to_string().as_bytes(), partitions)
+    };
+    // Of many, some lie in each.
+    match range.last - range.first < i64::from(DEAD_LETTERS.partitions) * 10 {
+        true => (range.first..=range.last).map(home).collect(),
+        false => (0..DEAD_LETTERS.partitions).collect(),
+    }
+}
+
 fn patient(deadline: Instant) -> Instant {
     deadline.max(Instant::now() + LOOKING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_lies_where_the_place_of_its_record_belongs() {
+        let homes = |range: &str| homes(&range.parse().unwrap());
+        let count = usize::try_from(DEAD_LETTERS.partitions).unwrap();
+        let home = |origin: &str| partition_of(origin.as_bytes(), count);
+        assert_eq!(homes("person-commands:3:10"), [home("person-commands:3:10")].into());
+        let both = ["person-commands:3:10", "person-commands:3:11"].map(home);
+        assert_eq!(homes("person-commands:3:10-11"), both.into());
+        assert_eq!(homes("person-commands:3:0-999").len(), count);
+    }
 }

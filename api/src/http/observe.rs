@@ -2,7 +2,7 @@
 //! handler can do for itself: a panic becomes a problem, and every problem carries the request's id and path.
 //!
 //! The id is the client's (`x-request-id`) when it is a sensible one, else our own. Routes are named by pattern, never
-//! by path, so that metrics stay few.
+//! by path: metrics stay few, and ids of people stay out of logs and traces, where nobody could erase them.
 
 use crate::http::problem::Problem;
 use axum::{
@@ -67,7 +67,6 @@ impl Observed {
             http.route = self.route,
             http.request.id = self.request_id,
             http.response.status_code = field::Empty,
-            url.path = self.path,
         );
         if let Some(parent) = headers.get(trace_context::TRACEPARENT).and_then(|parent| parent.to_str().ok()) {
             trace_context::set_parent(&span, parent);

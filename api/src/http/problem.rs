@@ -12,7 +12,7 @@ use foldstream_browse::{BrowseError, words};
 use foldstream_log::Violation;
 use foldstream_store::{DatabaseError, Late};
 use serde::Serialize;
-use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// What went wrong, for the log.
@@ -42,8 +42,8 @@ pub(crate) enum Problem {
     UnsupportedMediaType { found: String },
     #[error("the read model has not come that far yet: {progress}")]
     NotYetApplied { progress: String },
-    #[error("{record} is not applied: {}", waits(.record, *.dead_letter, .position, .reason))]
-    Parked { record: String, dead_letter: i64, position: String, reason: String },
+    #[error("{record} is not applied: {}", waits(.record, .dead_letter, .position, .reason))]
+    Parked { record: String, dead_letter: DeadLetterId, position: String, reason: String },
     #[error("{what}; ask again in {} s", seconds(.after))]
     TooMuch { what: String, after: Duration },
     #[error("others are looking into topics, and hold all the memory there is for it; ask again in 1 s")]
@@ -86,12 +86,30 @@ pub(crate) struct ProblemDocument {
     dead_letter: Option<DeadLetterFound>,
 }
 
+/// Names a dead letter, as the command line does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum DeadLetterId {
+    /// Of a projection: as in `/api/dead-letters`
+    Stored(i64),
+    /// Of a processor: where it lies on the topic `dead-letters`
+    OnTopic(String),
+}
+
+impl fmt::Display for DeadLetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored(number) => write!(f, "{number}"),
+            Self::OnTopic(position) => f.write_str(position),
+        }
+    }
+}
+
 /// The record that could not be used, and why.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeadLetterFound {
-    /// As in `/api/dead-letters`.
     #[schema(example = 17)]
-    pub(crate) id: i64,
+    pub(crate) id: DeadLetterId,
     #[schema(example = "locations:3:1729")]
     pub(crate) position: String,
     pub(crate) reason: String,
@@ -179,7 +197,7 @@ impl Problem {
         };
         let dead_letter = match self {
             Self::Parked { dead_letter, position, reason, .. } => {
-                Some(DeadLetterFound { id: *dead_letter, position: position.clone(), reason: reason.clone() })
+                Some(DeadLetterFound { id: dead_letter.clone(), position: position.clone(), reason: reason.clone() })
             }
             _ => None,
         };
@@ -286,7 +304,7 @@ fn seconds(after: &Duration) -> u64 {
     after.as_secs() + 1
 }
 
-fn waits(record: &str, dead_letter: i64, position: &str, reason: &str) -> String {
+fn waits(record: &str, dead_letter: &DeadLetterId, position: &str, reason: &str) -> String {
     match record == position {
         true => format!("it is dead letter {dead_letter}: {reason}"),
         false => format!("it waits behind dead letter {dead_letter} ({position}): {reason}"),
@@ -323,7 +341,7 @@ mod tests {
     fn a_parked_record_names_its_dead_letter() {
         let parked = |record: &str| Problem::Parked {
             record: record.to_owned(),
-            dead_letter: 17,
+            dead_letter: DeadLetterId::Stored(17),
             position: "locations:3:5".to_owned(),
             reason: "no schema id".to_owned(),
         };

@@ -33,6 +33,7 @@ pub(crate) struct Broker {
     pub(crate) part: Part,
     layout: Layout,
     ports: Ports,
+    settings: &'static [&'static str],
 }
 
 impl Broker {
@@ -40,7 +41,12 @@ impl Broker {
     pub(crate) fn new(number: usize, layout: &Layout, ports: &Ports, keeper: &Keeper) -> Self {
         let own = vec![ports.brokers[number - 1], ports.controllers[number - 1]];
         let part = Part::new(&format!("broker-{number}"), own, layout, keeper);
-        Self { number, part, layout: layout.clone(), ports: ports.clone() }
+        Self { number, part, layout: layout.clone(), ports: ports.clone(), settings: &[] }
+    }
+
+    /// With these settings over those of every stack.
+    pub(crate) fn set(self, settings: &'static [&'static str]) -> Self {
+        Self { settings, ..self }
     }
 
     /// Formats the data directory the first time and starts the process.
@@ -107,12 +113,13 @@ impl Broker {
              controller.quorum.voters={voters}\n\
              listeners=BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
              advertised.listeners=BROKER://127.0.0.1:{broker}\n\
-             log.dirs={data}\n",
+             log.dirs={data}\n{settings}\n",
             number = self.number,
             voters = voters.join(","),
             broker = self.ports.brokers[self.number - 1],
             controller = self.ports.controllers[self.number - 1],
             data = self.data().display(),
+            settings = self.settings.join("\n"),
         );
         let settings = self.layout.config(&format!("{}.properties", self.part.name()));
         fs::write(&settings, format!("{SETTINGS}\n{own}")).map_err(StackError::files("write", &settings))?;

@@ -113,6 +113,8 @@ pub struct Options {
     pub parts: Parts,
     /// How long they live.
     pub lifetime: Lifetime,
+    /// Settings of the brokers, `name=value`, over those of every stack.
+    pub broker_settings: &'static [&'static str],
 }
 
 impl Options {
@@ -123,6 +125,7 @@ impl Options {
             ports: Ports::default(),
             parts: Parts::ALL,
             lifetime: Lifetime::Detached,
+            broker_settings: &[],
         }
     }
 
@@ -139,6 +142,7 @@ impl Options {
             ports: Ports::free()?,
             parts: Parts::ALL,
             lifetime: Lifetime::WithStack,
+            broker_settings: &[],
         })
     }
 

@@ -198,11 +198,11 @@ impl Stack {
     }
 
     fn describe_kept(options: Options, keeper: &Keeper) -> Result<Self, StackError> {
-        let Options { directory, ports, parts, lifetime } = options;
+        let Options { directory, ports, parts, lifetime, broker_settings } = options;
         let layout = Layout::create(&directory)?;
         let brokers = 1..=if parts.brokers { BROKERS } else { 0 };
         Ok(Self {
-            brokers: brokers.map(|number| Broker::new(number, &layout, &ports, keeper)).collect(),
+            brokers: brokers.map(|number| Broker::new(number, &layout, &ports, keeper).set(broker_settings)).collect(),
             postgres: Postgres::new(&layout, ports.postgres, keeper),
             registry: Registry::new(&layout, &ports, keeper),
             layout,

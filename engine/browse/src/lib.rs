@@ -31,6 +31,7 @@ mod filter;
 mod follower;
 mod following;
 mod held_back;
+mod idle;
 mod lane;
 mod live;
 mod memory;

@@ -32,6 +32,7 @@ use crate::{
 };
 use foldstream_log::{Fact, Recorded, ReplyTo, Topic, TopicEvent, derived_event_id};
 use memory::is_remembered;
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// What there is to be decided about one thing, told apart by the record key. All pure: no clock, no I/O, no randomness,
@@ -56,6 +57,11 @@ pub trait Aggregate: Send + Sync + 'static {
 
     /// The state of a key nothing is known of.
     fn initial(key: &str) -> Self::State;
+
+    /// Under which key the state of a key is kept, as [`Decider::kept_under`] has it.
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        Cow::Borrowed(key)
+    }
 
     /// What a command comes to that was not decided before.
     fn decide(state: &Self::State, command: &Received<'_, Self::Command>) -> Answer<Self::Event>;
@@ -153,6 +159,10 @@ impl<A: Aggregate> Decider for A {
 
     fn initial(key: &str) -> Kept<A::State> {
         Kept { state: A::initial(key), answered: Vec::new() }
+    }
+
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        A::kept_under(key)
     }
 
     fn decide(kept: &Kept<A::State>, input: &Recorded<A::Command>) -> Decision<A::Event> {

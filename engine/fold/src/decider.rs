@@ -15,7 +15,7 @@ use crate::processor::{
 };
 use crate::sessions::Service;
 use foldstream_log::{DeadLettersEvent, Fact, Flow, Recorded, ReplyTo, ServiceKind, Topic, TopicEvent};
-use std::marker::PhantomData;
+use std::{borrow::Cow, marker::PhantomData};
 
 /// Decides on inputs, one key at a time. All pure: no clock, no I/O, no randomness, no log.
 pub trait Decider: Send + Sync + 'static {
@@ -40,6 +40,13 @@ pub trait Decider: Send + Sync + 'static {
 
     /// The state of a key nothing is known of.
     fn initial(key: &str) -> Self::State;
+
+    /// Under which key the state of a key is kept. Another one than the key itself ([`hidden_key`](crate::hidden_key)) where
+    /// the ids of those who were erased must not stand on the changelog; then no state may want to be woken, for nobody
+    /// could say who it is.
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        Cow::Borrowed(key)
+    }
 
     fn decide(state: &Self::State, input: &Recorded<Self::Input>) -> Decision<Self::Output>;
 
@@ -124,6 +131,15 @@ impl<D: Decider> Processor for Deciding<D> {
 
     fn due(state: &D::State) -> Due {
         D::due(state)
+    }
+
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        D::kept_under(key)
+    }
+
+    fn refusal(key: &str, _: &str, state: &D::State) -> Option<String> {
+        let nobody_is_woken = D::due(state) == Due::default() || D::kept_under(key) == key;
+        (!nobody_is_woken).then(|| format!("{key} would want to be woken, and is kept under another key"))
     }
 
     /// What is of no state makes none either, or whoever is refused could fill the states with ids.

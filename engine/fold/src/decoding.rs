@@ -2,7 +2,9 @@
 //!
 //! Schemas are fetched first, so that decoding itself is a plain function that can run on all cores.
 
-use foldstream_log::{Batch, DecodeError, RawRecord, Recorded, TopicPartition, WriterSchema, decode, decode_key};
+use foldstream_log::{
+    Batch, DecodeError, RawRecord, Recorded, TopicPartition, WriterSchema, decode, decode_key, is_segment_end,
+};
 use foldstream_log::{ReplyTo, TopicEvent};
 use rayon::prelude::*;
 use std::{
@@ -46,22 +48,23 @@ pub(crate) fn schema_ids(batch: &Batch) -> BTreeSet<u32> {
     batch.records().filter_map(|record| record.schema_id()?.ok()).collect()
 }
 
-/// Decodes every record, in order.
+/// Decodes every record that says something, in order.
 fn decode_batch<E: TopicEvent>(batch: &Batch, schemas: &Schemas) -> Vec<Entry<E>> {
-    let records: Vec<RawRecord<'_>> = batch.records().collect();
-    let one = |(index, record): (usize, &RawRecord<'_>)| Entry {
+    let says_something = |(_, record): &(usize, RawRecord<'_>)| !is_segment_end(record.key, record.value);
+    let records: Vec<(usize, RawRecord<'_>)> = batch.records().enumerate().filter(says_something).collect();
+    let one = |(index, record): &(usize, RawRecord<'_>)| Entry {
         partition: record.partition,
         offset: record.offset,
         appended_at_ms: record.timestamp_ms,
-        index,
+        index: *index,
         header: record.header.map(str::to_owned),
         reply_to: record.reply_to.and_then(ReplyTo::parse),
         decoded: decode_one(record, schemas),
     };
     if records.len() < PARALLEL_FROM {
-        records.iter().enumerate().map(one).collect()
+        records.iter().map(one).collect()
     } else {
-        records.par_iter().enumerate().with_min_len(256).map(one).collect()
+        records.par_iter().with_min_len(256).map(one).collect()
     }
 }
 

@@ -46,7 +46,7 @@ pub use keyed::{Keyed, OnNewVersion, keyed_flow, run_keyed};
 pub use process_manager::{
     Failure, ProcessManager, Request, SagaEnd, Step as SagaStep, process_manager_flow, run_process_manager,
 };
-pub use processor::{Arrival, Cells, Clock, Decision, Due, EventTime, MAX_CELL_BYTES, TimerFired};
+pub use processor::{Arrival, Cells, Clock, Decision, Due, EventTime, MAX_CELL_BYTES, TimerFired, hidden_key};
 pub use projection::{
     Action, Advance, Commit, ParkedRecord, Projection, RedriveRequest, ReplayError, Settled, Settlement, Step, Store,
     StoreError, StoredRecord, replay, run_projection,

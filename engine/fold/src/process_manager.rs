@@ -78,7 +78,7 @@ pub trait ProcessManager: Send + Sync + 'static {
 pub struct Step {
     /// It never changes.
     pub name: &'static str,
-    /// How long its command, or its compensation, may go without an answer.
+    /// How long its command, or its compensation, may go without an answer; a hundred years at most.
     pub time_limit: Duration,
     /// The name of what takes it back.
     pub compensation: Option<&'static str>,
@@ -144,6 +144,14 @@ struct Saga<D> {
     deadline: DateTime<Utc>,
 }
 
+/// No calendar ends within it.
+const LONGEST_LIMIT: TimeDelta = TimeDelta::days(36_525);
+
+fn deadline(at: DateTime<Utc>, time_limit: Duration) -> DateTime<Utc> {
+    let limit = TimeDelta::from_std(time_limit).unwrap_or(LONGEST_LIMIT).min(LONGEST_LIMIT);
+    at.checked_add_signed(limit).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// What becomes of a saga, and what is written.
 type Moved<M> = (Option<Saga<<M as ProcessManager>::Data>>, Vec<Fact<<M as ProcessManager>::Output>>);
 
@@ -177,7 +185,7 @@ impl<M: ProcessManager> Leading<M> {
     /// Sends what is under way now, or ends the saga.
     fn send(key: &str, mut saga: Saga<M::Data>, at: DateTime<Utc>) -> Result<Moved<M>, String> {
         if let Some((name, time_limit)) = Self::under_way(&saga)? {
-            saga.deadline = at + TimeDelta::from_std(time_limit).unwrap_or(TimeDelta::MAX);
+            saga.deadline = deadline(at, time_limit);
             let request = Request { saga: key, name, command_id: Self::id(key, name), at };
             let command = M::command(&saga.data, &request);
             return Ok((Some(saga), vec![Fact::Event(command.into())]));

@@ -57,11 +57,19 @@
 //! An input that is no event goes to the topic `dead-letters` with its bytes and its origin, in the same transaction;
 //! one that this version does not know halts its partition.
 //!
+//! # Erasure
+//!
+//! What ended is on the changelog until the brokers compact it, and they do only where something is appended: so that it
+//! does not stay in a partition that idles, something is (`processor/idle_segments.rs`). Where the ids of whom nothing is
+//! known any more must not stand on the changelog, states are kept under hashes of them (`processor/hidden_key.rs`).
+//!
 //! Not here: what follows from an input (each processor's pure file).
 
 mod cells;
 mod contract;
 mod deciding;
+mod hidden_key;
+mod idle_segments;
 mod restoring;
 mod session;
 pub(crate) mod state_record;
@@ -75,6 +83,7 @@ pub(crate) use contract::{Anew, KeptCell, Processor};
 pub use contract::{Arrival, Clock, Decision, Due, EventTime, TimerFired};
 #[cfg(test)]
 pub(crate) use deciding::Decided;
+pub use hidden_key::hidden_key;
 pub(crate) use session::run as run_processor;
 pub use state_record::MAX_CELL_BYTES;
 pub(crate) use stateless::Stateless;

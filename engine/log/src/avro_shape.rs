@@ -99,6 +99,18 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// Where two types part, be it inside arrays, maps or what is optional: what stands there in each. None where what is
+    /// written as one is read as the other without a conversion. Records are compared by their fields.
+    pub fn parting<'a>(&'a self, other: &'a Self) -> Option<(&'a Self, &'a Self)> {
+        match (self, other) {
+            (Self::Array(one), Self::Array(other)) | (Self::Map(one), Self::Map(other)) => one.parting(other),
+            _ => match (self.optional(), other.optional()) {
+                (Some(one), Some(other)) => one.parting(other),
+                _ => (self != other).then_some((self, other)),
+            },
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -143,7 +155,7 @@ pub fn difference(written: &Schema, read: &Schema) -> Option<String> {
         };
         let unread = |field: &&Field| record.field(&field.name).is_none() && field.default.is_none();
         let changed = record.fields.iter().find_map(|field| match other.field(&field.name) {
-            Some(there) if agree(&there.kind, &field.kind) => None,
+            Some(there) if there.kind.parting(&field.kind).is_none() => None,
             Some(there) => Some(format!("{} is {} in it, and is read as {}", of(&field.name), there.kind, field.kind)),
             None if field.default.is_some() => None,
             None => Some(format!("{} is not in it, and is read as {}", of(&field.name), field.kind)),
@@ -152,17 +164,6 @@ pub fn difference(written: &Schema, read: &Schema) -> Option<String> {
         changed
             .or_else(|| lost().map(|field| format!("{} is {} in it, and would be lost", of(&field.name), field.kind)))
     })
-}
-
-/// Whether what is written as one type is read as the other without a conversion. Records are compared by their fields.
-fn agree(written: &Kind, read: &Kind) -> bool {
-    match (written, read) {
-        (Kind::Array(written), Kind::Array(read)) | (Kind::Map(written), Kind::Map(read)) => agree(written, read),
-        _ => match (written.optional(), read.optional()) {
-            (Some(written), Some(read)) => agree(written, read),
-            _ => written == read,
-        },
-    }
 }
 
 /// The named types met so far.
@@ -322,6 +323,18 @@ mod tests {
         ] {
             assert_eq!(difference(&parsed(&written), &ours).as_deref(), Some(expected), "{written}");
         }
+    }
+
+    /// The gate and the typed read ask the same question.
+    #[test]
+    fn types_part_where_they_differ_however_deep_that_is() {
+        let optional = |kind| Kind::Union(vec![Kind::primitive("null"), kind]);
+        let deep = |kind| Kind::Array(Box::new(optional(Kind::Map(Box::new(kind)))));
+        let (day, number) = (Kind::logical("int", "date"), Kind::primitive("int"));
+        assert_eq!(deep(day.clone()).parting(&deep(number.clone())), Some((&day, &number)));
+        assert_eq!(deep(day.clone()).parting(&deep(day.clone())), None);
+        let (now, before) = (optional(number.clone()), number);
+        assert_eq!(before.parting(&now), Some((&before, &now)));
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod registry;
 mod restore;
 mod rules;
 mod schemas;
+mod segment_end;
 mod showing;
 mod topic;
 mod transactional_writer;
@@ -81,6 +82,7 @@ pub use registry::{AnySchema, Registered, Registry, RegistryError, SubjectVersio
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, NoSchema, Schemas};
+pub use segment_end::is_segment_end;
 pub use showing::{Extent, MOST_FIELDS, PREVIEW_CHARACTERS, PREVIEW_ITEMS, PREVIEW_MEMBERS, PREVIEW_VALUES, Showing};
 pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};
 pub use transactional_writer::{TransactionError, TransactionalOptions, TransactionalWriter};

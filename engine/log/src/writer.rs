@@ -9,10 +9,11 @@ use crate::{
     config::Config,
     events::{RecordType, TopicEvent},
     fetched::FetchedRecord,
-    headers::{Cause, REDRIVE_OF, headers_of},
+    headers::{Cause, REDRIVE_OF, headers_of, headers_of_tombstone},
     position::Position,
     prefix::Prefix,
     registry::{Registry, RegistryError, WriterSchema},
+    segment_end::SEGMENT_END,
     topic::Topic,
 };
 use rdkafka::{
@@ -102,6 +103,15 @@ impl Writer {
         again.key = record.key.as_deref();
         again.payload = record.value.as_deref();
         self.send(topic.name, again).await
+    }
+
+    /// Appends the record that says nothing, so that the brokers close what lies before it once that is old enough.
+    pub async fn end_segment(&self, topic: &'static Topic, partition: i32) -> Result<Position, WriteError> {
+        let headers = headers_of_tombstone(self.source, &Cause::default());
+        let name = self.prefix.physical(topic.name);
+        let end: FutureRecord<'_, str, [u8]> =
+            FutureRecord::to(&name).partition(partition).key(SEGMENT_END).headers(headers);
+        self.send(topic.name, end).await
     }
 
     async fn send<K, V>(&self, topic: &'static str, record: FutureRecord<'_, K, V>) -> Result<Position, WriteError>

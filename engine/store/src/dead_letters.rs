@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use foldstream_fold::Action;
 use foldstream_log::{CAUSE, Position, PositionRange, Positions, TopicPartition};
 use serde_json::Value;
+use std::fmt;
 
 /// Which dead letters; all of them where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +77,30 @@ pub struct ParkedKey {
     /// Its own record is done with.
     pub settled: bool,
     headers: Value,
+}
+
+/// A dead letter about which nobody does anything as things stand: no service folds its version.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Unserved {
+    pub id: i64,
+    projection: String,
+    version: Option<i32>,
+    state: Option<String>,
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id: _, projection, version, state } = self;
+        match (version, state.as_deref()) {
+            (Some(version), Some("loading")) => write!(
+                f,
+                "version {version} of {projection} is loading and served by nobody: `foldstream projections rebuild \
+                 {projection}` goes on with it, `foldstream projections drop {projection} {version}` removes it"
+            ),
+            (Some(version), _) => write!(f, "version {version} of {projection} is being dropped, and this with it"),
+            (None, _) => write!(f, "it is of a verification of {projection}, and goes with that"),
+        }
+    }
 }
 
 impl DeadLetterSummary {
@@ -181,6 +206,15 @@ pub async fn requested(database: &Database, ids: &[i64]) -> Result<Vec<(i64, Opt
         .fetch_all(database.pool())
         .await
         .map_err(|error| DatabaseError::query("dead-letter/requested", error))
+}
+
+/// Those of these dead letters that no service does anything about.
+pub async fn unserved(database: &Database, ids: &[i64]) -> Result<Vec<Unserved>, DatabaseError> {
+    sqlx::query_as(include_str!("../queries/dead-letter/unserved.sql"))
+        .bind(ids)
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| DatabaseError::query("dead-letter/unserved", error))
 }
 
 /// The first record in these ranges that a projection has not applied because it is a dead letter, or waits behind one.

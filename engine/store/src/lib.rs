@@ -32,5 +32,5 @@ pub use config::Config;
 pub use copy::CopyRows;
 pub use database::{Database, DatabaseError};
 pub use provenance::{Made, Provenance, ProvenanceError};
-pub use read_model::{ReadModel, Table, projection_flow};
+pub use read_model::{Former, ReadModel, Table, projection_flow};
 pub use row::{Fate, RowOf, Source, Sourced};

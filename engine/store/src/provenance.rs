@@ -13,7 +13,7 @@ use crate::{
     row::RowOf,
 };
 use foldstream_fold::Step;
-use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key};
+use foldstream_log::{FetchedRecord, RecordError, Recorded, Registry, RegistryError, decode_key, is_segment_end};
 use foldstream_log::{Topic, TopicEvent};
 use std::{error::Error, future::Future, pin::Pin};
 
@@ -86,6 +86,9 @@ where
     let Some(topic) = P::Event::topics().iter().find(|topic| topic.name == record.topic) else {
         return Ok(Made::Nothing);
     };
+    if is_segment_end(record.key.as_deref(), record.value.as_deref()) {
+        return Ok(Made::Nothing);
+    }
     let key = match decode_key(record.key.as_deref()) {
         Ok(key) => key.to_owned(),
         Err(error) => return Ok(Made::Unusable { reason: error.to_string() }),

@@ -11,6 +11,7 @@ use crate::{
 use foldstream_fold::Projection;
 use foldstream_log::{Flow, ServiceKind};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 /// A projection whose changes are kept in tables.
 pub trait ReadModel: Projection {
@@ -23,6 +24,9 @@ pub trait ReadModel: Projection {
 
     /// The statements that make the indexes a load leaves for its end, each `create index if not exists`.
     const INDEXES_SQL: &'static str = "";
+
+    /// Tables that releases before made, and what makes today's of them without folding anew.
+    const FORMER: &'static [Former] = &[];
 
     /// Every table of the read model.
     const TABLES: &'static [Table];
@@ -55,6 +59,16 @@ pub struct Table {
     pub name: &'static str,
     /// The statement that gives every row as key and hash, in the order of both.
     pub rows: &'static str,
+}
+
+/// Tables of a release before that become today's where they stand, rows and all.
+#[derive(Debug)]
+pub struct Former {
+    /// Of the statements that made them, as their versions note it.
+    pub digest: Uuid,
+    /// The statements that make today's tables of them; they name no schema. From then on programs that make the former
+    /// tables leave the version alone.
+    pub becomes: &'static str,
 }
 
 /// What a projection reads and writes, as its types say.

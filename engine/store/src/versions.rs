@@ -16,7 +16,8 @@
 //! - **Verifying**: the same into a schema that nobody else knows and that is dropped afterwards.
 //! - **Leaving nothing over** (`filling.rs`, `left_over.rs`): whoever fills a schema holds a lock; what nobody holds is removed.
 //! - **Swapping** (`swapping.rs`): one row names the version readers are shown.
-//! - **Changing tables** (`tables.rs`): a version is of the statements it was made by; other ones are another version.
+//! - **Changing tables** (`tables.rs`): a version is of the statements it was made by; other ones are another version, but
+//!   where a model says how its former tables become today's (`former.rs`).
 //!
 //! # Why a rebuild equals the live tables
 //!
@@ -43,8 +44,10 @@ mod digest;
 mod error;
 mod filling;
 mod folding;
+mod former;
 mod left_over;
 mod rebuilding;
+mod statements;
 mod swapping;
 mod tables;
 mod version;

@@ -10,7 +10,7 @@ use foldstream_log::{Cleanup, RecordType, Topic, TopicEvent, Violation};
 use foldstream_log::{Recorded, Registry};
 use foldstream_stack::{Options, Parts, Stack};
 use foldstream_store::{
-    Config, Database, ReadModel, Table,
+    Config, Database, Former, ReadModel, Table,
     versions::{self, Progress, Version, VersionState, ensure_tables},
 };
 use foldstream_telemetry::health::{Health, Status};
@@ -74,7 +74,7 @@ impl TopicEvent for PagesEvent {
 
 /// A model with these tables, whatever is written into them.
 macro_rules! model {
-    ($name:ident, $tables:literal) => {
+    ($name:ident, $tables:literal $(, $former:expr)?) => {
         struct $name;
 
         impl Projection for $name {
@@ -91,6 +91,7 @@ macro_rules! model {
             const MODEL: &'static str = "pages";
             const TABLES_SQL: &'static str = $tables;
             const INDEXES_SQL: &'static str = "create index if not exists page_views on page (views);";
+            $(const FORMER: &'static [Former] = $former;)?
             const TABLES: &'static [Table] =
                 &[Table { name: "page", rows: "select path as key, views as hash from page order by path" }];
 
@@ -103,6 +104,14 @@ macro_rules! model {
 
 model!(Pages, "create table page (path text primary key, views bigint not null);");
 model!(TitledPages, "create table page (path text primary key, title text not null, views bigint not null);");
+model!(
+    CountedPages,
+    "create table page (path text primary key, views int not null);",
+    &[Former {
+        digest: Uuid::from_u128(0xf0ab_a3a1_4015_5495_99d8_8663_107e_4405),
+        becomes: "alter table page alter column views type int;"
+    }]
+);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_made_once_by_many_processes_at_once() {
@@ -145,6 +154,32 @@ async fn tables_of_an_older_release_are_recognised_or_left_alone() {
     ensure_tables::<Pages>(&database).await.unwrap();
     let (_, degraded) = folded::<Pages>(&database, "pages-projection v1").await;
     assert!(degraded.unwrap().contains("projections rebuild pages-projection"));
+}
+
+/// With their rows, whether anybody noted which they are or not; and from then on programs of before leave them alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn former_tables_become_those_of_today_where_a_model_says_how() {
+    let (_stack, database) = database("store-former").await;
+    database.migrate().await.unwrap();
+    let former = ensure_tables::<Pages>(&database).await.unwrap()[0].tables_digest.unwrap();
+    assert_eq!(former, CountedPages::FORMER[0].digest);
+    run(&database, "insert into page values ('/', 7)").await;
+    let is_int = "select views::bigint from page where pg_typeof(views) = 'int'::regtype";
+    let (_, degraded) = folded::<CountedPages>(&database, "pages-projection v1").await;
+    assert_eq!((degraded, number(&database, is_int).await), (None, 7));
+    let (_, degraded) = folded::<Pages>(&database, "pages-projection v1").await;
+    assert!(degraded.is_some(), "a process of the release before folds on into tables it does not know");
+
+    run(
+        &database,
+        "alter table page alter column views type bigint; update projection_version set tables_digest = null",
+    )
+    .await;
+    let taken = ensure_tables::<CountedPages>(&database).await.unwrap();
+    assert_eq!(
+        (taken[0].tables_digest.is_some_and(|digest| !digest.is_nil()), number(&database, is_int).await),
+        (true, 7)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

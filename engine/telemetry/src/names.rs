@@ -263,12 +263,6 @@ pub mod field {
         }
     }
 
-    pub mod url {
-        fields! { "url."
-            path "The path as asked.";
-        }
-    }
-
     /// Whether a name on a line is one of ours. Libraries log fields of their own.
     pub(crate) fn is_declared(name: &str) -> bool {
         let all = [
@@ -279,7 +273,6 @@ pub mod field {
             http::request::DECLARED,
             http::response::DECLARED,
             kafka::DECLARED,
-            url::DECLARED,
         ];
         all.into_iter().flatten().any(|declared| *declared == name)
     }

@@ -15,11 +15,11 @@ use crate::{
 };
 use chrono::DateTime;
 use foldstream_events::{
-    ChangePerson, PEOPLE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent, PeopleProcessorStateEvent, PersonChanged,
-    PersonCommandsEvent, PersonErased, PersonOutcomesEvent, PersonProfileRecorded, PersonProfilesEvent,
-    PersonRegistered, RegisterPerson,
+    ChangePerson, PEOPLE, PEOPLE_PROCESSOR_STATE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent,
+    PeopleProcessorStateEvent, PersonChanged, PersonCommandsEvent, PersonErased, PersonOutcomesEvent,
+    PersonProfileRecorded, PersonProfilesEvent, PersonRegistered, RegisterPerson,
 };
-use foldstream_fold::{Aggregate, Answer, CommandDecided, Kept, Received, Rejection};
+use foldstream_fold::{Aggregate, Answer, CommandDecided, Kept, Received, Rejection, hidden_key};
 use foldstream_log::{Fact, Topic, TopicEvent, events_of};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -77,17 +77,23 @@ impl Aggregate for People {
     type Changelog = PeopleProcessorStateEvent;
 
     const NAME: &'static str = "people-processor";
-    const FOLD_VERSION: u32 = 1;
+    // The second keeps states under hashes of the ids.
+    const FOLD_VERSION: u32 = 2;
     const FACTS: &'static [&'static Topic] = &[&PEOPLE, &PERSON_PROFILES, &PERSON_OUTCOMES];
 
     fn initial(key: &str) -> Person {
         Person {
-            id: key.to_owned(),
+            kept_under: Self::kept_under(key).into_owned(),
             status: Status::Unknown,
             profile: Profile::default(),
             event_id: Uuid::nil(),
             occurred_at: DateTime::default(),
         }
+    }
+
+    /// An id is never used again, so whoever was erased must be known by it; and it stands on no topic but those of the facts.
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        Cow::Owned(hidden_key(Self::NAME, key, &PEOPLE_PROCESSOR_STATE))
     }
 
     fn decide(person: &Person, received: &Command<'_>) -> Answer<Output> {

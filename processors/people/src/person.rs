@@ -6,7 +6,8 @@ use uuid::Uuid;
 /// A person, as far as wishes about one are decided by it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Person {
-    pub(crate) id: String,
+    /// In place of the id, which stands in no state.
+    pub(crate) kept_under: String,
     pub(crate) status: Status,
     /// Empty unless registered.
     pub(crate) profile: Profile,

@@ -36,7 +36,7 @@ pub(crate) fn decided(outcome: &PersonCommandDecided) -> CommandDecided {
 }
 
 pub(crate) fn state(kept: &Kept<Person>) -> PersonState {
-    let Person { id, status, profile, event_id, occurred_at } = kept.state.clone();
+    let Person { kept_under, status, profile, event_id, occurred_at } = kept.state.clone();
     let status = match status {
         Status::Unknown => UNKNOWN,
         Status::Registered => REGISTERED,
@@ -48,7 +48,7 @@ pub(crate) fn state(kept: &Kept<Person>) -> PersonState {
     };
     PersonState {
         event_id,
-        person_id: id,
+        person_id: kept_under,
         occurred_at,
         status: status.to_owned(),
         first_name: profile.first_name,
@@ -70,6 +70,6 @@ pub(crate) fn kept(state: PersonState) -> Kept<Person> {
         let AnsweredRecord { command_id, content_hash, decision, rule, reason, appended_at } = answered;
         AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at }
     });
-    let state = Person { id: person_id, status, profile, event_id, occurred_at };
+    let state = Person { kept_under: person_id, status, profile, event_id, occurred_at };
     Kept { state, answered: answered.collect() }
 }

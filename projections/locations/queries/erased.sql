@@ -1,2 +1,4 @@
 -- $1 person ids; answers those that were erased
-select person_id from erased_person where person_id = any($1)
+select asked.person_id
+from unnest($1::text[]) as asked (person_id)
+join erased_person on erased_person.id_hash = sha256(convert_to(asked.person_id, 'UTF8'))

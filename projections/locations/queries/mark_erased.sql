@@ -1,4 +1,5 @@
 -- $1 person ids
-insert into erased_person (person_id)
-select unnest($1::text[])
+insert into erased_person (id_hash)
+select sha256(convert_to(erased.person_id, 'UTF8'))
+from unnest($1::text[]) as erased (person_id)
 on conflict do nothing

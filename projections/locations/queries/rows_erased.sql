@@ -1,4 +1,4 @@
 -- Every row in the order of its key.
-select person_id as key, hashtextextended(person_id, 0) as hash
+select encode(id_hash, 'hex') as key, hashtextextended(encode(id_hash, 'hex'), 0) as hash
 from erased_person
-order by person_id collate "C"
+order by id_hash

@@ -16,17 +16,23 @@ use crate::{
     rows,
 };
 use foldstream_fold::Projection;
-use foldstream_store::{CopyRows, Database, DatabaseError, ReadModel, RowOf, Table};
+use foldstream_store::{CopyRows, Database, DatabaseError, Former, ReadModel, RowOf, Table};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use std::collections::{BTreeSet, HashSet};
+use uuid::Uuid;
 
 /// From this many rows on 40 ms are a fair price for COPY.
 const COPY_FROM_ROWS: usize = 2_000;
+
+/// Tables in which the ids of those who were erased stood.
+const WITH_IDS: Uuid = Uuid::from_u128(0xb650_ce47_7967_52b2_a21e_faaf_a708_717a);
 
 impl ReadModel for Locations {
     const MODEL: &'static str = "locations";
     const TABLES_SQL: &'static str = include_str!("../tables.sql");
     const INDEXES_SQL: &'static str = include_str!("../indexes.sql");
+    const FORMER: &'static [Former] =
+        &[Former { digest: WITH_IDS, becomes: include_str!("../queries/hash_erased.sql") }];
     const TABLES: &'static [Table] = &[
         Table { name: "location_history", rows: include_str!("../queries/rows_history.sql") },
         Table { name: "current_location", rows: include_str!("../queries/rows_current.sql") },

@@ -89,15 +89,7 @@ impl Comparison {
     /// How a type changed; none when it did not.
     fn kinds(&self, older: &Kind, newer: &Kind) -> Option<String> {
         let version = self.version;
-        if let (Kind::Array(older), Kind::Array(newer)) | (Kind::Map(older), Kind::Map(newer)) = (older, newer) {
-            return self.kinds(older, newer);
-        }
-        if let (Some(older), Some(newer)) = (older.optional(), newer.optional()) {
-            return self.kinds(older, newer);
-        }
-        if older == newer {
-            return None;
-        }
+        let (older, newer) = older.parting(newer)?;
         Some(match (older, newer) {
             (before, now) if now.optional() == Some(before) => {
                 format!("it was always there in version {version} and became optional, {now}")

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use foldstream_events::CATALOGUE;
 use foldstream_fold::Action as Wish;
 use foldstream_log::{Config, Writer};
-use foldstream_store::dead_letters::{request, requested};
+use foldstream_store::dead_letters::{request, requested, unserved};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -88,6 +88,10 @@ pub(super) async fn run(options: &Options, wish: Wish, sources: &Sources, config
         if let Some(seconds) = options.wait {
             states.extend(fulfilled(sources, &there, Duration::from_secs(seconds)).await?);
         }
+        let open: Vec<i64> = states.iter().filter(|(_, (state, _))| *state == "asked").map(|(id, _)| *id).collect();
+        for unserved in unserved(&sources.database, &open).await? {
+            states.insert(unserved.id, ("asked", unserved.to_string()));
+        }
         for done in &mut all {
             if let Some(state) = done.id.parse().ok().and_then(|id: i64| states.remove(&id)) {
                 (done.state, done.detail) = state;
@@ -101,7 +105,11 @@ pub(super) async fn run(options: &Options, wish: Wish, sources: &Sources, config
     let count = |state| all.iter().filter(|done| done.state == state).count();
     match (count("failed"), count("asked")) {
         (0, 0) => Ok(()),
-        (0, open) if options.wait.is_some() => bail!("{open} of {} are not done yet: does the service run?", all.len()),
+        (0, open) if options.wait.is_some() => {
+            let known = all.iter().find(|done| done.state == "asked" && !done.detail.is_empty());
+            let why = known.map_or("does the service run?", |done| &done.detail);
+            bail!("{open} of {} are not done yet: {why}", all.len())
+        }
         (0, _) => Ok(()),
         (failed, _) => bail!("{failed} of {} failed again", all.len()),
     }

@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use foldstream_log::{RecordType, Violation};
 use proptest::prelude::*;
 use serde::{Deserializer, Serializer};
-use std::borrow::Cow;
 
 static RECORD: RecordType =
     RecordType { topic: "counters", full_name: "test.Counter", key: "key", schema: "", rules: &[] };

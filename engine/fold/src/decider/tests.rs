@@ -274,3 +274,79 @@ proptest! {
         prop_assert_eq!(parked, due().filter(|key| fails(key)).collect::<HashSet<_>>());
     }
 }
+
+/// Lamps whose state tells nobody's name, and that stay as they are where they are named so.
+struct HiddenLamps;
+
+impl Decider for HiddenLamps {
+    type Input = Switched;
+    type Output = Switched;
+    type State = Option<i64>;
+    type Changelog = Switched;
+
+    const NAME: &'static str = "hidden-lamps-processor";
+    const FOLD_VERSION: u32 = 1;
+    const FACTS: &'static [&'static Topic] = &[];
+
+    fn initial(_: &str) -> Option<i64> {
+        None
+    }
+
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        Cow::Owned(key.chars().rev().collect())
+    }
+
+    fn decide(state: &Option<i64>, input: &Recorded<Switched>) -> Decision<Switched> {
+        match (state, &input.event) {
+            (None, Some(event)) => Decision::Emit(vec![Fact::Event(event.clone())]),
+            _ => Decision::Skip,
+        }
+    }
+
+    fn due(state: &Option<i64>) -> Due {
+        Due { wall_time: state.filter(|until_ms| *until_ms > 0).map(time), ..Due::default() }
+    }
+
+    fn evolve(state: &mut Option<i64>, fact: &Fact<Switched>) {
+        <Lamps as Decider>::evolve(state, fact);
+    }
+
+    fn save(state: &Option<i64>) -> Switched {
+        <Lamps as Decider>::save(state)
+    }
+
+    fn load(record: Switched) -> Option<i64> {
+        <Lamps as Decider>::load(record)
+    }
+}
+
+#[test]
+fn whose_state_is_hidden_is_known_again_and_not_woken() {
+    let input = |offset: i64, key: &str, until_ms| Entry {
+        partition: PARTITION,
+        offset,
+        appended_at_ms: 0,
+        index: 0,
+        header: None,
+        reply_to: None,
+        decoded: Decoded::Event(Recorded {
+            topic: LAMPS,
+            partition: 0,
+            offset,
+            appended_at_ms: 0,
+            key: key.to_owned(),
+            event: Some(Switched { key: key.to_owned(), lit_until_ms: Some(until_ms) }),
+        }),
+    };
+    let mut states = States::<Deciding<HiddenLamps>>::new();
+    let next = HashMap::from([(PARTITION, 0)]);
+    let entries = [input(0, "lamp", 0), input(1, "lamp", 0), input(2, "timed", 5)];
+    let decided = states.decide(&entries, &next, &[], usize::MAX);
+    assert_eq!(decided.facts.len(), 1, "the second one knows the first");
+    assert!(states.task(0).cells("lamp").is_empty() && !states.task(0).cells("pmal").is_empty());
+    let written: Vec<String> = states.take_unwritten(usize::MAX).into_iter().map(|one| one.record_key).collect();
+    assert_eq!(written, ["pmal"]);
+    // Nobody could say who is to be woken.
+    let [(_, reason)] = decided.dead.as_slice() else { panic!("{:?}", decided.dead) };
+    assert!(reason.contains("would want to be woken"), "{reason}");
+}

@@ -310,3 +310,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_limit_beyond_every_calendar_is_a_very_long_one() {
+    let begun = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    assert_eq!(deadline(begun, Duration::from_secs(10)), begun + TimeDelta::seconds(10));
+    for absurd in [Duration::MAX, Duration::from_secs(u64::MAX / 1000), LONGEST_LIMIT.to_std().unwrap()] {
+        assert_eq!(deadline(begun, absurd), begun + LONGEST_LIMIT, "{absurd:?}");
+        assert_eq!(deadline(DateTime::<Utc>::MAX_UTC, absurd), DateTime::<Utc>::MAX_UTC);
+    }
+    let kept = serde_json::to_string(&deadline(begun, Duration::MAX)).unwrap();
+    assert_eq!(serde_json::from_str::<DateTime<Utc>>(&kept).unwrap(), begun + LONGEST_LIMIT);
+}

@@ -6,7 +6,7 @@
 use super::cells::Cells;
 use chrono::{DateTime, TimeDelta, Utc};
 use foldstream_log::{Fact, Recorded, ReplyTo, Topic, TopicEvent, derived_event_id};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 use uuid::Uuid;
 
 pub(crate) trait Processor: Send + Sync + 'static {
@@ -47,6 +47,11 @@ pub(crate) trait Processor: Send + Sync + 'static {
     /// Why a cell cannot be kept.
     fn refusal(_key: &str, _cell: &str, _: &Self::State) -> Option<String> {
         None
+    }
+
+    /// Under which key the cells of a key are kept; another one only where no timer is.
+    fn kept_under(key: &str) -> Cow<'_, str> {
+        Cow::Borrowed(key)
     }
 
     /// The key of the record that keeps a cell.

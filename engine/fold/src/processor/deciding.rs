@@ -143,10 +143,11 @@ impl<P: Processor> States<P> {
                 .increment(1);
         }
         let task = self.task(partition);
-        if let Some(reason) = task.parked(&input.key) {
+        let kept_under = P::kept_under(&input.key);
+        if let Some(reason) = task.parked(&kept_under) {
             return Err(Unusable::Dead(format!("its key is parked: {reason}")));
         }
-        let mut cells = Cells::new(&input.key, task.cells(&input.key));
+        let mut cells = Cells::new(&input.key, task.cells(&kept_under));
         let reply_to = entry.reply_to.as_ref();
         let arrival = Arrival { record: input, watermark, is_late, reply_to, service: P::NAME };
         let facts = match P::take(&mut cells, &arrival) {
@@ -162,7 +163,7 @@ impl<P: Processor> States<P> {
                 Change { event_id: derived_event_id(&input.position().to_string()), occurred_at: input.appended_at() }
             }
         };
-        changes.into_iter().for_each(|(cell, state)| task.change(&input.key, &cell, state, change));
+        changes.into_iter().for_each(|(cell, state)| task.change(&kept_under, &cell, state, change));
         let cause = Cause { position: Some(input.position()), traceparent: entry.header.clone(), ..Cause::default() };
         decided.extend(&input.key, facts, &cause);
         Ok(())

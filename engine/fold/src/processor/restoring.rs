@@ -113,11 +113,12 @@ async fn refold<P: Processor>(
     let mut batches = read_to_end(service, TopicPartition { topic: topic.name, partition }, 0).await?;
     while let Some(batch) = batches.recv().await {
         for (key, event) in decoded::<P::Output>(service, batch?, P::NAME, None).await? {
-            let mut cells = Cells::new(&key, task.cells(&key));
+            let kept_under = P::kept_under(&key);
+            let mut cells = Cells::new(&key, task.cells(&kept_under));
             let fact = event.map_or_else(|| Fact::Tombstone { topic, key: key.clone() }, Fact::Event);
             P::evolve(&mut cells, &fact);
             let changes = cells.changes();
-            changes.into_iter().for_each(|(cell, state)| task.change(&key, &cell, state, ANEW));
+            changes.into_iter().for_each(|(cell, state)| task.change(&kept_under, &cell, state, ANEW));
         }
     }
     Ok(())

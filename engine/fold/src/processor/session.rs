@@ -3,6 +3,7 @@
 use super::{
     contract::Processor,
     deciding::Decided,
+    idle_segments,
     restoring::restore,
     states::States,
     transaction::{Content, Transactions},
@@ -43,8 +44,10 @@ const GAUGES: Gauges = Gauges {
 pub(crate) async fn run<P: Processor>(service: Service) {
     let standing = Standing::default();
     let lag = tokio::spawn(measure(&GAUGES, P::NAME.to_owned(), standing.clone(), service.clone()));
+    let closing = tokio::spawn(idle_segments::close::<P>(service.clone()));
     run_sessions(P::NAME, &service, || session::<P>(&service, &standing)).await;
     lag.abort();
+    closing.abort();
 }
 
 async fn session<P: Processor>(service: &Service, standing: &Standing) -> Result<(), SessionError> {

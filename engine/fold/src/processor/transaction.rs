@@ -14,7 +14,7 @@ use crate::{
 use foldstream_log::{
     Cause, Committed, Membership, TopicPartition, TransactionError, TransactionalOptions, TransactionalWriter,
 };
-use foldstream_log::{DeadLettersEvent, Fact, Position, Positions, TopicEvent};
+use foldstream_log::{DEAD_LETTERS, DeadLettersEvent, Fact, Position, Positions, TopicEvent};
 use std::{collections::HashMap, time::Duration};
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -113,8 +113,10 @@ fn lead_on<P: Processor>(offsets: &mut HashMap<TopicPartition, Committed>, writt
     let states = P::Changelog::topics();
     for (partition, committed) in offsets {
         let follows = |position: &Position| {
+            // A dead letter has a key of its own.
+            let may_lie_elsewhere = !P::KEEPS_KEYS || position.topic == DEAD_LETTERS.name;
             !states.iter().any(|topic| topic.name == position.topic)
-                && (!P::KEEPS_KEYS || position.partition == partition.partition)
+                && (may_lie_elsewhere || position.partition == partition.partition)
         };
         committed.led_to.extend(written.iter().filter(follows));
     }

@@ -3,7 +3,7 @@
 //!
 //! Invariant: what is noted fits into what brokers take. Above that nothing is told any more but that it may lie
 //! anywhere on the topics the processor writes: a reader then waits for their ends, longer than it must and never too
-//! short. A processor that keeps its keys writes to one partition of each topic and never comes there.
+//! short. A processor that keeps its keys writes to one partition of each topic, but for dead letters, and never comes there.
 
 use super::event_times::EventTimes;
 use crate::position::{Position, Positions};

@@ -11,6 +11,7 @@ use super::{
     error::VersionError,
     filling::{self, Lease},
     left_over::remove_left_over,
+    statements,
     tables::{self, ensure_tables},
     version::{Version, VersionState, active, schema_of, set_state},
 };
@@ -254,10 +255,10 @@ impl<'a, P: ReadModel> Replaying<'a, P> {
         let mut connection = self.database.pool().acquire().await.map_err(failed)?;
         self.progress.stage.send_replace(format!("indexing {}", P::MODEL));
         for statement in index_statements::<P>() {
-            tables::run(&mut connection, statement).await?;
+            statements::run(&mut connection, statement).await?;
         }
         for table in P::TABLES {
-            tables::run(&mut connection, format!("analyze {}", table.name)).await?;
+            statements::run(&mut connection, format!("analyze {}", table.name)).await?;
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! The tables of a version: made by the model's own statements, recognised by them, and removed.
 //!
 //! A version remembers a digest of the statements it was made by. A program whose model has others leaves it alone:
-//! its rows stay readable, and a rebuild makes a version with the new tables beside it. Versions that an older release
-//! made have no digest; they are compared once, column by column, with what the statements would make.
+//! its rows stay readable, and a rebuild makes a version with the new tables beside it. Those that a release before made
+//! are recognised, and become today's where the model says how (`former.rs`).
 //!
 //! The first version is made where there is none, in `public`, under a lock that several processes take in turn.
 
 use super::{
     digest::digest,
+    former::{is_ours_to_take, take_over},
+    statements::{create_schema, run, run_all, search_in},
     version::{Version, VersionState, versions_in},
 };
 use crate::{
@@ -15,19 +17,16 @@ use crate::{
     database::{Database, DatabaseError, PUBLIC},
     read_model::ReadModel,
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use uuid::Uuid;
+use sqlx::{Connection, PgConnection};
 
 /// Held by whoever makes or compares tables, so that nobody else does meanwhile.
 const LOCK: i64 = 0x666f_6c64_7461_626c;
-/// Stands for tables that no statements of ours would make.
-const UNLIKE_OURS: Uuid = Uuid::nil();
 
 /// Makes the first version where there is none; gives all there are.
 pub async fn ensure_tables<M: ReadModel>(database: &Database) -> Result<Vec<Version>, DatabaseError> {
     let failed = |error| DatabaseError::query("version/ensure", error);
     let found = versions_in(database.pool(), M::NAME).await?;
-    if !found.is_empty() && found.iter().all(|version| version.tables_digest.is_some()) {
+    if !found.is_empty() && !found.iter().any(is_ours_to_take::<M>) {
         return Ok(found);
     }
     let mut transaction = database.pool().begin().await.map_err(failed)?;
@@ -35,10 +34,8 @@ pub async fn ensure_tables<M: ReadModel>(database: &Database) -> Result<Vec<Vers
     if versions_in(&mut *transaction, M::NAME).await?.is_empty() {
         create_first::<M>(&mut transaction).await?;
     }
-    for version in versions_in(&mut *transaction, M::NAME).await? {
-        if version.tables_digest.is_none() {
-            recognise::<M>(&mut transaction, &version).await?;
-        }
+    for version in versions_in(&mut *transaction, M::NAME).await?.iter().filter(|one| is_ours_to_take::<M>(one)) {
+        take_over::<M>(&mut transaction, version).await?;
     }
     let versions = versions_in(&mut *transaction, M::NAME).await?;
     transaction.commit().await.map_err(failed)?;
@@ -135,65 +132,4 @@ async fn create_first<M: ReadModel>(connection: &mut PgConnection) -> Result<(),
         .await
         .map(drop)
         .map_err(failed)
-}
-
-/// Notes of tables without a digest whether they are what the statements of the model make.
-async fn recognise<M: ReadModel>(connection: &mut PgConnection, version: &Version) -> Result<(), DatabaseError> {
-    let failed = |error| DatabaseError::query("version/recognise", error);
-    let ours = format!("{}_compared", M::MODEL);
-    let mut comparing = connection.begin().await.map_err(failed)?;
-    create_schema::<M>(&mut comparing, &ours).await?;
-    let differing: i64 = sqlx::query_scalar(include_str!("../../queries/version/differing_columns.sql"))
-        .bind(&version.schema_name)
-        .bind(&ours)
-        .bind(M::table_names())
-        .fetch_one(&mut *comparing)
-        .await
-        .map_err(failed)?;
-    comparing.rollback().await.map_err(failed)?;
-    let are_ours = differing == 0;
-    let found = if are_ours { "are recognised" } else { "are unlike those of this one" };
-    foldstream_telemetry::info!(projection = M::NAME, version = version.version, "tables of an older release {found}");
-    sqlx::query(include_str!("../../queries/version/mark.sql"))
-        .bind(M::NAME)
-        .bind(version.version)
-        .bind(if are_ours { digest::<M>() } else { UNLIKE_OURS })
-        .bind(are_ours.then(M::table_names))
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(failed)
-}
-
-async fn create_schema<M: ReadModel>(connection: &mut PgConnection, schema: &str) -> Result<(), DatabaseError> {
-    run(connection, format!("create schema {schema}")).await?;
-    search_in(connection, schema).await?;
-    run_all(connection, M::TABLES_SQL).await
-}
-
-/// Until the end of the transaction names without a schema are looked for there, and behind it in `public`.
-async fn search_in(connection: &mut PgConnection, schema: &str) -> Result<(), DatabaseError> {
-    sqlx::query("select set_config('search_path', $1, true)")
-        .bind(if schema == PUBLIC { PUBLIC.to_owned() } else { format!("{schema}, {PUBLIC}") })
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(|error| DatabaseError::query("version/search_path", error))
-}
-
-/// A statement about a schema or a table: they have no place for arguments. Both are named by models and by us.
-pub(super) async fn run(connection: &mut PgConnection, statement: String) -> Result<(), DatabaseError> {
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(|error| DatabaseError::query("version/run", error))
-}
-
-async fn run_all(connection: &mut PgConnection, statements: &'static str) -> Result<(), DatabaseError> {
-    sqlx::raw_sql(statements)
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(|error| DatabaseError::query("version/tables", error))
 }
