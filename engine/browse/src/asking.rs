@@ -6,8 +6,8 @@ use crate::{
     order::Order,
     question::Question,
     words::{
-        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, VALUE,
-        WHERE,
+        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE,
+        UNTIL, VALUE, WHERE,
     },
 };
 use chrono::{DateTime, Utc};
@@ -175,7 +175,11 @@ mod tests {
                 let said = [(TOPIC, "parcels"), (KEY, ""), (word.name, said)];
                 let (_, violations) = question(said.into_iter(), (50, DateTime::UNIX_EPOCH));
                 let value = said.iter().find(|(name, _)| *name == VALUE).map(|(_, said)| *said);
-                violations.into_iter().chain(showing(value, None).1).map(|violation| violation.field).collect::<Vec<_>>()
+                violations
+                    .into_iter()
+                    .chain(showing(value, None).1)
+                    .map(|violation| violation.field)
+                    .collect::<Vec<_>>()
             };
             for choice in choices {
                 assert_eq!(refused(choice), [""; 0], "{} {choice}", word.name);
