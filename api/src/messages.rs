@@ -6,7 +6,6 @@
 
 pub(crate) mod export;
 pub(crate) mod page;
-pub(crate) mod parameters;
 pub(crate) mod problem;
 mod question;
 mod render;
@@ -14,7 +13,19 @@ pub(crate) mod single;
 pub(crate) mod stream;
 
 use crate::state::Api;
+use foldstream_browse::words::Door;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Which words a route takes, of those that questions are asked in.
+pub(crate) fn door_of(path: &str) -> Option<Door> {
+    match path {
+        "/messages" => Some(Door::Page),
+        "/messages/export" => Some(Door::Export),
+        "/messages/stream" => Some(Door::Tail),
+        "/messages/{topic}/{partition}/{offset}" => Some(Door::Single),
+        _ => None,
+    }
+}
 
 /// Its routes.
 pub(crate) fn router() -> OpenApiRouter<Api> {

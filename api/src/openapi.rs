@@ -1,13 +1,19 @@
 //! The API described as OpenAPI 3.1: each handler says what is its own, and what all have in common is added here.
 //!
-//! Added: the problems a kind of route can answer with, and the headers of every read.
+//! Added: the problems a kind of route can answer with, the headers of every read and of every page, and the bounds of
+//! values (`openapi/bounds.rs`).
 
-use crate::http::problem::{DeadLetterFound, FieldError, ProblemDocument};
+pub(crate) mod bounds;
+
+use crate::http::{
+    paging::CURSOR,
+    problem::{DeadLetterFound, FieldError, ProblemDocument},
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
         ContentBuilder, HeaderBuilder, HttpMethod, Ref, RefOr, Response, ResponseBuilder,
-        path::{Operation, PathItem},
+        path::{Operation, Parameter, PathItem},
     },
 };
 
@@ -67,6 +73,9 @@ impl Modify for Common {
                     add(operation, "410", "The records a cursor leads to were removed");
                     add(operation, "429", "This client has asked for too much: wait a little");
                 }
+                if is_paged(operation) {
+                    tell(operation, "link", "Where the next page is, where there is one (RFC 8288, `rel=\"next\"`)");
+                }
                 add(operation, "500", "Something went wrong here");
                 add(operation, "503", "A dependency is away, or the read model is not as far as asked: try again");
                 // What is put aside is not folded from the log like the rest.
@@ -94,7 +103,6 @@ fn add(operation: &mut Operation, status: &str, description: &str) {
 }
 
 fn tell_freshness(operation: &mut Operation) {
-    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
     for (name, description) in [
         ("foldstream-applied", "The positions this answer holds everything up to"),
         (
@@ -102,7 +110,18 @@ fn tell_freshness(operation: &mut Operation) {
             "How far the tables are behind what the log has acknowledged, in milliseconds; absent when not known",
         ),
     ] {
-        let header = HeaderBuilder::new().description(Some(description)).build();
-        response.headers.insert(name.to_owned(), header.into());
+        tell(operation, name, description);
     }
+}
+
+fn is_paged(operation: &Operation) -> bool {
+    let is_cursor = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(found) if found.name == CURSOR);
+    operation.parameters.iter().flatten().any(is_cursor)
+}
+
+/// A header of the good answer.
+fn tell(operation: &mut Operation, name: &str, description: &str) {
+    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
+    let header = HeaderBuilder::new().description(Some(description)).build();
+    response.headers.insert(name.to_owned(), header.into());
 }

@@ -10,7 +10,11 @@ mod persons;
 mod read_models;
 mod shapes;
 
-use crate::{commands::aggregate::Aggregate, resource::Resource, state::Api};
+use crate::{
+    commands::aggregate::Aggregate,
+    resource::{Body, Resource},
+    state::Api,
+};
 use foldstream_log::Flow;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -26,6 +30,11 @@ static RESOURCES: &[&Resource] = &[
 /// The routes of every noun.
 pub(crate) fn router() -> OpenApiRouter<Api> {
     RESOURCES.iter().fold(OpenApiRouter::new(), |routes, resource| routes.merge((resource.router)()))
+}
+
+/// What is sent to every noun.
+pub(crate) fn bodies() -> impl Iterator<Item = &'static Body> {
+    RESOURCES.iter().flat_map(|resource| resource.bodies)
 }
 
 /// What decides on wishes about nouns.

@@ -6,7 +6,7 @@ use crate::{
     commands, docs, effects, health,
     http::{observe::observe, problem::Problem},
     messages,
-    openapi::{Common, Description},
+    openapi::{Common, Description, bounds},
     resources,
     state::{Api, Parts},
     topics,
@@ -45,7 +45,10 @@ fn described() -> (Router<Api>, Arc<str>) {
         .merge(docs::router())
         .split_for_parts();
     Common.modify(&mut description);
-    (routes, description.to_json().unwrap_or_default().into())
+    // What is described by types of ours always serialises.
+    let mut description = serde_json::to_value(description).unwrap_or_default();
+    bounds::tell(&mut description);
+    (routes, description.to_string().into())
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ mod chaos;
 mod command_line;
 mod connection;
 mod deciding;
+mod described;
 mod environments;
 mod erasing;
 mod evolution;

@@ -66,6 +66,9 @@ fn prints_what_the_api_answers(world: &World) {
             &format!("--where latitude>=-90 --where person_id={key} -n 9"),
             format!("where=latitude>=-90&where=person_id={key}&limit=9"),
         ),
+        ("--header ce_type~LocationReported --header ce_time>=2000-01-01 -n 9", {
+            "header=ce_type~LocationReported&header=ce_time>=2000-01-01&limit=9".to_owned()
+        }),
         ("--type LocationReported --since 2000-01-01 --until 2100-01-01 -n 3", {
             "type=LocationReported&since=2000-01-01&until=2100-01-01&limit=3".to_owned()
         }),
@@ -170,9 +173,14 @@ fn ends_with_its_reader(world: &World) {
 }
 
 fn refuses_like_the_api(world: &World) {
-    for (flag, value) in
-        [("since", "yesterday"), ("partition", "x"), ("where", "nothing"), ("order", "up"), ("isolation", "dirty")]
-    {
+    for (flag, value) in [
+        ("since", "yesterday"),
+        ("partition", "x"),
+        ("where", "nothing"),
+        ("header", "nothing"),
+        ("order", "up"),
+        ("isolation", "dirty"),
+    ] {
         let problem = world.get(&format!("/messages?topic=locations&{flag}={value}")).unwrap();
         let problem: Value = problem.json().unwrap();
         let rule = problem["errors"][0]["rule"].as_str().unwrap_or_else(|| panic!("{problem}"));

@@ -80,6 +80,9 @@ impl Preferences {
     }
 }
 
+/// The same, for the description: a pair of quotes alone has nothing in it.
+pub(crate) const KEY_PATTERN: &str = r#"^(?!""$)[!-~]{1,255}$"#;
+
 /// As a structured string (`"…"`) or plain.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Violation> {
     let Some(value) = headers.get(KEY) else { return Ok(None) };

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use foldstream_browse::{BrowseError, asking};
+use foldstream_browse::{BrowseError, words};
 use foldstream_log::Violation;
 use foldstream_store::{DatabaseError, Late};
 use serde::Serialize;
@@ -272,7 +272,7 @@ impl From<BrowseError> for Problem {
             BrowseError::UnknownTopic { topic } => unknown_topic(&topic),
             BrowseError::UnknownPartition { topic, partition, partitions } => {
                 let rule = format!("{topic} has the partitions 0 to {}", partitions.saturating_sub(1));
-                Self::NotFound(Violation::new(asking::PARTITION, partition, rule))
+                Self::NotFound(Violation::new(words::PARTITION, partition, rule))
             }
             cause @ BrowseError::Stopped => Self::Internal { cause: Arc::new(cause) },
             cause => {
@@ -289,7 +289,7 @@ impl From<BrowseError> for Problem {
 }
 
 fn unknown_topic(topic: &str) -> Problem {
-    Problem::NotFound(Violation::new(asking::TOPIC, topic, "must be the name of a topic that exists"))
+    Problem::NotFound(Violation::new(words::TOPIC, topic, "must be the name of a topic that exists"))
 }
 
 fn from_database(error: Arc<DatabaseError>) -> Problem {

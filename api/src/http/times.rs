@@ -5,6 +5,9 @@ use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Utc};
 pub(crate) const TIME_RULE: &str =
     "a time is ISO 8601, as in 2026-01-01T12:00:00Z, in the years 1 to 9999; without an offset it is UTC";
 
+/// Days have years from 1 on.
+pub(crate) const DAY_PATTERN: &str = "^(?!0000)";
+
 /// A time, to the microsecond; [`TIME_RULE`] says which texts are one.
 pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
     let with_offset = DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc));

@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
-use foldstream_browse::{Order, PageError, Question, Uncompared, Undecided, not_told};
+use foldstream_browse::{Order, PageError, Question, Uncompared, Undecided, not_told, words::Door};
 use foldstream_log::{Schemas, Showing};
 use futures::stream;
 use serde::Serialize;
@@ -30,12 +30,10 @@ use std::io;
 /// `{"error": …}`: with `uncompared` and `unknown_paths` as a page has them, or with a problem, and then the transfer breaks
 /// off behind it. While the registry is away that would tell what is wanted, there is none: 503.
 #[utoipa::path(get, path = "/messages/export", tag = "log",
-    params(super::parameters::FilterParameters, super::parameters::ShowingParameters,
-        ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too")),
     responses((status = 200, description = "Lines of JSON, as the messages of a page", body = String,
         content_type = "application/x-ndjson")))]
 pub(crate) async fn export(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
-    let mut parameters = question::parameters(&uri, question::EXPORT);
+    let mut parameters = question::parameters(&uri, Door::Export);
     let mut question = question::read(&mut parameters);
     let showing = question::showing(&mut parameters);
     parameters.finish()?;

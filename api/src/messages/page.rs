@@ -15,12 +15,24 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided};
+use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided, words::Door};
 use foldstream_log::Schemas;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 const DEFAULT_LIMIT: u32 = 50;
+
+/// For the documentation: which page. Its other parameters are the words of the door.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct PageParameters {
+    /// How many at most
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before
+    cursor: Option<String>,
+}
 
 /// Records of a topic, and what they are of it.
 #[derive(Serialize, ToSchema)]
@@ -72,10 +84,10 @@ pub(crate) struct Messages<'a> {
 ///
 /// Exact: over all partitions, up to the last stable offset, with filters; pages that follow each other by `next` make
 /// up the whole list as it was when the first one was made.
-#[utoipa::path(get, path = "/messages", tag = "log", params(super::parameters::FilterParameters, super::parameters::ShowingParameters, super::parameters::OrderParameters, super::parameters::PageParameters),
+#[utoipa::path(get, path = "/messages", tag = "log", params(PageParameters),
     responses((status = 200, description = "A page of records", body = Messages)))]
 pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Result<Response, Problem> {
-    let mut parameters = question::parameters(&uri, question::PAGE);
+    let mut parameters = question::parameters(&uri, Door::Page);
     let mut question = question::read(&mut parameters);
     let showing = question::showing(&mut parameters);
     let page: PageRequest<Place> = PageRequest::read(&mut parameters, 1..=1000, DEFAULT_LIMIT);

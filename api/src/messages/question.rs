@@ -7,42 +7,17 @@ use crate::http::{
 use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{
-    Question,
-    asking::{
-        self, CONTAINS, FIELDS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL,
-        VALUE, WHERE,
-    },
+    Question, asking,
+    words::{Door, FIELDS, SINCE, UNTIL, VALUE, words_of},
 };
 use foldstream_log::Showing;
 
-pub(super) const PAGE: &[&str] = &[
-    TOPIC,
-    LIMIT,
-    PARTITION,
-    KEY,
-    KEY_ENCODING,
-    SINCE,
-    UNTIL,
-    TYPE,
-    CONTAINS,
-    WHERE,
-    UNDECODABLE,
-    ORDER,
-    ISOLATION,
-    VALUE,
-    FIELDS,
-    CURSOR,
-];
-/// A live tail goes on from now.
-pub(super) const TAIL: &[&str] =
-    &[TOPIC, PARTITION, KEY, KEY_ENCODING, TYPE, CONTAINS, WHERE, UNDECODABLE, VALUE, FIELDS];
-/// An export runs from the oldest record to the newest.
-pub(super) const EXPORT: &[&str] =
-    &[TOPIC, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ISOLATION, VALUE, FIELDS];
-pub(super) const SINGLE: &[&str] = &[ISOLATION, VALUE, FIELDS];
-
-pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Parameters {
-    Parameters::read_repeating(uri, known, &[WHERE])
+/// The parameters of a door: its words, and which page where it has pages.
+pub(super) fn parameters(uri: &Uri, door: Door) -> Parameters {
+    let paging: &[&str] = if door == Door::Page { &[LIMIT, CURSOR] } else { &[] };
+    let known: Vec<&str> = words_of(door).map(|word| word.name).chain(paging.iter().copied()).collect();
+    let repeating: Vec<&str> = words_of(door).filter(|word| word.most > 1).map(|word| word.name).collect();
+    Parameters::read_repeating(uri, &known, &repeating)
 }
 
 /// How values are shown; what breaks a rule is noted in the parameters.

@@ -11,9 +11,8 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{
-    Budget, Found, Isolation, Record,
-    asking::{self, ISOLATION},
-    look_up,
+    Budget, Found, Isolation, Record, asking, look_up,
+    words::{Door, ISOLATION},
 };
 use foldstream_log::{Message, Position, Schemas, Violation};
 use serde::Serialize;
@@ -33,9 +32,7 @@ struct Single {
 /// transaction, aborted, not yet appended.
 #[utoipa::path(get, path = "/messages/{topic}/{partition}/{offset}", tag = "log",
     params(("topic" = String, Path, example = "locations"), ("partition" = i32, Path, example = 3),
-        ("offset" = i64, Path, example = 1729),
-        ("isolation" = Option<String>, Query, description = "`read_uncommitted` shows aborted and undecided records too"),
-        super::parameters::ShowingParameters),
+        ("offset" = i64, Path, example = 1729)),
     responses((status = 200, description = "The record, as a message of a page; with `unknown_paths` where it has not all of `fields`", body = Object)))]
 pub(crate) async fn find(
     State(api): State<Api>,
@@ -43,7 +40,7 @@ pub(crate) async fn find(
     place: PathPlace,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let mut parameters = question::parameters(&uri, question::SINGLE);
+    let mut parameters = question::parameters(&uri, Door::Single);
     let position = place.read(&mut parameters);
     let isolation = parameters.text(ISOLATION).map_or(Ok(Isolation::default()), asking::isolation);
     let isolation = parameters.check(isolation).unwrap_or_default();

@@ -27,7 +27,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
     Back, BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
-    Uncompared, Undecided, Verdict, look_up,
+    Uncompared, Undecided, Verdict, look_up, words::Door,
 };
 use foldstream_log::{Schemas, Showing, Violation};
 use futures::stream;
@@ -63,7 +63,7 @@ struct Missed<'a> {
 /// `refused`, and then nothing more, when what came tells that a condition cannot be meant so (`field`, `value`, `rule`). While
 /// the registry is away that would tell what is wanted, nothing comes. `Last-Event-ID` goes on where a tail was left.
 #[utoipa::path(get, path = "/messages/stream", tag = "log",
-    params(super::parameters::TailParameters, super::parameters::ShowingParameters, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen")),
     responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
 pub(crate) async fn stream(
     State(api): State<Api>,
@@ -71,7 +71,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let mut parameters = question::parameters(&uri, question::TAIL);
+    let mut parameters = question::parameters(&uri, Door::Tail);
     let question = question::read(&mut parameters);
     let showing = question::showing(&mut parameters);
     let back = parameters.check(left_at(&headers)).flatten().map(|(topic_id, at)| {

@@ -46,6 +46,7 @@ static READS: Reads = &[&ReadModel { projection: Activity::NAME, topic: &LOCATIO
 
 pub(crate) static RESOURCE: Resource = Resource {
     router: || OpenApiRouter::new().routes(routes!(list)),
+    bodies: &[],
     rows: &[("activity", ServedAt::List("/api/activity"))],
     edges: |flow| flow.reading_tables(Activity::table_names()),
     aggregate: None,

@@ -33,6 +33,7 @@ const DEFAULT_DISTANCE_M: f64 = 5.0;
 
 pub(crate) static RESOURCE: Resource = Resource {
     router: || OpenApiRouter::new().routes(routes!(list)),
+    bodies: &[],
     rows: &[],
     edges: |flow| flow.reading_tables(People::table_names()).reading_tables(Locations::table_names()),
     aggregate: None,
@@ -46,7 +47,8 @@ pub(crate) static RESOURCE: Resource = Resource {
     params(("id" = String, Path, description = "The person's id"),
         ("start_date" = String, Query, description = "First day (UTC), YYYY-MM-DD", example = "2026-01-01"),
         ("end_date" = String, Query, description = "Last day (UTC), included in full, YYYY-MM-DD", example = "2026-01-31"),
-        ("distance" = Option<f64>, Query, description = "Metres: more than 0, at most 100000; 5 when not given"),
+        ("distance" = Option<f64>, Query, description = "Metres; 5 when not given",
+            exclusive_minimum = 0, maximum = 100000),
         ("limit" = Option<u32>, Query, description = "How many at most; 1000 when not given", minimum = 1, maximum = 10000),
         ("cursor" = Option<String>, Query, description = "Where to go on: taken from the `Link` header of the page before"),
         FreshnessParameters),

@@ -77,8 +77,13 @@ impl From<DeadLetterSummary> for DeadLetterResource {
     }
 }
 
-pub(crate) static RESOURCE: Resource =
-    Resource { router: || OpenApiRouter::new().routes(routes!(list)), rows: &[], edges: |flow| flow, aggregate: None };
+pub(crate) static RESOURCE: Resource = Resource {
+    router: || OpenApiRouter::new().routes(routes!(list)),
+    bodies: &[],
+    rows: &[],
+    edges: |flow| flow,
+    aggregate: None,
+};
 
 /// Records that projections could not use, newest first
 #[utoipa::path(get, path = "/api/dead-letters", tag = "operation",

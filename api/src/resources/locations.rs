@@ -49,6 +49,7 @@ pub(crate) static RESOURCE: Resource = Resource {
             .routes(routes!(find))
             .routes(routes!(list_of_person))
     },
+    bodies: &[reporting::BODY],
     rows: &[
         ("location_history", ServedAt::Key("/api/locations")),
         ("current_location", ServedAt::List("/api/locations/current")),

@@ -19,7 +19,7 @@ use crate::{
         parameters::{Parameters, PathId},
         problem::Problem,
     },
-    resource::{Resource, ServedAt},
+    resource::{Body, Resource, ServedAt},
     resources::{
         read_models::{PEOPLE, READS_PEOPLE},
         shapes::PersonResource,
@@ -33,7 +33,8 @@ use axum::{
 };
 use chrono::Utc;
 use foldstream_events::{
-    ChangePerson, ErasePerson, PERSON_COMMANDS, PERSON_OUTCOMES, PersonCommandsEvent, RegisterPerson, rules,
+    CHANGE_PERSON_RULES, ChangePerson, ErasePerson, PERSON_COMMANDS, PERSON_OUTCOMES, PersonCommandsEvent,
+    REGISTER_PERSON_RULES, RegisterPerson, rules,
 };
 use foldstream_log::Violation;
 use foldstream_people_processor::{People as Decider, Rule};
@@ -47,11 +48,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the documentation only; fields are read one by one")]
 pub(crate) struct NewPerson {
-    #[schema(min_length = 1, max_length = 200, example = "Ada")]
+    #[schema(example = "Ada")]
     first_name: String,
-    #[schema(min_length = 1, max_length = 200, example = "Lovelace")]
+    #[schema(example = "Lovelace")]
     last_name: String,
-    #[schema(min_length = 1, max_length = 200, example = "Analytical Engines")]
+    #[schema(example = "Analytical Engines")]
     company_name: String,
 }
 
@@ -59,16 +60,17 @@ pub(crate) struct NewPerson {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "for the documentation only; fields are read one by one")]
 pub(crate) struct PersonChange {
-    #[schema(min_length = 1, max_length = 200, example = "Ada")]
+    #[schema(example = "Ada")]
     first_name: Option<String>,
-    #[schema(min_length = 1, max_length = 200, example = "King")]
+    #[schema(example = "King")]
     last_name: Option<String>,
-    #[schema(min_length = 1, max_length = 200, example = "Analytical Engines")]
+    #[schema(example = "Analytical Engines")]
     company_name: Option<String>,
 }
 
 pub(crate) static RESOURCE: Resource = Resource {
     router: || OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, change, erase)),
+    bodies: &[Body::of("NewPerson", REGISTER_PERSON_RULES), Body::of("PersonChange", CHANGE_PERSON_RULES)],
     rows: &[("person", ServedAt::Key(PATH))],
     edges: |flow| flow.reading_tables(People::table_names()),
     aggregate: Some(&AGGREGATE),

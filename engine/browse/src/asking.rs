@@ -1,30 +1,18 @@
-//! A question in words: the same on the command line and in the query string of `/messages`.
+//! A question in words (`words.rs`), read: the same on the command line and in the query string of `/messages`.
 
-use crate::{filter::Filter, offsets::Isolation, order::Order, question::Question};
+use crate::{
+    filter::Filter,
+    offsets::Isolation,
+    order::Order,
+    question::Question,
+    words::{
+        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE,
+        UNTIL, VALUE, WHERE,
+    },
+};
 use chrono::{DateTime, Utc};
 use foldstream_log::{Encoding, Extent, FieldPath, MOST_FIELDS, Showing, Violation};
 use std::collections::BTreeSet;
-
-pub const TOPIC: &str = "topic";
-pub const PARTITION: &str = "partition";
-pub const KEY: &str = "key";
-pub const KEY_ENCODING: &str = "key_encoding";
-pub const SINCE: &str = "since";
-pub const UNTIL: &str = "until";
-pub const TYPE: &str = "type";
-pub const CONTAINS: &str = "contains";
-/// The one word that may be said several times.
-pub const WHERE: &str = "where";
-pub const UNDECODABLE: &str = "undecodable";
-pub const ORDER: &str = "order";
-pub const ISOLATION: &str = "isolation";
-/// How much of a value is shown.
-pub const VALUE: &str = "value";
-/// Which fields of it.
-pub const FIELDS: &str = "fields";
-
-/// Which records, of a topic that is named elsewhere.
-pub const FILTERS: &[&str] = &[PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE];
 
 /// Reads the question; what breaks a rule is noted, and a stand-in takes its place.
 pub fn question<'a>(
@@ -98,6 +86,7 @@ impl<'a> Reading<'a> {
             TYPE => self.note(filter.set_type(text)),
             CONTAINS => self.note(filter.set_contains(text)),
             WHERE => self.note(filter.add_condition(text, self.now)),
+            HEADER => self.note(filter.add_header(text, self.now)),
             UNDECODABLE => {
                 let undecodable = self.check(word_of(UNDECODABLE, text, &[("true", true), ("false", false)]));
                 filter.set_undecodable(undecodable.unwrap_or_default());
@@ -171,6 +160,33 @@ fn word_of<T: Copy>(field: &str, text: &str, words: &[(&str, T)]) -> Result<T, V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::{Shape, WORDS};
+
+    /// What a word may be is told where it is declared; this holds that it is read so.
+    #[test]
+    fn words_of_a_choice_are_taken_and_others_refused() {
+        for word in WORDS {
+            let choices = match word.shape {
+                Shape::OneOf(choices) => choices,
+                Shape::Flag => &["true", "false"],
+                Shape::Text { .. } => continue,
+            };
+            let refused = |said| {
+                let said = [(TOPIC, "parcels"), (KEY, ""), (word.name, said)];
+                let (_, violations) = question(said.into_iter(), (50, DateTime::UNIX_EPOCH));
+                let value = said.iter().find(|(name, _)| *name == VALUE).map(|(_, said)| *said);
+                violations
+                    .into_iter()
+                    .chain(showing(value, None).1)
+                    .map(|violation| violation.field)
+                    .collect::<Vec<_>>()
+            };
+            for choice in choices {
+                assert_eq!(refused(choice), [""; 0], "{} {choice}", word.name);
+            }
+            assert_eq!(refused("else"), [word.name]);
+        }
+    }
 
     #[test]
     fn names_of_topics() {

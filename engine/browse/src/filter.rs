@@ -1,6 +1,7 @@
 //! Which records somebody wants to see.
 //!
-//! All that is asked for must hold. What is cheap is asked first: the key (`filter/key.rs`), the time, then the type,
+//! All that is asked for must hold. What is cheap is asked first: the time, the key (`filter/key.rs`), headers
+//! (`filter/header.rs`), then the type,
 //! which the schema id tells, then conditions on single fields (`filter/condition.rs`), and only then whole values.
 //!
 //! Of what cannot be decoded to its last byte nothing is said that it would have to tell: neither that it is wanted nor that
@@ -11,6 +12,7 @@
 //! the value, names of fields included.
 
 mod condition;
+mod header;
 mod instant;
 mod key;
 mod number;
@@ -25,14 +27,12 @@ use crate::{
     batches::RecordView,
     place::Times,
     uncompared::{Reason, Verdict},
+    words::{MAX_CONDITIONS, MAX_CONTAINED_CHARS, MAX_TYPE_CHARS},
 };
 use chrono::{DateTime, Utc};
 use foldstream_log::{Content, Encoding, Form, LookedUp, Opaque, Part, SchemaId, Violation, WriterSchema};
+use header::HeaderCondition;
 use key::WantedKey;
-
-const MAX_TYPE_CHARS: usize = 500;
-const MAX_CONTAINED_CHARS: usize = 200;
-const MAX_CONDITIONS: usize = 20;
 
 /// Begins as one that lets everything through.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +43,7 @@ pub struct Filter {
     record_type: Option<String>,
     contained: Option<Needle>,
     conditions: Vec<Condition>,
+    headers: Vec<HeaderCondition>,
     /// When it was asked, where a condition speaks of an age.
     asked_at_ms: Option<i64>,
     undecodable: bool,
@@ -84,9 +85,12 @@ impl Filter {
             !name.starts_with(|first: char| first.is_ascii_digit())
                 && !name.is_empty()
                 // Not all who write schemas keep to ASCII.
-                && name.chars().all(|character| character.is_alphanumeric() || character == '_')
+                && name.chars().all(|character| match character {
+                    '_' | '0'..='9' | 'a'..='z' | 'A'..='Z' => true,
+                    other => other > '\u{a0}' && !other.is_whitespace(),
+                })
         };
-        if text.len() > MAX_TYPE_CHARS || !text.split('.').all(is_name) {
+        if text.chars().nth(MAX_TYPE_CHARS).is_some() || !text.split('.').all(is_name) {
             let rule = "a type is the name of a record, or its full name with dots";
             return Err(Violation::new("type", text, rule));
         }
@@ -111,6 +115,19 @@ impl Filter {
             self.asked_at_ms = Some(now.timestamp_millis());
         }
         self.conditions.push(condition);
+        Ok(())
+    }
+
+    /// Only records whose headers meet this condition, too.
+    pub fn add_header(&mut self, text: &str, now: DateTime<Utc>) -> Result<(), Violation> {
+        if self.headers.len() >= MAX_CONDITIONS {
+            return Err(Violation::new("header", text, format!("there are at most {MAX_CONDITIONS} conditions")));
+        }
+        let condition = HeaderCondition::parse(text, now)?;
+        if condition.moves() {
+            self.asked_at_ms = Some(now.timestamp_millis());
+        }
+        self.headers.push(condition);
         Ok(())
     }
 
@@ -150,6 +167,7 @@ impl Filter {
         if let Some(asked_at) = times.asked_at_ms.and_then(DateTime::from_timestamp_millis) {
             self.asked_at_ms = times.asked_at_ms;
             self.conditions.iter_mut().for_each(|condition| condition.pin(asked_at));
+            self.headers.iter_mut().for_each(|condition| condition.pin(asked_at));
         }
     }
 
@@ -175,7 +193,10 @@ impl Filter {
         }
         let of_key = self.key.as_ref().map(|key| key.is_of(record, schema_of));
         let asks_of_value = self.record_type.is_some() || !self.conditions.is_empty();
-        if of_key == Some(Ok(false)) || !asks_of_value && self.contained.is_none() && !self.undecodable {
+        if of_key == Some(Ok(false)) || !self.headers_hold(record, paths) {
+            return Verdict::Other;
+        }
+        if !asks_of_value && self.contained.is_none() && !self.undecodable {
             return Verdict::of_all(of_key.into_iter());
         }
         let content =
@@ -189,6 +210,15 @@ impl Filter {
         let conditions = self.conditions.iter().map(|condition| of_value(&|value| value.meets(condition)));
         let contained = self.contained.iter().map(|needle| needle.is_in(record, value));
         Verdict::of_all(of_key.into_iter().chain(of_type).chain(undecodable).chain(conditions).chain(contained))
+    }
+
+    /// Each is held against them, though one failed: it is to be known of each whether it can be meant so.
+    fn headers_hold(&self, record: &RecordView<'_>, paths: &PathsSeen) -> bool {
+        let mut all = true;
+        for (at, condition) in self.headers.iter().enumerate() {
+            all &= condition.is_met_by(record.headers(), (at, &paths.headers));
+        }
+        all
     }
 
     fn note_paths(&self, value: Option<Value<'_>>, paths: &PathsSeen) {
@@ -222,7 +252,8 @@ impl Filter {
     /// A condition that cannot be meant so: whatever was met at its path is of another kind than it asks about.
     #[must_use]
     pub fn refused(&self, paths: &PathsSeen) -> Option<Violation> {
-        paths.refused(&self.conditions)
+        let header = self.headers.iter().enumerate().find(|(at, _)| paths.headers.is_misfit(*at));
+        header.map(|(_, condition)| condition.refused()).or_else(|| paths.refused(&self.conditions))
     }
 }
 

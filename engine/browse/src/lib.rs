@@ -52,6 +52,7 @@ mod tails;
 mod topics;
 mod uncompared;
 mod undecided;
+pub mod words;
 
 pub use batches::{BatchError, RecordView, Transaction};
 pub use brokers::{Brokers, BrowseError, Layout};

@@ -106,19 +106,45 @@ impl Rule {
         if (first_year..=last_year).contains(&value.year()) { Ok(value) } else { Err(self.broken_by(field, value)) }
     }
 
-    /// The regular expression (ECMA 262, Unicode) of the texts that hold, but for their length.
+    /// The regular expression (ECMA 262) of the texts that hold, but for their length; of a time those of its writings that
+    /// RFC 3339 has. In the first and the last year no offset is told, which could lead out of them.
     #[must_use]
-    pub fn pattern(&self) -> Option<&'static str> {
+    pub fn pattern(&self) -> Option<String> {
+        const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
         match self.limits {
-            Limits::Text { characters: Characters::Visible, .. } => Some(r"^[^\s\p{Cc}]*$"),
-            Limits::Text { characters: Characters::Printable, .. } => Some(r"^(?=.*\S)\P{Cc}*$"),
-            Limits::Number { .. } | Limits::Time { .. } => None,
+            Limits::Text { characters: Characters::Visible, .. } => Some(format!(r"^[^\s{CONTROL}]*$")),
+            Limits::Text { characters: Characters::Printable, .. } => {
+                Some(format!("^[^{CONTROL}]*[^\\s{CONTROL}][^{CONTROL}]*$"))
+            }
+            Limits::Time { first_year, last_year } => {
+                let within = years(&format!("{:04}", first_year + 1), &format!("{:04}", last_year - 1));
+                Some(format!("^(?:{within}-.*|(?:{first_year:04}|{last_year:04})-..-..T[^+-]*)$"))
+            }
+            Limits::Number { .. } => None,
         }
     }
 
     fn broken_by(&self, field: &str, value: impl fmt::Display) -> Violation {
         Violation::new(field, value, self.says)
     }
+}
+
+/// The regular expression of the digits from these up to those, of the same length.
+fn years(first: &str, last: &str) -> String {
+    let (Some(from), Some(to)) = (first.bytes().next(), last.bytes().next()) else { return String::new() };
+    let (rest_of_first, rest_of_last) = (&first[1..], &last[1..]);
+    let (from, to) = (char::from(from), char::from(to));
+    if from == to {
+        return format!("{from}{}", years(rest_of_first, rest_of_last));
+    }
+    let (zeros, nines) = ("0".repeat(rest_of_first.len()), "9".repeat(rest_of_first.len()));
+    let mut choices = vec![format!("{from}{}", years(rest_of_first, &nines))];
+    let between = (u32::from(from) + 1..u32::from(to)).filter_map(char::from_u32);
+    choices.extend(between.map(|digit| format!("{digit}{}", years(&zeros, &nines))));
+    choices.push(format!("{to}{}", years(&zeros, rest_of_last)));
+    let any = (first.starts_with('0') && rest_of_first == zeros && last.starts_with('9') && rest_of_last == nines)
+        .then(|| "[0-9]".repeat(first.len()));
+    any.unwrap_or_else(|| format!("(?:{})", choices.join("|")))
 }
 
 #[cfg(test)]
@@ -158,6 +184,14 @@ mod tests {
         assert!(violation.to_string().len() < 400, "{violation}");
         let violation = TITLE.text("title", "a\0b").unwrap_err();
         assert!(!violation.to_string().contains('\0'), "{violation}");
+    }
+
+    #[test]
+    fn years_are_told_digit_by_digit() {
+        assert_eq!(years("1970", "1972"), "197(?:0|1|2)");
+        assert_eq!(years("0000", "9999"), "[0-9][0-9][0-9][0-9]");
+        assert_eq!(years("08", "31"), "(?:0(?:8|9)|1[0-9]|2[0-9]|3(?:0|1))");
+        assert_eq!(years("2026", "2026"), "2026");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 use chrono::{DateTime, Utc};
 use foldstream_browse::{
     self as browse, Isolation,
-    asking::{CONTAINS, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE},
+    words::{
+        CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+    },
 };
 use foldstream_log::{Position, Showing, Violation};
 use std::{fmt, time::Duration};
@@ -26,7 +28,7 @@ pub(super) struct QuestionOptions {
     #[arg(
         value_name = "TOPIC:PARTITION:OFFSET",
         conflicts_with_all = [
-            TOPIC, LIMIT, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, UNDECODABLE, ORDER, "follow", TIMEOUT,
+            TOPIC, LIMIT, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, HEADER, UNDECODABLE, ORDER, "follow", TIMEOUT,
         ]
     )]
     position: Option<String>,
@@ -63,6 +65,11 @@ pub(super) struct QuestionOptions {
     /// value, such as 'latitude>=60' or 'occurred_at>=2h'; may be given several times, and all must hold
     #[arg(long = "where", id = WHERE, help_heading = WHICH, value_name = "CONDITION", allow_hyphen_values = true)]
     conditions: Vec<String>,
+    /// Only those with a header that meets this condition: its name, one of = != ~ and a value, or one of > >= < <= and a
+    /// number or a time, such as 'ce_type=order.placed' or 'ce_time>=2h'; names may repeat, and any of them meets; bytes are
+    /// asked for as 'name=base64:AP8='; may be given several times, and all must hold
+    #[arg(long = "header", id = HEADER, help_heading = WHICH, value_name = "CONDITION", allow_hyphen_values = true)]
+    headers: Vec<String>,
     /// Only those whose value cannot be decoded
     #[arg(long, help_heading = WHICH)]
     undecodable: bool,
@@ -175,7 +182,8 @@ impl QuestionOptions {
         ];
         let once = once.into_iter().filter_map(|(word, text)| Some((word, text.as_deref()?)));
         let conditions = self.conditions.iter().map(|condition| (WHERE, condition.as_str()));
-        once.chain(conditions).chain(self.undecodable.then_some((UNDECODABLE, "true")))
+        let headers = self.headers.iter().map(|header| (HEADER, header.as_str()));
+        once.chain(conditions).chain(headers).chain(self.undecodable.then_some((UNDECODABLE, "true")))
     }
 }
 

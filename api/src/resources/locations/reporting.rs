@@ -13,6 +13,7 @@ use crate::{
         parameters::Parameters,
         problem::Problem,
     },
+    resource::Body,
     resources::{read_models::PEOPLE, shapes::LocationResource},
     state::Api,
 };
@@ -23,7 +24,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use foldstream_browse::Range;
-use foldstream_events::{LocationReported, LocationsEvent, rules};
+use foldstream_events::{LOCATION_REPORTED_RULES, LocationReported, LocationsEvent, rules};
 use foldstream_log::{Position, PositionRange, Positions, Violation, WriteError, Writer, new_event_id};
 use foldstream_people_projection::read as people;
 use foldstream_store::{Late, View};
@@ -39,6 +40,14 @@ const MAX_LOCATIONS: usize = 10_000;
 /// How many of them are on their way to the log at once.
 const IN_FLIGHT: usize = 1000;
 
+/// Its fields obey the rules of the event.
+pub(super) const BODY: Body = Body {
+    schema: "NewLocation",
+    rules: LOCATION_REPORTED_RULES,
+    renamed: &[("creation_time", "occurred_at")],
+    at_most: Some(MAX_LOCATIONS),
+};
+
 /// How many ranges of positions one answer names: what a header takes.
 const MOST_RANGES: usize = 100;
 
@@ -51,13 +60,13 @@ pub(crate) struct NewLocation {
     #[schema(format = DateTime, example = "2026-01-01T12:00:00Z")]
     creation_time: String,
     /// WGS84 degrees: a number, or a text that is one
-    #[schema(minimum = -90, maximum = 90, example = 48.8584)]
+    #[schema(example = 48.8584)]
     latitude: f64,
     /// WGS84 degrees: a number, or a text that is one
-    #[schema(minimum = -180, maximum = 180, example = 2.2945)]
+    #[schema(example = 2.2945)]
     longitude: f64,
     /// Radius of 68 % confidence in metres, where it is known: a number, or a text that is one
-    #[schema(minimum = 0, example = 12.5)]
+    #[schema(example = 12.5)]
     accuracy_m: Option<f64>,
 }
 

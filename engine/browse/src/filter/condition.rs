@@ -23,7 +23,7 @@ pub struct Condition {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+pub(super) enum Comparison {
     Equal,
     NotEqual,
     Greater,
@@ -31,6 +31,26 @@ enum Comparison {
     Less,
     LessOrEqual,
     Contains,
+}
+
+impl Comparison {
+    /// Whether it asks for an order, and not for the same.
+    pub(super) fn is_of_order(self) -> bool {
+        !matches!(self, Self::Equal | Self::NotEqual | Self::Contains)
+    }
+
+    /// Whether what stands so to the value meets it.
+    pub(super) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Equal => order.is_eq(),
+            Self::NotEqual => order.is_ne(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Contains => false,
+        }
+    }
 }
 
 impl Condition {
@@ -80,7 +100,7 @@ impl Condition {
 
     /// Whether it asks for an order, and not for the same.
     pub(super) fn is_of_order(&self) -> bool {
-        !matches!(self.comparison, Comparison::Equal | Comparison::NotEqual | Comparison::Contains)
+        self.comparison.is_of_order()
     }
 
     /// Whether a datum of this schema meets it; an error says why the datum is none.
@@ -102,17 +122,22 @@ impl Condition {
     fn passes(&self, found: &Selected<'_>) -> bool {
         match self.comparison {
             Comparison::Equal | Comparison::NotEqual => self.operand.equals(found),
-            Comparison::Greater => self.operand.order(found).is_some_and(Ordering::is_gt),
-            Comparison::GreaterOrEqual => self.operand.order(found).is_some_and(Ordering::is_ge),
-            Comparison::Less => self.operand.order(found).is_some_and(Ordering::is_lt),
-            Comparison::LessOrEqual => self.operand.order(found).is_some_and(Ordering::is_le),
             Comparison::Contains => self.operand.is_in(found),
+            order => self.operand.order(found).is_some_and(|found| order.holds(found)),
         }
     }
 }
 
-/// The operator is the first one there is; of two that begin there the longer one.
+/// The operator is the first one there is.
 fn split(text: &str) -> Option<(&str, Comparison, &str)> {
+    text.char_indices().find_map(|(at, _)| {
+        let (path, rest) = text.split_at(at);
+        operator_at(rest).map(|(comparison, value)| (path, comparison, value))
+    })
+}
+
+/// The operator that a text begins with, and what follows it; of two that begin alike the longer one.
+pub(super) fn operator_at(text: &str) -> Option<(Comparison, &str)> {
     const OPERATORS: [(&str, Comparison); 7] = [
         ("!=", Comparison::NotEqual),
         (">=", Comparison::GreaterOrEqual),
@@ -122,15 +147,12 @@ fn split(text: &str) -> Option<(&str, Comparison, &str)> {
         ("<", Comparison::Less),
         ("~", Comparison::Contains),
     ];
-    text.char_indices().find_map(|(at, _)| {
-        let (path, rest) = text.split_at(at);
-        OPERATORS.iter().find_map(|(sign, comparison)| Some((path, *comparison, rest.strip_prefix(sign)?)))
-    })
+    OPERATORS.iter().find_map(|(sign, comparison)| Some((*comparison, text.strip_prefix(sign)?)))
 }
 
 /// `==`, `=>`, `=~`, `<>` and such: habits from elsewhere, which would be taken for texts that nothing equals. A text
 /// may well begin with `<`, a number does not.
-fn begins_with_another_operator(value: &str) -> bool {
+pub(super) fn begins_with_another_operator(value: &str) -> bool {
     value.starts_with(['=', '>', '~']) || value.strip_prefix('<').is_some_and(|rest| Number::parse(rest).is_some())
 }
 

@@ -2,13 +2,11 @@
 //! no text, the JSON of an Avro datum. Two keys of different bytes may look alike; how the key is encoded tells which is
 //! meant, and without it all of them are.
 
-use crate::{batches::RecordView, uncompared::Reason};
+use crate::{batches::RecordView, uncompared::Reason, words::MAX_KEY_CHARS};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use foldstream_log::{Content, Encoding, Form, LookedUp, Part, SchemaId, Violation, as_text, text};
 
 const KEY: &str = "key";
-/// Longer ones fit into no address.
-const MAX_KEY_CHARS: usize = 16_384;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct WantedKey {

@@ -78,6 +78,21 @@ impl Operand {
         self.time = self.moment.and_then(|moment| moment.at(now));
     }
 
+    pub(super) fn is_number_or_time(&self) -> bool {
+        self.number.is_some() || self.time.is_some()
+    }
+
+    /// How a text that is written as a number or a time stands to it; none where it is neither, or not what this is.
+    pub(super) fn order_of_written(&self, text: &str) -> Option<Ordering> {
+        if let (Some(written), Some(number)) = (Number::parse(text), &self.number) {
+            return Some(written.cmp(&number.exact));
+        }
+        match Moment::parse(text)? {
+            Moment::At(at) => Some(at.cmp(&self.time?)),
+            Moment::Age(_) => None,
+        }
+    }
+
     pub(super) fn misfit_as_equal(&self, found: Option<&Scalar<'_>>) -> Option<String> {
         let fits_composite = found.is_none() && self.composite.is_some();
         let misfit = || self.misfit(found).filter(|_| !fits_composite);

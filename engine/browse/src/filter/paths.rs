@@ -24,6 +24,25 @@ pub struct PathsSeen {
     /// Of these something was met that can be compared.
     fit: Bits,
     misfits: Mutex<BTreeMap<usize, String>>,
+    pub(super) headers: Kinds,
+}
+
+/// Of conditions on headers that ask for an order: whether what was met has one.
+#[derive(Debug, Default)]
+pub(super) struct Kinds {
+    fit: Bits,
+    misfit: Bits,
+}
+
+impl Kinds {
+    pub(super) fn note(&self, at: usize, fits: bool) {
+        if fits { self.fit.set(at) } else { self.misfit.set(at) }
+    }
+
+    /// Whether something was met, and nothing that can be compared.
+    pub(super) fn is_misfit(&self, at: usize) -> bool {
+        self.misfit.has(at) && !self.fit.has(at)
+    }
 }
 
 /// One for each condition of a filter.

@@ -23,7 +23,7 @@ fn read(arguments: &[&str]) -> Result<Question, Refused> {
 #[test]
 fn flags_are_the_words_of_the_api() {
     let arguments = "-t locations -n 7 --partition 0,3 --key ada --key-encoding text --since 2h --until 1h --type LocationReported \
-                     --contains x --where a=1 --where b>2 --undecodable --order oldest --isolation read_uncommitted";
+                     --contains x --where a=1 --where b>2 --header c=3 --undecodable --order oldest --isolation read_uncommitted";
     let Question::Pages { question, timeout } = read(&arguments.split_whitespace().collect::<Vec<_>>()).unwrap() else {
         panic!("no pages")
     };
@@ -37,6 +37,7 @@ fn flags_are_the_words_of_the_api() {
     filter.set_contains("x").unwrap();
     filter.add_condition("a=1", now).unwrap();
     filter.add_condition("b>2", now).unwrap();
+    filter.add_header("c=3", now).unwrap();
     filter.set_undecodable(true);
     assert_eq!(question.filter, expected.filter);
     assert_eq!((question.topic.as_str(), question.limit, question.order), ("locations", 7, Order::Oldest));
