@@ -25,7 +25,7 @@ const PROCESSOR: &str = "foldstream-people-processor";
 
 #[test]
 fn topics_are_as_the_brokers_and_their_tools_say() {
-    let world = World::of_a_whole_cluster("described");
+    let world = World::of_a_whole_cluster("laid-out");
     let services = world.run_all();
     posts(&world);
     world.until_caught_up();

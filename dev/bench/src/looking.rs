@@ -9,7 +9,7 @@ mod tails;
 
 use crate::{
     arguments::Arguments,
-    beside::{Compared, in_turns},
+    compared::{Compared, in_turns},
     figures::{percentile, tenths},
     service::Service,
     table::{Table, title},

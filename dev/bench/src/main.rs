@@ -7,6 +7,7 @@
 mod arguments;
 mod bare;
 mod beside;
+mod compared;
 mod connection;
 mod consumer_performance;
 mod decider;
