@@ -7,6 +7,6 @@ use crate::harness::{World, so_much};
 fn what_the_description_allows_is_not_refused() {
     let world = World::start("described");
     let services = world.run_all();
-    println!("{}", world.oracle("described.py", &[&world.http, so_much("500", "20")]));
+    println!("{}", world.oracle("described.py", &[&world.http, so_much("500", "8")]));
     services.terminate();
 }

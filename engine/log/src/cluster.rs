@@ -206,7 +206,11 @@ impl Cluster {
         let deadline = Instant::now() + TIMEOUT;
         let mut in_a_row = 0;
         while !topics.is_empty() && in_a_row < ANSWERS_IN_A_ROW && Instant::now() < deadline {
-            in_a_row = if self.spread(topics).await?.len() == topics.len() { in_a_row + 1 } else { 0 };
+            // A broker that has not heard of a topic may also answer that it has no settings at all.
+            let settings = self.settings(topics).await.unwrap_or_default();
+            let is_known = settings.len() == topics.len() && settings.iter().all(|settings| !settings.is_empty());
+            let is_known = is_known && self.spread(topics).await?.len() == topics.len();
+            in_a_row = if is_known { in_a_row + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
