@@ -1,7 +1,7 @@
 //! Tables that a release before made: recognised, and made today's where that needs no fold anew.
 //!
 //! A version without a digest is of a release that noted none: its tables are compared once, column by column, with what the
-//! statements of today would make. One whose digest is that of a [`Former`](crate::Former) becomes today's by the statements
+//! statements of today would make. One whose digest is that of a [`Former`] becomes today's by the statements
 //! the model has for it, in the transaction that notes its new digest; a program that makes the former tables then refuses
 //! it as it refuses any tables that are not its own, and one that folds it at that moment fails, and writes nothing.
 
