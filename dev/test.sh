@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 log=.local/tests/test.log
 mkdir -p "$(dirname "$log")"
 status=0
-# One at a time: two stacks at once are more than two cores can serve within the times that clients wait.
+# One at a time: the brokers of two worlds at work keep two cores busier than clients have patience.
 RUST_TEST_THREADS=1 cargo test --locked --workspace --no-fail-fast --lib --bins --tests 2>&1 |
     python3 dev/check/summary.py "$log" || status=$?
 [ "$status" -ne 0 ] || python3 dev/check/proofs.py "$log" || status=$?

@@ -1,8 +1,8 @@
 //! The whole, as its users meet it: the real executable on real brokers, a real registry and a real database.
 //!
-//! One binary, so that the Kafka client is linked once. Most tests share one stack and have an environment of their own
-//! on it; those that break parts have a stack to themselves. Nothing waits by sleeping: `harness::until` waits on a
-//! condition with a deadline.
+//! One binary, so that the Kafka client is linked once, and one stack, on which each test has an environment of its own;
+//! those that break parts have the stack to themselves and mend it. Nothing waits by sleeping: `harness::until` waits on
+//! a condition with a deadline; only the faults of `chaos` last as long as they last.
 //!
 //! That they notice is checked too: `make mutations` (dev/check/mutations.py) breaks the loops on purpose.
 //!

@@ -93,8 +93,6 @@ fn serve(world: &World) -> Result<(Service, String)> {
         ("FOLDSTREAM_CLIENT_BYTES_PER_SECOND", "4000000000"),
         ("FOLDSTREAM_PAGE_MS", "60000"),
         ("FOLDSTREAM_PAGE_RECORDS", "100000000"),
-        // The topic that is looked into belongs to no environment.
-        ("FOLDSTREAM_PREFIX", ""),
     ];
     let mut service = world.serve_with(&[foldstream_api::flow()], &settings)?;
     tokio::task::block_in_place(|| service.until_ready())?;
@@ -111,10 +109,12 @@ fn urls(address: &str) -> [String; 4] {
 
 /// Two executables in turns, looking into one topic.
 pub(crate) async fn compare(worlds: &[World; 2], arguments: &Arguments, compared: &mut Compared) -> Result<()> {
-    let [this, _] = worlds;
-    let _filled = Filled::fill(this, arguments.partition_records).await?;
+    // The topic that is looked into belongs to no environment.
+    let [this, other] = worlds;
+    let worlds = [this.of_the_whole_cluster()?, other.of_the_whole_cluster()?];
+    let _filled = Filled::fill(&worlds[0], arguments.partition_records).await?;
     let (http, mut served) = (Client::new(), Vec::new());
-    for world in worlds {
+    for world in &worlds {
         let (service, address) = serve(world)?;
         tell("looking: not counted");
         for url in urls(&address) {

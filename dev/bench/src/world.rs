@@ -56,6 +56,11 @@ impl World {
         Self::on(self.stack.clone(), &format!("{name}."), self.stack.create_database(name)?, self.executable.clone())
     }
 
+    /// The same executable and database without a prefix: it sees the cluster as it is.
+    pub(crate) fn of_the_whole_cluster(&self) -> Result<Self> {
+        Self::on(self.stack.clone(), "", self.database_url.clone(), self.executable.clone())
+    }
+
     /// The same world for another executable.
     pub(crate) fn of_executable(self, executable: &Path) -> Result<Self> {
         let executable = executable.canonicalize().with_context(|| format!("no {}", executable.display()))?;
@@ -183,8 +188,12 @@ impl World {
             .env("FOLDSTREAM_KAFKA_BROKERS", self.stack.bootstrap())
             .env("FOLDSTREAM_REGISTRY_URL", self.stack.registry_url())
             .env("FOLDSTREAM_DATABASE_URL", &self.database_url)
-            .env("FOLDSTREAM_PREFIX", self.wire.prefix.to_string())
             .env("FOLDSTREAM_LOG_FORMAT", "human");
+        let prefix = self.wire.prefix.to_string();
+        // Executables from before environments refuse a setting that they do not know.
+        if !prefix.is_empty() {
+            command.env("FOLDSTREAM_PREFIX", prefix);
+        }
         command
     }
 }

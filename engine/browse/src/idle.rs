@@ -1,4 +1,4 @@
-//! Partitions to which nothing is appended, and what a topic is set to.
+//! Partitions to which nothing is appended.
 
 use crate::brokers::{Brokers, BrowseError};
 use chrono::Utc;
@@ -13,12 +13,5 @@ impl Brokers {
         let is_idle = |partition: &i32| since.get(partition).is_some_and(Option::is_none);
         let filled = ranges.into_iter().filter(|(_, range)| range.low < range.high_watermark);
         Ok(filled.map(|(partition, _)| partition).filter(is_idle).collect())
-    }
-
-    /// What a topic is set to; none where the brokers know no such setting.
-    pub async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, BrowseError> {
-        let settings = self.settings_of_topics(&[topic]).await?;
-        let settings = settings.get(topic).ok_or_else(|| BrowseError::UnknownTopic { topic: topic.to_owned() })?;
-        Ok(settings.iter().find(|setting| setting.name == name).and_then(|setting| setting.value.clone()))
     }
 }

@@ -46,6 +46,13 @@ impl Setting {
 }
 
 impl Brokers {
+    /// What a topic is set to; none where the brokers know no such setting.
+    pub async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, BrowseError> {
+        let settings = self.settings_of_topics(&[topic]).await?;
+        let settings = settings.get(topic).ok_or_else(|| BrowseError::UnknownTopic { topic: topic.to_owned() })?;
+        Ok(settings.iter().find(|setting| setting.name == name).and_then(|setting| setting.value.clone()))
+    }
+
     /// Every setting by topic, in the order of their names; a topic that is gone is missing.
     pub(crate) async fn settings_of_topics(
         &self,
