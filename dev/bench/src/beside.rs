@@ -28,11 +28,8 @@ pub(crate) async fn measure(world: World, arguments: &Arguments) -> Result<()> {
         world.fold_all(&[projection_flow::<Locations>()]).await?;
     }
     let mut compared = Compared::default();
-    measure_throughput(&worlds, arguments, &mut compared).await?;
-    measure_latency(&worlds, arguments, &mut compared).await?;
-    measure_deciding(&worlds, arguments, &mut compared).await?;
-    measure_reads(&worlds, arguments, &mut compared).await?;
-    looking::compare(&worlds, arguments, &mut compared).await?;
+    let ended = measure_all(&worlds, arguments, &mut compared).await;
+    // Also when a question failed: what came before it was measured.
     title(
         &format!("This executable beside {}, {} runs of each in turns", other.display(), arguments.runs),
         &format!(
@@ -40,7 +37,16 @@ pub(crate) async fn measure(world: World, arguments: &Arguments) -> Result<()> {
             arguments.records, arguments.runs, arguments.seconds, arguments.warm_up, arguments.partition_records
         ),
     )?;
-    compared.print()
+    compared.print()?;
+    ended
+}
+
+async fn measure_all(worlds: &[World; 2], arguments: &Arguments, compared: &mut Compared) -> Result<()> {
+    measure_throughput(worlds, arguments, compared).await?;
+    measure_latency(worlds, arguments, compared).await?;
+    measure_deciding(worlds, arguments, compared).await?;
+    looking::compare(worlds, arguments, compared).await?;
+    measure_reads(worlds, arguments, compared).await
 }
 
 async fn measure_throughput(worlds: &[World; 2], arguments: &Arguments, compared: &mut Compared) -> Result<()> {
