@@ -77,8 +77,8 @@ pub use single::Found;
 pub use stretch::Gap;
 pub use tail::{Back, Tail};
 pub use topics::{
-    Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,
-    TypeCount,
+    Bytes, Counts, Group, GroupKind, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource,
+    TopicState, TypeCount,
 };
 pub use uncompared::{Reason, Uncompared, Verdict, not_told};
 pub use undecided::Undecided;

@@ -4,6 +4,8 @@
 //! made from it, and the flags of the command line are held against it. What a word may be is told here as a JSON schema
 //! tells it: whatever this lets through is read by `asking.rs`, but for what two words say together.
 
+use foldstream_log::{Encoding, ReadAs};
+
 /// Where questions are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
@@ -53,6 +55,8 @@ pub const TOPIC: &str = "topic";
 pub const PARTITION: &str = "partition";
 pub const KEY: &str = "key";
 pub const KEY_ENCODING: &str = "key_encoding";
+pub const KEY_AS: &str = "key_as";
+pub const VALUE_AS: &str = "value_as";
 pub const SINCE: &str = "since";
 pub const UNTIL: &str = "until";
 pub const TYPE: &str = "type";
@@ -168,7 +172,7 @@ pub const WORDS: &[Word] = &[
         KEY_ENCODING,
         "Of keys that are shown alike only those whose `key_encoding` is this; given together with `key`, which for \
          `base64` is base64 with its padding",
-        Shape::OneOf(&["avro", "json", "text", "base64"]),
+        Shape::OneOf(Encoding::NAMES),
         LISTS,
     ),
     word(
@@ -216,6 +220,21 @@ pub const WORDS: &[Word] = &[
         "`true`: only records whose value is neither Avro of its schema, nor JSON, nor text",
         Shape::Flag,
         LISTS,
+    ),
+    word(
+        KEY_AS,
+        "How keys are read and shown, and so asked for by `key`: as what they are (`auto`, as when nothing is said), or so and \
+         not otherwise; a `long` is eight bytes, the most significant first. A key that cannot be read so is shown in base64, \
+         with the reason in `key_error`",
+        Shape::OneOf(ReadAs::NAMES),
+        ALL,
+    ),
+    word(
+        VALUE_AS,
+        "The same of values. One that cannot be read so has an `error`, and where something is asked of values it is counted in \
+         `uncompared`. `where` goes with `auto`, `avro` and `json`, and `type` with `auto` and `avro`",
+        Shape::OneOf(ReadAs::NAMES),
+        ALL,
     ),
     word(
         ORDER,

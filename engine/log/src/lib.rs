@@ -25,6 +25,7 @@ mod codec;
 mod config;
 mod content;
 mod decimal;
+mod encoding;
 mod events;
 mod fetched;
 mod flow;
@@ -36,6 +37,7 @@ mod headers;
 mod ids;
 mod message;
 mod murmur2;
+mod personal;
 mod plain;
 mod position;
 mod position_range;
@@ -59,6 +61,7 @@ pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, 
 pub use config::Config;
 pub use content::{Content, Form, Opaque};
 pub use decimal::Decimal;
+pub use encoding::{Encoding, ReadAs, Reading};
 pub use events::{Fact, FieldRule, RecordType, TopicEvent};
 pub use fetched::{FetchedRecord, RecordError};
 pub use flow::{Flow, ServiceKind};
@@ -66,10 +69,9 @@ pub use framing::{Foreign, Framing, Part, SchemaId};
 pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
 pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, ReplyTo, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
-pub use message::{
-    Encoding, Message, MessageError, MessageHeader, MessageSchema, as_text, describe, keys_shown_as, shown_key,
-};
+pub use message::{Message, MessageError, MessageHeader, MessageSchema, as_text, describe, keys_shown_as, shown_key};
 pub use murmur2::partition_of;
+pub use personal::Personal;
 pub use plain::text;
 pub use position::{Position, PositionError, Positions, TopicPartition};
 pub use position_range::PositionRange;

@@ -129,6 +129,11 @@ impl Schemas {
         }
     }
 
+    /// Whether personal fields are masked.
+    pub(crate) fn masks(&self) -> bool {
+        self.registry.masks()
+    }
+
     /// What is known of a schema that was looked up.
     pub fn get(&self, id: SchemaId) -> LookedUp {
         self.state().looked_up.get(&id).cloned().unwrap_or(Err(NoSchema::NotLookedUp(id)))
@@ -204,12 +209,7 @@ impl Schemas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::Config,
-        fetched::FetchedRecord,
-        message::{Encoding, describe},
-        showing::Showing,
-    };
+    use crate::{config::Config, encoding::Encoding, fetched::FetchedRecord, message::describe, showing::Showing};
     use serde_json::json;
     use std::{
         io::{Read, Write},
@@ -363,10 +363,10 @@ mod tests {
     async fn a_schema_comes_with_those_it_refers_to() {
         let schema = Stub::start().registry.schema(5).await.unwrap();
         assert_eq!(schema.full_name, "b.Pair");
-        assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"one": {"who": "ada"}}));
+        assert_eq!(schema.to_json(b"\x06ada").unwrap().0, json!({"one": {"who": "ada"}}));
         // And with those that these refer to.
         let schema = Stub::start().registry.schema(1).await.unwrap();
-        assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"pair": {"one": {"who": "ada"}}}));
+        assert_eq!(schema.to_json(b"\x06ada").unwrap().0, json!({"pair": {"one": {"who": "ada"}}}));
     }
 
     #[tokio::test]

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use foldstream_browse::{
     self as browse, Isolation,
     words::{
-        CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_AS, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE,
+        UNDECODABLE, UNTIL, VALUE, VALUE_AS, WHERE,
     },
 };
 use foldstream_log::{Position, Showing, Violation};
@@ -45,7 +46,7 @@ pub(super) struct QuestionOptions {
     /// lives in is read, of others all
     #[arg(long, help_heading = WHICH, allow_hyphen_values = true)]
     key: Option<String>,
-    /// Of keys that are shown alike only those shown so: avro, json, text or base64
+    /// Of keys that are shown alike only those shown so: avro, json, text, long, hex or base64
     #[arg(long = "key-encoding", id = KEY_ENCODING, help_heading = WHICH, value_name = "ENCODING", requires = KEY)]
     key_encoding: Option<String>,
     /// Only as old as this or younger: 2026-11-21T10:00:00Z, '2026-11-21 10:00' (UTC), a day 2026-11-21, milliseconds since
@@ -79,6 +80,13 @@ pub(super) struct QuestionOptions {
     /// read_committed (the default), or read_uncommitted: aborted and undecided records, too
     #[arg(long, help_heading = HOW, value_name = "LEVEL", conflicts_with = "follow")]
     isolation: Option<String>,
+    /// Read keys so, whatever they seem to be: auto (the default), avro, json, text, long (eight bytes), hex or base64; --key is
+    /// then of what is shown
+    #[arg(long = "key-as", id = KEY_AS, help_heading = HOW, value_name = "ENCODING")]
+    key_as: Option<String>,
+    /// Read values so; what cannot be is told
+    #[arg(long = "value-as", id = VALUE_AS, help_heading = HOW, value_name = "ENCODING")]
+    value_as: Option<String>,
     /// How much of each value is shown: full (the default); preview, the beginnings of long texts, arrays and objects; none
     #[arg(long, help_heading = HOW, value_name = "EXTENT")]
     value: Option<String>,
@@ -133,7 +141,7 @@ impl QuestionOptions {
             Some(position) => self.single(position),
             None => self.records(now),
         };
-        match (question, browse::asking::showing(self.value.as_deref(), self.fields.as_deref())) {
+        match (question, browse::asking::showing(|word| self.how_shown(word))) {
             (Ok(question), (showing, violations)) if violations.is_empty() => Ok((question, showing)),
             (question, (_, violations)) => {
                 let refused = question.err().into_iter().flat_map(|refused| refused.0);
@@ -167,6 +175,11 @@ impl QuestionOptions {
         }
     }
 
+    fn how_shown(&self, word: &str) -> Option<&str> {
+        let said = [(VALUE, &self.value), (FIELDS, &self.fields), (KEY_AS, &self.key_as), (VALUE_AS, &self.value_as)];
+        said.into_iter().find(|(name, _)| *name == word)?.1.as_deref()
+    }
+
     fn words(&self) -> impl Iterator<Item = (&str, &str)> {
         let once = [
             (TOPIC, &self.topic),
@@ -177,6 +190,8 @@ impl QuestionOptions {
             (UNTIL, &self.until),
             (TYPE, &self.record_type),
             (CONTAINS, &self.contains),
+            (KEY_AS, &self.key_as),
+            (VALUE_AS, &self.value_as),
             (ORDER, &self.order),
             (ISOLATION, &self.isolation),
         ];

@@ -87,7 +87,7 @@ impl PathsSeen {
             let _ = condition.path().any_in(value, |found| {
                 self.known.set(at);
                 match found {
-                    Selected::Scalar(Scalar::Null) => {}
+                    Selected::Scalar(Scalar::Null) | Selected::Masked => {}
                     _ if !condition.is_of_order() => self.fit.set(at),
                     Selected::Scalar(scalar) => self.judge(at, condition, [Some(scalar)].into_iter()),
                     Selected::Composite(_) => self.judge(at, condition, [None].into_iter()),
