@@ -55,7 +55,7 @@ pub struct Filter {
 }
 
 /// Gives the schema of an id, or why it is not to be had, and then its records cannot be decoded.
-pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp + 'a;
+pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp<'a> + 'a;
 
 impl Filter {
     /// Only records of this key as it is shown; where its encoding is not given, of all that are shown so.

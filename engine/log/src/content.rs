@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Content<'a> {
     /// The schema they name, where it could be had.
-    pub known: Option<Known>,
+    pub known: Option<&'a Known>,
     pub form: Form<'a>,
 }
 
@@ -26,7 +26,7 @@ pub enum Form<'a> {
     /// A datum of this schema, as it says.
     Avro {
         datum: &'a [u8],
-        writer: Arc<WriterSchema>,
+        writer: &'a Arc<WriterSchema>,
     },
     Json(Value),
     Text(&'a str),
@@ -68,11 +68,11 @@ pub struct Shown {
 
 impl<'a> Content<'a> {
     /// What these bytes are of a record with these headers.
-    pub fn of<'h>(
+    pub fn of<'h, 's: 'a>(
         part: Part,
         bytes: &'a [u8],
         headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp,
+        schema_of: &dyn Fn(SchemaId) -> LookedUp<'s>,
     ) -> Self {
         let (id, datum) = match Framing::of(part, bytes, headers) {
             Framing::Of { schema, datum } => (schema, datum),
@@ -80,17 +80,17 @@ impl<'a> Content<'a> {
             Framing::Foreign(foreign) => return Self::plain(part, bytes, Some(foreign)),
         };
         match schema_of(id) {
-            Ok(known) => Self { form: Form::of(&known, datum), known: Some(known) },
+            Ok(known) => Self { form: Form::of(known, datum), known: Some(known) },
             Err(reason) => Self { known: None, form: Form::Opaque(reason.into()) },
         }
     }
 
     /// The same, where somebody says how they are to be read; where they cannot be, they are opaque, and nothing else.
-    pub fn read<'h>(
+    pub fn read<'h, 's: 'a>(
         read_as: ReadAs,
         (part, bytes): (Part, &'a [u8]),
         headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp,
+        schema_of: &dyn Fn(SchemaId) -> LookedUp<'s>,
     ) -> Self {
         let read = |form: Option<Form<'a>>, what| form.unwrap_or(Form::Opaque(Opaque::NotAs(what)));
         let form = match read_as {
@@ -163,9 +163,9 @@ impl<'a> Form<'a> {
         Shown { encoding, value, is_masked: matches!(self, Self::Opaque(Opaque::Masked { .. })) }
     }
 
-    fn of(known: &Known, datum: &'a [u8]) -> Self {
+    fn of(known: &'a Known, datum: &'a [u8]) -> Self {
         match &known.schema {
-            AnySchema::Avro(writer) => Self::Avro { datum, writer: writer.clone() },
+            AnySchema::Avro(writer) => Self::Avro { datum, writer },
             AnySchema::Json => match text(datum) {
                 Some(text) => json(text).map_or(Self::Text(text), Self::Json),
                 None => Self::Opaque(Opaque::NotJson { id: known.id }),
@@ -176,7 +176,7 @@ impl<'a> Form<'a> {
 }
 
 /// Why bytes of this schema are not shown as bytes: some of them are personal, or nobody can tell just now.
-fn hidden(id: SchemaId, schema_of: &dyn Fn(SchemaId) -> LookedUp) -> Option<Opaque> {
+fn hidden<'a>(id: SchemaId, schema_of: &dyn Fn(SchemaId) -> LookedUp<'a>) -> Option<Opaque> {
     match schema_of(id) {
         Ok(Known { schema: AnySchema::Avro(writer), .. }) => writer.has_masks().then_some(Opaque::Masked { id }),
         Ok(_) => None,

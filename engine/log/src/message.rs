@@ -102,9 +102,9 @@ pub fn describe(record: &FetchedRecord, schemas: &Schemas, showing: &Showing) ->
     described(record, (&|id| schemas.get(id), schemas.masks()), showing)
 }
 
-fn described(
+fn described<'s>(
     record: &FetchedRecord,
-    (schema_of, masks): (&dyn Fn(SchemaId) -> LookedUp, bool),
+    (schema_of, masks): (&dyn Fn(SchemaId) -> LookedUp<'s>, bool),
     showing: &Showing,
 ) -> Message {
     let part = |part, bytes: Option<&Vec<u8>>| {
@@ -167,7 +167,7 @@ fn described(
         // Which schema it names, its frame tells.
         if let Framing::Of { schema, .. } = Framing::of(Part::Value, bytes, record.headers()) {
             let known = schema_of(schema).ok();
-            message.schema = known.map(|known| MessageSchema::new(Part::Value, &record.topic, &known));
+            message.schema = known.map(|known| MessageSchema::new(Part::Value, &record.topic, known));
         }
     }
     message
@@ -217,10 +217,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(
+    fn new<'s>(
         (part, bytes): (Part, &[u8]),
         record: &FetchedRecord,
-        (schema_of, masks): (&dyn Fn(SchemaId) -> LookedUp, bool),
+        (schema_of, masks): (&dyn Fn(SchemaId) -> LookedUp<'s>, bool),
         showing: &Showing,
     ) -> Self {
         let read_as = showing.reading().of(part);
@@ -228,11 +228,11 @@ impl Shown {
         if part == Part::Value {
             showing.note(&content.form);
         }
-        let schema = content.known.as_ref().map(|known| MessageSchema::new(part, &record.topic, known));
+        let schema = content.known.map(|known| MessageSchema::new(part, &record.topic, known));
         // Of bytes whose schema is away nobody can tell what they are.
         let is_away = matches!(&content.form, Form::Opaque(Opaque::NoSchema(reason)) if reason.is_retriable());
         let content::Shown { encoding, value, is_masked } = content.form.shown(bytes);
-        let not_as_said = |reason| match &content.known {
+        let not_as_said = |reason| match content.known {
             Some(known) if encoding == Encoding::Avro => {
                 format!("the value is not what schema {} says: {reason}", known.id)
             }

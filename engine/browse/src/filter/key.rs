@@ -2,9 +2,10 @@
 //! no text, the JSON of an Avro datum. Two keys of different bytes may look alike; how the key is encoded tells which is
 //! meant, and without it all of them are. Where somebody says how keys are to be read, they are shown so.
 
+use super::SchemaOf;
 use crate::{batches::RecordView, uncompared::Reason, words::MAX_KEY_CHARS};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use foldstream_log::{Content, Encoding, Form, LookedUp, Part, ReadAs, SchemaId, Violation, as_text, text};
+use foldstream_log::{Content, Encoding, Form, Part, ReadAs, Violation, as_text, text};
 use std::borrow::Cow;
 
 const KEY: &str = "key";
@@ -44,7 +45,7 @@ impl WantedKey {
         &self,
         record: &RecordView<'_>,
         read_as: ReadAs,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp,
+        schema_of: &SchemaOf<'_>,
     ) -> Result<bool, Reason> {
         let Some(key) = record.key else { return Ok(false) };
         if read_as != ReadAs::Auto {
@@ -110,12 +111,7 @@ impl WantedKey {
         self.bytes.as_deref() == Some(key)
     }
 
-    fn is_decoded(
-        &self,
-        key: &[u8],
-        record: &RecordView<'_>,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp,
-    ) -> Result<bool, Reason> {
+    fn is_decoded(&self, key: &[u8], record: &RecordView<'_>, schema_of: &SchemaOf<'_>) -> Result<bool, Reason> {
         if self.plain {
             return Ok(false);
         }

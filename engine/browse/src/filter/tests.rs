@@ -23,15 +23,24 @@ const SCHEMA: &str = r#"{"type": "record", "name": "ParcelWeighed", "namespace":
 const AWAY: u32 = 99;
 const KEY_ID: u32 = 9;
 
-fn schema_of(id: SchemaId) -> LookedUp {
+fn schema_of(id: SchemaId) -> LookedUp<'static> {
     let text = match id {
         SchemaId::Number(SCHEMA_ID) => SCHEMA,
         SchemaId::Number(KEY_ID) => r#""string""#,
         SchemaId::Number(AWAY) => return Err(NoSchema::Late),
         _ => return Err(NoSchema::Absent("none".into())),
     };
+    Ok(known(id, text))
+}
+
+/// Made once for all.
+fn known(id: SchemaId, text: &'static str) -> &'static Known {
+    static KNOWN: boxcar::Vec<Known> = boxcar::Vec::new();
+    if let Some((_, known)) = KNOWN.iter().find(|(_, known)| known.id == id) {
+        return known;
+    }
     let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(SCHEMA_ID, text.to_owned()).unwrap()));
-    Ok(Known { id, schema, registered: Arc::default() })
+    &KNOWN[KNOWN.push(Known { id, schema, registered: Arc::default() })]
 }
 
 fn framed(id: u32, datum: &[u8]) -> Vec<u8> {

@@ -11,15 +11,24 @@ fn registered(subjects: &[&str]) -> Arc<[Registered]> {
     subjects.iter().map(|subject| Registered { subject: (*subject).to_owned(), version: 3 }).collect()
 }
 
+/// Made once for all.
+fn known(id: SchemaId, text: String) -> &'static Known {
+    static KNOWN: boxcar::Vec<(String, Known)> = boxcar::Vec::new();
+    if let Some((_, (_, known))) = KNOWN.iter().find(|(_, (made, known))| known.id == id && *made == text) {
+        return known;
+    }
+    let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(7, text.clone()).unwrap()));
+    &KNOWN[KNOWN.push((text, Known { id, schema, registered: registered(&["parcels-value"]) }))].1
+}
+
 /// Schema 7 is `depot.Parcel`, schema 8 a text; others there are none.
-fn schema_of(id: SchemaId) -> LookedUp {
+fn schema_of(id: SchemaId) -> LookedUp<'static> {
     let text = match id {
         SchemaId::Number(7) | SchemaId::Guid(_) => SCHEMA,
         SchemaId::Number(8) => r#""string""#,
         SchemaId::Number(_) => return Err(NoSchema::NotLookedUp(id)),
     };
-    let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(7, text.to_owned()).unwrap()));
-    Ok(Known { id, schema, registered: registered(&["parcels-value"]) })
+    Ok(known(id, text.to_owned()))
 }
 
 fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> FetchedRecord {
@@ -221,13 +230,12 @@ fn bytes_are_read_as_somebody_says() {
 }
 
 /// Schema 7 with its field marked, and none that can be had just now.
-fn marked(id: SchemaId) -> LookedUp {
+fn marked(id: SchemaId) -> LookedUp<'static> {
     if id == SchemaId::Number(99) {
         return Err(NoSchema::Late);
     }
     let text = SCHEMA.replace(r#""type": "long""#, r#""type": "long", "personal": true"#);
-    let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(7, text).unwrap()));
-    Ok(Known { id, schema, registered: registered(&["parcels-value"]) })
+    Ok(known(id, text))
 }
 
 #[test]
@@ -257,5 +265,5 @@ fn what_is_personal_is_not_shown_in_any_way() {
         assert_eq!(error.value_base64, value_base64);
     }
     // A number of eight bytes is one, whatever its first five look like.
-    assert_eq!(shown(b"\0\0\0\0\x07\0\0\x2a", true, "long").value, json!(0x07_0000_2a_i64));
+    assert_eq!(shown(b"\0\0\0\0\x07\0\0\x2a", true, "long").value, json!(0x0700_002a_i64));
 }
