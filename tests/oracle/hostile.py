@@ -29,7 +29,7 @@ CLIENTS = 6
 
 
 def main():
-    brokers, _, _, _, address, pid, seconds, memory_mb = sys.argv
+    _, brokers, _, _, address, pid, seconds, memory_mb = sys.argv
     seed = int(os.environ.get("FOLDSTREAM_HOSTILE_SEED", "7"))
     topic = heavy_topic(brokers)
     quiet = latencies(address, time.monotonic() + min(3, int(seconds) / 2))

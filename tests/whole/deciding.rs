@@ -92,7 +92,7 @@ fn masks_what_is_personal(world: &World, id: &str) {
             assert_eq!((&message["value"], &message["error"]["value_base64"]), (&Value::Null, &Value::Null), "{page}");
         }
     }
-    let shown = ["messages", "-t", "person-profiles", "--key", id, "-n", "1", "-o", "value"];
+    let shown = ["messages", "-t", "person-profiles", "--key", id, "-n", "1", "--output", "value"];
     assert!(!world.succeeds(&shown).contains("Lovelace"));
     assert!(world.succeeds(&[&shown[..], &["--personal", "shown"]].concat()).contains("Lovelace"));
 }
@@ -106,7 +106,7 @@ fn sets_poison_aside(world: &World, client: &People, id: &str) {
     // What is on it may be personal: only who runs the command line with that setting is shown it.
     let letter = world.json("/messages?topic=dead-letters")["messages"][0]["value"].take();
     assert_eq!(letter["value"], json!({"masked": "personal"}));
-    let letters = ["messages", "-t", "dead-letters", "-n", "1", "-o", "value", "--personal", "shown"];
+    let letters = ["messages", "-t", "dead-letters", "-n", "1", "--output", "value", "--personal", "shown"];
     let letter: Value = serde_json::from_str(&world.succeeds(&letters)).unwrap();
     assert_eq!((&letter["service"], &letter["topic"]), (&json!("people-processor"), &json!("person-commands")));
     assert!(letter["reason"].as_str().unwrap().contains("no schema id"), "{letter}");

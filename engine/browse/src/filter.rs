@@ -31,7 +31,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use foldstream_log::{
-    Content, Encoding, Form, LookedUp, Opaque, Part, ReadAs, Reading, SchemaId, Violation, WriterSchema, as_text,
+    Content, Encoding, Form, Opaque, Part, ReadAs, Reading, SchemaOf, Violation, WriterSchema, as_text,
 };
 use header::HeaderCondition;
 use key::WantedKey;
@@ -53,9 +53,6 @@ pub struct Filter {
     /// How keys and values are read that are held against it.
     reading: Reading,
 }
-
-/// Gives the schema of an id, or why it is not to be had, and then its records cannot be decoded.
-pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp<'a> + 'a;
 
 impl Filter {
     /// Only records of this key as it is shown; where its encoding is not given, of all that are shown so.

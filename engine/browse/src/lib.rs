@@ -62,7 +62,7 @@ pub use caused::Caused;
 pub use connection::ConnectionError;
 pub use described::look_up;
 pub use feed::{Chunk, News, Offsets, TakenUp};
-pub use filter::{Condition, Filter, PathsSeen, SchemaOf, instant};
+pub use filter::{Condition, Filter, PathsSeen, instant};
 pub use follower::{Follower, Ready};
 pub use held_back::HeldBack;
 pub use lane::Covered;

@@ -8,7 +8,7 @@ use crate::{
     framing::{Foreign, Framing, Part, SchemaId},
     plain::{json, only_json, text},
     registry::{AnySchema, WriterSchema},
-    schemas::{Known, LookedUp, NoSchema},
+    schemas::{Known, NoSchema, SchemaOf},
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl<'a> Content<'a> {
         part: Part,
         bytes: &'a [u8],
         headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp<'s>,
+        schema_of: &SchemaOf<'s>,
     ) -> Self {
         let (id, datum) = match Framing::of(part, bytes, headers) {
             Framing::Of { schema, datum } => (schema, datum),
@@ -90,7 +90,7 @@ impl<'a> Content<'a> {
         read_as: ReadAs,
         (part, bytes): (Part, &'a [u8]),
         headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp<'s>,
+        schema_of: &SchemaOf<'s>,
     ) -> Self {
         let read = |form: Option<Form<'a>>, what| form.unwrap_or(Form::Opaque(Opaque::NotAs(what)));
         let form = match read_as {
@@ -176,7 +176,7 @@ impl<'a> Form<'a> {
 }
 
 /// Why bytes of this schema are not shown as bytes: some of them are personal, or nobody can tell just now.
-fn hidden<'a>(id: SchemaId, schema_of: &dyn Fn(SchemaId) -> LookedUp<'a>) -> Option<Opaque> {
+fn hidden<'a>(id: SchemaId, schema_of: &SchemaOf<'a>) -> Option<Opaque> {
     match schema_of(id) {
         Ok(Known { schema: AnySchema::Avro(writer), .. }) => writer.has_masks().then_some(Opaque::Masked { id }),
         Ok(_) => None,

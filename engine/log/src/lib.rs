@@ -83,7 +83,7 @@ pub use reader::{
 pub use registry::{AnySchema, Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
-pub use schemas::{Known, LookedUp, NoSchema, Schemas};
+pub use schemas::{Known, LookedUp, NoSchema, SchemaOf, Schemas};
 pub use segment_end::is_segment_end;
 pub use showing::{Extent, MOST_FIELDS, PREVIEW_CHARACTERS, PREVIEW_ITEMS, PREVIEW_MEMBERS, PREVIEW_VALUES, Showing};
 pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};

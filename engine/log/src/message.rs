@@ -10,7 +10,7 @@ use crate::{
     framing::{Framing, Part, SchemaId},
     plain::text,
     registry::{AnySchema, Registered},
-    schemas::{Known, LookedUp, Schemas},
+    schemas::{Known, SchemaOf, Schemas},
     showing::Showing,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -102,11 +102,7 @@ pub fn describe(record: &FetchedRecord, schemas: &Schemas, showing: &Showing) ->
     described(record, (&|id| schemas.get(id), schemas.masks()), showing)
 }
 
-fn described<'s>(
-    record: &FetchedRecord,
-    (schema_of, masks): (&dyn Fn(SchemaId) -> LookedUp<'s>, bool),
-    showing: &Showing,
-) -> Message {
+fn described<'s>(record: &FetchedRecord, (schema_of, masks): (&SchemaOf<'s>, bool), showing: &Showing) -> Message {
     let part = |part, bytes: Option<&Vec<u8>>| {
         bytes.map(|bytes| Shown::new((part, bytes.as_slice()), record, (schema_of, masks), showing))
     };
@@ -220,7 +216,7 @@ impl Shown {
     fn new<'s>(
         (part, bytes): (Part, &[u8]),
         record: &FetchedRecord,
-        (schema_of, masks): (&dyn Fn(SchemaId) -> LookedUp<'s>, bool),
+        (schema_of, masks): (&SchemaOf<'s>, bool),
         showing: &Showing,
     ) -> Self {
         let read_as = showing.reading().of(part);

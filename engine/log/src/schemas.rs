@@ -69,6 +69,9 @@ impl NoSchema {
 /// What looking a schema up gave. Lent, not given: threads that look at many records would count holders more than read.
 pub type LookedUp<'a> = Result<&'a Known, NoSchema>;
 
+/// How a schema is looked up by those who need one.
+pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp<'a> + 'a;
+
 /// Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
 pub struct Schemas {

@@ -2,10 +2,9 @@
 //! no text, the JSON of an Avro datum. Two keys of different bytes may look alike; how the key is encoded tells which is
 //! meant, and without it all of them are. Where somebody says how keys are to be read, they are shown so.
 
-use super::SchemaOf;
 use crate::{batches::RecordView, uncompared::Reason, words::MAX_KEY_CHARS};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use foldstream_log::{Content, Encoding, Form, Part, ReadAs, Violation, as_text, text};
+use foldstream_log::{Content, Encoding, Form, Part, ReadAs, SchemaOf, Violation, as_text, text};
 use std::borrow::Cow;
 
 const KEY: &str = "key";

@@ -6,7 +6,7 @@ mod told;
 use super::*;
 use crate::batches::Headers;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use foldstream_log::{AnySchema, FetchedRecord, Known, NoSchema, WriterSchema, as_text};
+use foldstream_log::{AnySchema, FetchedRecord, Known, LookedUp, NoSchema, SchemaId, WriterSchema, as_text};
 use proptest::prelude::*;
 use std::sync::Arc;
 

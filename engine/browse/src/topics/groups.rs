@@ -3,7 +3,8 @@
 //! A broker lists the groups it coordinates, so it is asked for their offsets and members too: two questions after one
 //! another, for all groups together. Lag is what `kafka-consumer-groups` calls so: the high watermark less the
 //! committed offset; unknown where nothing is committed. Share groups commit no offsets: what they are at is the start of
-//! their share of a partition, before which every record is settled. Streams groups commit as others do; of their members
+//! their share of a partition, before which every record is settled; behind it some are settled too, so that their lag is not
+//! known until all are. Streams groups commit as others do; of their members
 //! nothing is known here, since the protocol library has no request for them.
 
 mod members;
@@ -87,7 +88,7 @@ pub struct GroupPartition {
     pub partition: i32,
     /// None where nothing was committed. Of a share group where its share begins: what lies before is settled.
     pub committed_offset: Option<i64>,
-    /// The high watermark less that.
+    /// The high watermark less that. Of a share group 0 or not known: what lies behind may be settled as well.
     pub lag_records: Option<i64>,
 }
 
@@ -278,10 +279,11 @@ impl Told {
             if committed.is_empty() && members.is_empty() {
                 continue;
             }
-            let partitions = standing(topic, &committed, &members);
+            let kind = GroupKind::of(&listed);
+            let partitions = standing(topic, kind, &committed, &members);
             groups.push(Group {
                 group: name,
-                kind: GroupKind::of(&listed),
+                kind,
                 state: listed.group_state.to_string(),
                 lag_records: partitions.iter().map(|partition| partition.lag_records).sum(),
                 members,
@@ -292,7 +294,12 @@ impl Told {
     }
 }
 
-fn standing(topic: &TopicState, committed: &BTreeMap<i32, i64>, members: &[GroupMember]) -> Vec<GroupPartition> {
+fn standing(
+    topic: &TopicState,
+    kind: GroupKind,
+    committed: &BTreeMap<i32, i64>,
+    members: &[GroupMember],
+) -> Vec<GroupPartition> {
     let given = members.iter().flat_map(|member| &member.partitions);
     let partitions: BTreeSet<i32> = committed.keys().chain(given).copied().collect();
     let high_watermark = |number: i32| {
@@ -301,6 +308,7 @@ fn standing(topic: &TopicState, committed: &BTreeMap<i32, i64>, members: &[Group
     let standing = partitions.into_iter().map(|partition| {
         let committed_offset = committed.get(&partition).copied();
         let lag_records = committed_offset.and_then(|committed| Some(high_watermark(partition)? - committed));
+        let lag_records = lag_records.filter(|lag| kind != GroupKind::Share || *lag <= 0);
         GroupPartition { partition, committed_offset, lag_records }
     });
     standing.collect()
@@ -316,9 +324,12 @@ mod tests {
         let topic = dead_letters(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5))), partition(2, None)]);
         // Partition 3 is no more; what was committed of it is still there. Truncation may leave a lag below zero.
         let committed = BTreeMap::from([(0, 4), (1, 7), (2, 1), (3, 1)]);
-        let lags = standing(&topic, &committed, &[]);
+        let lags = standing(&topic, GroupKind::Classic, &committed, &[]);
         let lags: Vec<_> = lags.iter().map(|found| (found.partition, found.lag_records)).collect();
         assert_eq!(lags, [(0, Some(6)), (1, Some(-2)), (2, None), (3, None)]);
+        // Of a share only that nothing is left can be told.
+        let shares = standing(&topic, GroupKind::Share, &BTreeMap::from([(0, 4), (1, 5)]), &[]);
+        assert_eq!(shares.iter().map(|found| found.lag_records).collect::<Vec<_>>(), [None, Some(0)]);
     }
 
     #[test]
@@ -331,7 +342,7 @@ mod tests {
             host: "/127.0.0.1".to_owned(),
             partitions: vec![0, 1],
         };
-        let found = standing(&topic, &BTreeMap::from([(1, 5)]), &[member]);
+        let found = standing(&topic, GroupKind::Consumer, &BTreeMap::from([(1, 5)]), &[member]);
         let found: Vec<_> = found.iter().map(|found| (found.committed_offset, found.lag_records)).collect();
         assert_eq!(found, [(None, None), (Some(5), Some(0))]);
     }

@@ -1,7 +1,12 @@
 //! What is shown against what there is.
 
 use super::*;
-use crate::{encoding::Reading, registry::WriterSchema, schemas::NoSchema, showing::Extent};
+use crate::{
+    encoding::Reading,
+    registry::WriterSchema,
+    schemas::{LookedUp, NoSchema},
+    showing::Extent,
+};
 use proptest::{collection::vec, option, prelude::*};
 use std::sync::Arc;
 
