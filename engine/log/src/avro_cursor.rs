@@ -85,6 +85,8 @@ impl<'a> Leaf<'a> {
             RegularType::Long => Bare::Long(0),
             RegularType::Float => Bare::Float(0.0),
             RegularType::Double => Bare::Double(0.0),
+            // The number 0, with no digits behind the point.
+            RegularType::Bytes if matches!(node.logical_type, Some(LogicalType::BigDecimal)) => Bare::Bytes(&[2, 0, 0]),
             RegularType::Bytes => Bare::Bytes(&ZEROS[..1]),
             RegularType::Fixed(fixed) => Bare::Bytes(&ZEROS[..fixed.size.min(ZEROS.len())]),
             RegularType::String | RegularType::Enum(_) => Bare::Text(""),
