@@ -3,6 +3,7 @@
 //! Start order: arguments and environment, telemetry, then the command. Only here is an error turned into an exit
 //! code.
 
+mod allocator;
 mod commands;
 mod environment;
 mod output;
@@ -73,6 +74,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    if let Command::Run(_) = arguments.command {
+        allocator::hold_fast();
+    }
     let in_force = environment::effective(&command, &matches);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = runtime.context("cannot start the runtime").and_then(|runtime| {
