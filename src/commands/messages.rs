@@ -1,4 +1,5 @@
-//! `foldstream messages`: the twin of `GET /messages`, `/messages/stream` and `/messages/{topic}/{partition}/{offset}`.
+//! `foldstream messages`: the twin of `GET /messages`, `/messages/stream` and `/messages/{topic}/{partition}/{offset}`, and
+//! of `POST /messages/republish`.
 //!
 //! What is asked is read by the same code as there (`question.rs`), so both refuse alike. Records go to standard output,
 //! everything said about them to standard error.
@@ -9,6 +10,7 @@ mod near;
 mod page;
 mod print;
 mod question;
+mod republish;
 mod single;
 mod sources;
 mod table;
@@ -21,7 +23,8 @@ use print::Printer;
 use sources::Sources;
 
 const USAGE: &str = "foldstream messages --topic <TOPIC> [OPTIONS]
-       foldstream messages <TOPIC:PARTITION:OFFSET> [OPTIONS]";
+       foldstream messages <TOPIC:PARTITION:OFFSET> [OPTIONS]
+       foldstream messages republish --help";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,15 +48,36 @@ Examples:
       a record a line, for programs; --output value prints the values alone";
 
 #[derive(clap::Args, Debug)]
-#[command(override_usage = USAGE, after_help = EXAMPLES)]
+#[command(
+    override_usage = USAGE,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    action: Option<Action>,
     #[command(flatten)]
     question: question::QuestionOptions,
     #[command(flatten)]
     print: print::PrintOptions,
 }
 
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Append records once more, as they were: to the topic they lie on, or to another
+    ///
+    /// Those that pass the filter, oldest first, up to where the topic ends now; or one, by its position. Bytes, keys and
+    /// headers stay as they are, and a header redrive_of says where the original lies. What would be done is shown, and
+    /// asked about, before anything is written. Each thousand are written in a Kafka transaction of their own: all of them or none,
+    /// and once, whatever fails on the way.
+    Republish(Box<republish::Options>),
+}
+
 pub(crate) async fn run(options: &Options, config: &Config) -> Result<()> {
+    if let Some(Action::Republish(options)) = &options.action {
+        return republish::run(options, config).await;
+    }
     let (question, showing) = options.question.read(chrono::Utc::now())?;
     let mut printer = Printer::new(&options.print);
     let sources = Sources::new(config, showing)?;

@@ -15,6 +15,8 @@ pub enum Door {
     Tail,
     /// `GET /messages/{topic}/{partition}/{offset}`
     Single,
+    /// `POST /messages/republish`: oldest first, to a topic.
+    Republish,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +84,9 @@ const MAX_FIELDS_CHARS: usize = 2_000;
 const MAX_TIME_CHARS: usize = 40;
 
 const ALL: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single];
-const LISTS: &[Door] = &[Door::Page, Door::Export, Door::Tail];
+const LISTS: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Republish];
 /// A live tail goes on from now.
-const PAST: &[Door] = &[Door::Page, Door::Export];
+const PAST: &[Door] = &[Door::Page, Door::Export, Door::Republish];
 
 /// What a broker takes as the name of a topic.
 pub const TOPIC_SHAPE: Shape = text(r"^(?!\.{1,2}$)[A-Za-z0-9._-]+$", 1, MAX_TOPIC_CHARS);
