@@ -5,6 +5,7 @@
 use crate::{patience::patiently, settings::Settings};
 use anyhow::Result;
 use foldstream_browse::Brokers;
+use foldstream_events::CATALOGUE;
 use foldstream_fold::Service as LoopService;
 use foldstream_log::Registry;
 use foldstream_store::{Database, DatabaseError};
@@ -27,7 +28,7 @@ impl Process {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         Ok(Self {
             settings: settings.clone(),
-            registry: Registry::new(&settings.wire)?,
+            registry: Registry::for_looking(&settings.wire, &CATALOGUE)?,
             brokers: Brokers::new(&settings.wire),
             health: Health::new(),
             shutdown: CancellationToken::new(),

@@ -287,7 +287,7 @@ pub const LOCATION_REPORTED_RULES: &[FieldRule] = &[
     FieldRule { field: "accuracy_m", rule: &rules::ACCURACY },
 ];
 
-/// The schema of [`LocationReported`] as it is registered: `avro/locations/LocationReported.avsc` without the rules of its fields.
+/// The schema of [`LocationReported`] as it is registered: `avro/locations/LocationReported.avsc` without the rules and marks of its fields.
 pub const LOCATION_REPORTED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "LocationReported",
@@ -317,7 +317,7 @@ pub const PERSON_CHANGED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonChanged`] as it is registered: `avro/people/PersonChanged.avsc` without the rules of its fields.
+/// The schema of [`PersonChanged`] as it is registered: `avro/people/PersonChanged.avsc` without the rules and marks of its fields.
 pub const PERSON_CHANGED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "PersonChanged",
@@ -345,7 +345,7 @@ pub const PERSON_ERASED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonErased`] as it is registered: `avro/people/PersonErased.avsc` without the rules of its fields.
+/// The schema of [`PersonErased`] as it is registered: `avro/people/PersonErased.avsc` without the rules and marks of its fields.
 pub const PERSON_ERASED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "PersonErased",
@@ -372,7 +372,7 @@ pub const PERSON_REGISTERED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonRegistered`] as it is registered: `avro/people/PersonRegistered.avsc` without the rules of its fields.
+/// The schema of [`PersonRegistered`] as it is registered: `avro/people/PersonRegistered.avsc` without the rules and marks of its fields.
 pub const PERSON_REGISTERED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "PersonRegistered",
@@ -399,7 +399,7 @@ pub const PERSON_STATE_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonState`] as it is registered: `avro/people-processor-state/PersonState.avsc` without the rules of its fields.
+/// The schema of [`PersonState`] as it is registered: `avro/people-processor-state/PersonState.avsc` without the rules and marks of its fields.
 pub const PERSON_STATE_SCHEMA: &str = r##"{
   "type": "record",
   "name": "PersonState",
@@ -443,7 +443,7 @@ pub const CHANGE_PERSON_RULES: &[FieldRule] = &[
     FieldRule { field: "company_name", rule: &rules::NAME },
 ];
 
-/// The schema of [`ChangePerson`] as it is registered: `avro/person-commands/ChangePerson.avsc` without the rules of its fields.
+/// The schema of [`ChangePerson`] as it is registered: `avro/person-commands/ChangePerson.avsc` without the rules and marks of its fields.
 pub const CHANGE_PERSON_SCHEMA: &str = r##"{
   "type": "record",
   "name": "ChangePerson",
@@ -473,7 +473,7 @@ pub const ERASE_PERSON_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`ErasePerson`] as it is registered: `avro/person-commands/ErasePerson.avsc` without the rules of its fields.
+/// The schema of [`ErasePerson`] as it is registered: `avro/person-commands/ErasePerson.avsc` without the rules and marks of its fields.
 pub const ERASE_PERSON_SCHEMA: &str = r##"{
   "type": "record",
   "name": "ErasePerson",
@@ -506,7 +506,7 @@ pub const REGISTER_PERSON_RULES: &[FieldRule] = &[
     FieldRule { field: "company_name", rule: &rules::NAME },
 ];
 
-/// The schema of [`RegisterPerson`] as it is registered: `avro/person-commands/RegisterPerson.avsc` without the rules of its fields.
+/// The schema of [`RegisterPerson`] as it is registered: `avro/person-commands/RegisterPerson.avsc` without the rules and marks of its fields.
 pub const REGISTER_PERSON_SCHEMA: &str = r##"{
   "type": "record",
   "name": "RegisterPerson",
@@ -536,7 +536,7 @@ pub const PERSON_COMMAND_DECIDED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &engine::rules::TIME },
 ];
 
-/// The schema of [`PersonCommandDecided`] as it is registered: `avro/person-outcomes/PersonCommandDecided.avsc` without the rules of its fields.
+/// The schema of [`PersonCommandDecided`] as it is registered: `avro/person-outcomes/PersonCommandDecided.avsc` without the rules and marks of its fields.
 pub const PERSON_COMMAND_DECIDED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "PersonCommandDecided",
@@ -576,7 +576,7 @@ pub const PERSON_PROFILE_RECORDED_RULES: &[FieldRule] = &[
     FieldRule { field: "company_name", rule: &rules::NAME },
 ];
 
-/// The schema of [`PersonProfileRecorded`] as it is registered: `avro/person-profiles/PersonProfileRecorded.avsc` without the rules of its fields.
+/// The schema of [`PersonProfileRecorded`] as it is registered: `avro/person-profiles/PersonProfileRecorded.avsc` without the rules and marks of its fields.
 pub const PERSON_PROFILE_RECORDED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "PersonProfileRecorded",
@@ -606,7 +606,7 @@ pub const SOURCE_PROGRESSED_RULES: &[FieldRule] = &[
     FieldRule { field: "next_sequence", rule: &rules::SEQUENCE },
 ];
 
-/// The schema of [`SourceProgressed`] as it is registered: `avro/source-progress/SourceProgressed.avsc` without the rules of its fields.
+/// The schema of [`SourceProgressed`] as it is registered: `avro/source-progress/SourceProgressed.avsc` without the rules and marks of its fields.
 pub const SOURCE_PROGRESSED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "SourceProgressed",
@@ -759,5 +759,21 @@ pub const CATALOGUE: Catalogue = Catalogue {
         LocationsEvent::RECORD_TYPES,
         SourceProgressEvent::RECORD_TYPES,
         engine::DeadLettersEvent::RECORD_TYPES,
+    ],
+    personal: &[
+        ("foldstream.people.PersonState", "first_name"),
+        ("foldstream.people.PersonState", "last_name"),
+        ("foldstream.people.PersonState", "company_name"),
+        ("foldstream.people.ChangePerson", "first_name"),
+        ("foldstream.people.ChangePerson", "last_name"),
+        ("foldstream.people.ChangePerson", "company_name"),
+        ("foldstream.people.RegisterPerson", "first_name"),
+        ("foldstream.people.RegisterPerson", "last_name"),
+        ("foldstream.people.RegisterPerson", "company_name"),
+        ("foldstream.people.PersonProfileRecorded", "first_name"),
+        ("foldstream.people.PersonProfileRecorded", "last_name"),
+        ("foldstream.people.PersonProfileRecorded", "company_name"),
+        ("foldstream.dead_letters.RecordRefused", "value"),
+        ("foldstream.engine.StateKept", "state"),
     ],
 };

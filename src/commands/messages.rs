@@ -42,6 +42,8 @@ Examples:
       records that nobody can decode, with the reason
   foldstream messages -t locations --fields person_id,latitude --output value
       two fields of each value; --value preview shows the beginnings of long ones
+  foldstream messages -t counters --key-as long --key 42 --value-as json
+      records of a key of eight bytes, their values read as JSON
   foldstream messages locations:3:1729
       one record in full, or what became of it
   foldstream messages -t locations -n 1000 --output json | jq -r .value.person_id | sort | uniq -c

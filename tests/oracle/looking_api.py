@@ -24,8 +24,12 @@ class Api:
     def start_broker(self, number):
         have("start-broker", number)
 
-    def stop_registry(self):
-        have("stop-registry")
+    def freeze_registry(self):
+        """It takes connections and answers nothing."""
+        have("freeze-registry")
+
+    def kill_registry(self):
+        have("kill-registry")
 
     def start_registry(self):
         have("start-registry")

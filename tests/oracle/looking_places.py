@@ -431,12 +431,17 @@ def registry_away(log, api, writer, topic, settings):
     writer.register(topic)
     # A process that has not seen the schemas.
     api.restart(*settings)
-    api.stop_registry()
     asked = [("where", "n>=-1000")]
+    api.freeze_registry()
     tail = api.tail(topic, asked)
     for number in range(6):
         writer.append_whole(topic, number % 2)
     writer.flush()
+    page = api.get("/messages", [("topic", topic), *asked])
+    assert page["messages"] == [] and page["complete"] is False, page
+    assert page["uncompared"]["count"] == 6 and page["uncompared"]["retriable"] is True, page
+    api.refused("/messages/export", [("topic", topic), *asked], 503, None, "schema registry")
+    api.kill_registry()
     for parameters in (asked, [("type", "Seen")], [("type", "Seen"), *asked], [("contains", "nowhere")]):
         page = api.get("/messages", [("topic", topic), *parameters])
         assert page["messages"] == [] and page["complete"] is False, page

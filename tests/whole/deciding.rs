@@ -65,11 +65,36 @@ fn people_are_registered_changed_and_erased() {
         assert_eq!(world.json(&format!("/api/persons{path}?after={after}"))["first_name"], json!(name));
     }
 
+    masks_what_is_personal(&world, &id);
     sets_poison_aside(&world, &client, &id);
     erases(&world, &client, &id);
     println!("{}", world.oracle("decide.py", &[]));
     println!("{}", world.recount(&[]));
     services.terminate();
+}
+
+/// Names are shown to nobody who looks into a topic, whichever way, and found by nobody; unless it is set otherwise.
+fn masks_what_is_personal(world: &World, id: &str) {
+    let mask = json!({"masked": "personal"});
+    for topic in ["person-commands", "person-profiles"] {
+        let page = world.json(&format!("/messages?topic={topic}&key={id}&limit=1"));
+        let message = &page["messages"][0];
+        assert_eq!((&message["value"]["last_name"], &message["value_masked"]), (&mask, &json!(true)), "{page}");
+        assert_eq!((&message["value"]["person_id"], &page["complete"]), (&json!(id), &json!(true)));
+        for asked in ["where=last_name=Lovelace", "where=last_name!=Lovelace", "contains=Lovelace", "contains=nobody"] {
+            let page = world.json(&format!("/messages?topic={topic}&key={id}&limit=1000&{asked}"));
+            assert_eq!((&page["messages"], &page["complete"]), (&json!([]), &json!(false)), "{asked}: {page}");
+            assert!(page["uncompared"]["reasons"].to_string().contains("personal"), "{page}");
+        }
+        for read_as in ["hex", "base64", "text", "json"] {
+            let page = world.json(&format!("/messages?topic={topic}&key={id}&limit=1&value_as={read_as}"));
+            let message = &page["messages"][0];
+            assert_eq!((&message["value"], &message["error"]["value_base64"]), (&Value::Null, &Value::Null), "{page}");
+        }
+    }
+    let shown = ["messages", "-t", "person-profiles", "--key", id, "-n", "1", "--output", "value"];
+    assert!(!world.succeeds(&shown).contains("Lovelace"));
+    assert!(world.succeeds(&[&shown[..], &["--personal", "shown"]].concat()).contains("Lovelace"));
 }
 
 /// What is no command goes to `dead-letters` with its bytes, and the next command of the same key is decided.
@@ -78,8 +103,11 @@ fn sets_poison_aside(world: &World, client: &People, id: &str) {
     let change = json!({"company_name": "Looms"});
     let changed = client.ask(Method::PATCH, &format!("/{id}"), Some(&change), &[]);
     assert_eq!((changed.status, &changed.body["company_name"]), (200, &json!("Looms")), "{changed:?}");
-    let letters = world.json("/messages?topic=dead-letters");
-    let letter = &letters["messages"][0]["value"];
+    // What is on it may be personal: only who runs the command line with that setting is shown it.
+    let letter = world.json("/messages?topic=dead-letters")["messages"][0]["value"].take();
+    assert_eq!(letter["value"], json!({"masked": "personal"}));
+    let letters = ["messages", "-t", "dead-letters", "-n", "1", "--output", "value", "--personal", "shown"];
+    let letter: Value = serde_json::from_str(&world.succeeds(&letters)).unwrap();
     assert_eq!((&letter["service"], &letter["topic"]), (&json!("people-processor"), &json!("person-commands")));
     assert!(letter["reason"].as_str().unwrap().contains("no schema id"), "{letter}");
     let value = world.sql("select encode('no command'::bytea, 'base64')");

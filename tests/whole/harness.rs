@@ -379,6 +379,10 @@ impl Running {
         Self { child, log }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: no handler runs, nothing is flushed.
     pub(crate) fn kill_9(&mut self) {
         self.child.kill().unwrap();

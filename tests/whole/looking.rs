@@ -9,7 +9,7 @@ use crate::harness::{Running, World, so_much, until};
 use std::{
     env,
     io::{BufRead, BufReader, Write},
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -33,7 +33,8 @@ fn looking_agrees_with_brute_force() {
                 api.kill_9();
                 api = run_api(&world, settings);
             }
-            ["stop-registry"] => world.stack.stop_registry().unwrap(),
+            ["freeze-registry"] => freeze_registry(&world),
+            ["kill-registry"] => world.stack.kill_registry().unwrap(),
             ["start-registry"] => world.stack.start_registry().unwrap(),
             ["kill-broker", number] => world.stack.kill_broker(number.parse().unwrap()).unwrap(),
             ["start-broker", number] => world.stack.start_broker(number.parse().unwrap()).unwrap(),
@@ -47,6 +48,11 @@ fn looking_agrees_with_brute_force() {
     let status = oracle.wait().unwrap();
     assert!(status.success(), "seed {seed}: {status}; the API's log ends with: {}", api.log_tail());
     api.terminate();
+}
+
+fn freeze_registry(world: &World) {
+    let pid = world.stack.registry_pid().unwrap().unwrap().to_string();
+    assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
 }
 
 /// The API alone, up to readiness.

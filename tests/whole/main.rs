@@ -52,6 +52,7 @@ mod exactly_once;
 mod failing;
 mod harness;
 mod held_back;
+mod hostile;
 mod looking;
 mod messages_cli;
 mod migrating;

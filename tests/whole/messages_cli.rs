@@ -66,6 +66,7 @@ fn prints_what_the_api_answers(world: &World) {
             &format!("--where latitude>=-90 --where person_id={key} -n 9"),
             format!("where=latitude>=-90&where=person_id={key}&limit=9"),
         ),
+        ("--key-as hex --value-as avro -n 9", "key_as=hex&value_as=avro&limit=9".to_owned()),
         ("--header ce_type~LocationReported --header ce_time>=2000-01-01 -n 9", {
             "header=ce_type~LocationReported&header=ce_time>=2000-01-01&limit=9".to_owned()
         }),

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const LOG_DIRECTORIES: &str = "org.apache.kafka.tools.LogDirsCommand";
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+const SHARE_CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleShareConsumer";
 /// Enough keys that every partition gets some.
 const PENDING: i64 = 40;
 const PROCESSOR: &str = "foldstream-people-processor";
@@ -48,8 +49,8 @@ fn topics_are_as_the_brokers_and_their_tools_say() {
     shows_bytes_as_the_tool_does(&world);
     refuses_what_is_no_topic(&world);
     assert_eq!(world.oracle("groups.py", &[]), groups, "looking made a group");
-    shows_groups_of_the_new_protocol(&world);
-    goes_on_without_a_broker(&world);
+    let appended = shows_groups_of_every_kind(&world);
+    goes_on_without_a_broker(&world, 3 + PENDING + appended);
     drop(api);
 }
 
@@ -312,29 +313,59 @@ fn refuses_what_is_no_topic(world: &World) {
     assert!(!names.contains("no-such-topic"), "{names}");
 }
 
-/// A consumer of KIP-848, which other requests describe.
-fn shows_groups_of_the_new_protocol(world: &World) {
-    let mut consumer = tool(world, CONSUMER);
-    consumer.args(["--topic", "locations", "--group", "newcomers", "--from-beginning"]);
-    consumer.args(["--command-property", "group.protocol=consumer"]);
-    let log = world.directory().join("consumer.log");
-    consumer.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
-    let mut consumer = Running::of(consumer.spawn().unwrap(), log);
-    until("the group is shown with its member", PATIENCE, || {
+/// Consumers of KIP-848 and of KIP-932, each of which other requests describe; gives how much was appended for them.
+fn shows_groups_of_every_kind(world: &World) -> i64 {
+    let consumer = |class, group: &str, more: &[&str]| {
+        let log = world.directory().join(format!("{group}.log"));
+        let mut consumer = tool(world, class);
+        consumer.args(["--topic", "locations", "--group", group]).args(more);
+        consumer.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
+        Running::of(consumer.spawn().unwrap(), log)
+    };
+    let newcomers = ["--from-beginning", "--command-property", "group.protocol=consumer"];
+    let consumers = [
+        ("consumer", "newcomers", consumer(CONSUMER, "newcomers", &newcomers)),
+        ("share", "sharers", consumer(SHARE_CONSUMER, "sharers", &[])),
+    ];
+    let shown = |group: &str| {
         let topic = world.json("/topics/locations");
-        let found = topic["groups"].as_array().unwrap().iter().find(|found| found["group"] == "newcomers").cloned();
-        let found = found.ok_or_else(|| format!("{}\n{}", topic["groups"], consumer.log_tail()))?;
-        let given = json!([0, 1, 2, 3, 4, 5]);
-        let shown = found["kind"] == "consumer" && found["state"] == "Stable" && found["lag_records"] == 0;
-        if shown && found["members"][0]["partitions"] == given { Ok(()) } else { Err(found.to_string()) }
+        let found = topic["groups"].as_array().unwrap().iter().find(|found| found["group"] == group).cloned();
+        found.ok_or_else(|| topic["groups"].to_string())
+    };
+    for (kind, group, consumer) in &consumers {
+        until("the group is shown with its member", PATIENCE, || {
+            let found = shown(group).map_err(|groups| format!("{groups}\n{}", consumer.log_tail()))?;
+            let told = found["kind"] == *kind && found["state"] == "Stable";
+            let given = found["members"][0]["partitions"] == json!([0, 1, 2, 3, 4, 5]);
+            if told && given { Ok(()) } else { Err(found.to_string()) }
+        });
+    }
+    // A share begins at the end there is when its member first asks, and is told when a record was settled.
+    let mut appended = 0;
+    until("a share has begun", PATIENCE, || {
+        let found = shown("sharers")?;
+        let begun = found["partitions"].as_array().unwrap().iter().any(|at| at["committed_offset"].is_i64());
+        if begun && found["lag_records"].is_null() {
+            return Ok(());
+        }
+        world.append("locations", "nobody", b"no location");
+        appended += 1;
+        Err(found.to_string())
     });
-    consumer.kill_9();
+    until("the group of the new protocol has read everything", PATIENCE, || match shown("newcomers")? {
+        found if found["lag_records"] == 0 => Ok(()),
+        found => Err(found.to_string()),
+    });
+    for (_, _, mut consumer) in consumers {
+        consumer.kill_9();
+    }
     world.append("locations", "nobody", b"no location");
     shows_lag_as_the_tool_does(world, "locations", "newcomers");
+    appended + 1
 }
 
 /// One of three brokers away: its replicas are of unknown size, and everything else is told. All away: 503.
-fn goes_on_without_a_broker(world: &World) {
+fn goes_on_without_a_broker(world: &World, appended: i64) {
     world.stack.kill_broker(3).unwrap();
     until("the others lead", Duration::from_secs(60), || {
         let topic = world.json("/topics/locations");
@@ -346,7 +377,7 @@ fn goes_on_without_a_broker(world: &World) {
     });
     let topic = world.json("/topics/locations");
     assert!(topic["bytes"]["leaders"].is_i64() && topic["bytes"]["replicas"].is_null(), "{topic}");
-    assert_eq!(number(&topic["appended"], "records"), 3 + PENDING + 1, "{topic}");
+    assert_eq!(number(&topic["appended"], "records"), appended, "{topic}");
     for broker in [1, 2] {
         world.stack.kill_broker(broker).unwrap();
     }

@@ -43,9 +43,10 @@ pub(crate) struct Messages<'a> {
     #[schema(example = "timestamp")]
     order: &'static str,
     /// Each with topic, partition, offset, position, timestamp, timestamp_ms, key, key_encoding (`avro`, `json`, `text`,
-    /// `base64`), headers (a list of name and value, which is text, `{"base64": …}` or null), value, value_encoding,
-    /// schema, size; with key_schema where the key has one, error when the value could not be decoded, and `value_cut` (true)
-    /// where less of the value is shown than there is, because `value` or `fields` say so. What there is not is null
+    /// `long`, `hex`, `base64`), headers (a list of name and value, which is text, `{"base64": …}` or null), value, value_encoding,
+    /// schema, size; with key_schema where the key has one, error when the value could not be decoded, `value_cut` (true) where
+    /// less of the value is shown than there is, because `value` or `fields` say so, and `value_masked` (true) where some of it
+    /// is personal: such a field is `{"masked": "personal"}`. What there is not is null
     #[schema(value_type = Vec<Object>)]
     messages: Shown<'a>,
     /// Whether everything is here that was asked for of what is covered, and more only behind a full page. False when a

@@ -9,7 +9,7 @@ use axum::http::Uri;
 use chrono::Utc;
 use foldstream_browse::{
     ANYWAY, Question, TO, asking,
-    words::{Door, FIELDS, SINCE, UNTIL, VALUE, words_of},
+    words::{Door, SINCE, UNTIL, words_of},
 };
 use foldstream_log::Showing;
 
@@ -27,7 +27,7 @@ pub(super) fn parameters(uri: &Uri, door: Door) -> Parameters {
 
 /// How values are shown; what breaks a rule is noted in the parameters.
 pub(super) fn showing(parameters: &mut Parameters) -> Showing {
-    let (showing, violations) = asking::showing(parameters.text(VALUE), parameters.text(FIELDS));
+    let (showing, violations) = asking::showing(|word| parameters.text(word));
     for violation in violations {
         parameters.refuse(violation);
     }

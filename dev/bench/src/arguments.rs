@@ -43,6 +43,10 @@ pub(crate) struct Arguments {
     /// Beside: the other executable
     #[arg(long, value_name = "PATH", required_if_eq("question", "beside"))]
     pub(crate) other: Option<PathBuf>,
+
+    /// Beside: only these of throughput, latency, decider, looking, read-your-writes
+    #[arg(long, value_enum, value_name = "QUESTION", value_delimiter = ',')]
+    pub(crate) only: Vec<Question>,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

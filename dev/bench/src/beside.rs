@@ -4,7 +4,7 @@
 //! one is followed by a run of the other, and who comes first changes, so that whatever the machine does hits both alike.
 
 use crate::{
-    arguments::Arguments,
+    arguments::{Arguments, Question},
     compared::{Compared, in_turns},
     decider, latency, looking, read_your_writes,
     table::title,
@@ -17,7 +17,8 @@ use foldstream_locations_projection::Locations;
 use foldstream_log::{Registry, Writer};
 use foldstream_store::projection_flow;
 
-const COMMANDS: usize = 20_000;
+/// Enough that what a process needs to begin does not count.
+const COMMANDS: usize = 50_000;
 
 pub(crate) async fn measure(world: World, arguments: &Arguments) -> Result<()> {
     let other = arguments.other.as_deref().context("`beside` needs `--other`, the executable to compare with")?;
@@ -42,11 +43,23 @@ pub(crate) async fn measure(world: World, arguments: &Arguments) -> Result<()> {
 }
 
 async fn measure_all(worlds: &[World; 2], arguments: &Arguments, compared: &mut Compared) -> Result<()> {
-    measure_throughput(worlds, arguments, compared).await?;
-    measure_latency(worlds, arguments, compared).await?;
-    measure_deciding(worlds, arguments, compared).await?;
-    looking::compare(worlds, arguments, compared).await?;
-    measure_reads(worlds, arguments, compared).await
+    let is_asked = |question| arguments.only.is_empty() || arguments.only.contains(&question);
+    if is_asked(Question::Throughput) {
+        measure_throughput(worlds, arguments, compared).await?;
+    }
+    if is_asked(Question::Latency) {
+        measure_latency(worlds, arguments, compared).await?;
+    }
+    if is_asked(Question::Decider) {
+        measure_deciding(worlds, arguments, compared).await?;
+    }
+    if is_asked(Question::Looking) {
+        looking::compare(worlds, arguments, compared).await?;
+    }
+    if is_asked(Question::ReadYourWrites) {
+        measure_reads(worlds, arguments, compared).await?;
+    }
+    Ok(())
 }
 
 async fn measure_throughput(worlds: &[World; 2], arguments: &Arguments, compared: &mut Compared) -> Result<()> {

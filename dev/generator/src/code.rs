@@ -181,7 +181,7 @@ fn check(field: &Field, rule: &str) -> Result<String> {
 fn schema(code: &mut String, record: &Record) {
     let _ = writeln!(
         code,
-        "/// The schema of [`{}`] as it is registered: `{}` without the rules of its fields.\npub const {}: &str = r##\"{}\"##;\n",
+        "/// The schema of [`{}`] as it is registered: `{}` without the rules and marks of its fields.\npub const {}: &str = r##\"{}\"##;\n",
         record.name,
         record.file,
         schema_of(record),
@@ -244,6 +244,12 @@ fn catalogue(code: &mut String, domains: &Root, engine: &Root) {
     }
     for topic in &engine.topics {
         let _ = writeln!(code, "        engine::{}::RECORD_TYPES,", topic.events());
+    }
+    code.push_str("    ],\n    personal: &[\n");
+    for record in [domains, engine].into_iter().flat_map(|root| root.records.values().flatten()) {
+        for field in record.fields.iter().filter(|field| field.is_personal) {
+            let _ = writeln!(code, "        ({:?}, {:?}),", record.full_name, field.name);
+        }
     }
     code.push_str("    ],\n};\n");
 }

@@ -1,4 +1,4 @@
-//! An `.avsc` as far as code is made from it: its name, its fields and the rules they name.
+//! An `.avsc` as far as code is made from it: its name, its fields, the rules they name, and which of them are personal.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -9,8 +9,8 @@ pub(crate) struct Record {
     /// Where it lies, below the root's folder.
     pub(crate) file: String,
     pub(crate) text: String,
-    /// What is registered: the file without its rules, which are ours and no part of what is written. So a rule may
-    /// change, or come to a field that had none, and the schema stays the one that is registered already.
+    /// What is registered: the file without its rules and marks, which are ours and no part of what is written. So a rule
+    /// may change, or come to a field that had none, and the schema stays the one that is registered already.
     pub(crate) registered: String,
     pub(crate) name: String,
     pub(crate) full_name: String,
@@ -24,6 +24,8 @@ pub(crate) struct Field {
     pub(crate) is_optional: bool,
     /// The name of its rule.
     pub(crate) rule: Option<String>,
+    /// Its value is told to nobody who looks into the topic.
+    pub(crate) is_personal: bool,
 }
 
 /// What a rule can be asked about.
@@ -50,23 +52,26 @@ impl Record {
         let full_name = format!("{namespace}.{name}");
         let fields = schema["fields"].as_array().context("it has no fields")?;
         let fields = fields.iter().map(Field::parse).collect::<Result<Vec<_>>>()?;
-        let registered = without_rules(&text, &schema, &fields)?;
+        let registered = as_registered(&text, &schema, &fields)?;
         Ok(Self { file: file.to_owned(), text, registered, name, full_name, fields })
     }
 }
 
-/// The text without the property `rule` of its fields, to the byte as it was before there were rules.
-fn without_rules(text: &str, schema: &Value, fields: &[Field]) -> Result<String> {
-    let mut registered = text.to_owned();
+/// The text without the properties `rule` and `personal` of its fields, to the byte as it was before there were any.
+fn as_registered(text: &str, schema: &Value, fields: &[Field]) -> Result<String> {
+    let mut registered = text.replace(", \"personal\": true", "");
     for rule in fields.iter().filter_map(|field| field.rule.as_ref()) {
         registered = registered.replace(&format!(", \"rule\": \"{rule}\""), "");
     }
     let mut wanted = schema.clone();
     for field in wanted["fields"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         field.remove("rule");
+        field.remove("personal");
     }
     if serde_json::from_str::<Value>(&registered)? != wanted {
-        bail!("a rule stands behind another property of its field, written as in `, \"rule\": \"id\"`");
+        bail!(
+            "a rule, or a mark, stands behind another property of its field, written as in `, \"rule\": \"id\", \"personal\": true`"
+        );
     }
     Ok(registered)
 }
@@ -84,7 +89,12 @@ impl Field {
             Value::String(rule) => Some(rule.clone()),
             other => bail!("field {name}: a rule is named, and {other} is no name"),
         };
-        Ok(Self { name, kind: FieldKind::of(kind), is_optional, rule })
+        let is_personal = match &field["personal"] {
+            Value::Null => false,
+            Value::Bool(true) => true,
+            other => bail!("field {name}: `personal` is true or not there, and not {other}"),
+        };
+        Ok(Self { name, kind: FieldKind::of(kind), is_optional, rule, is_personal })
     }
 }
 
@@ -124,6 +134,14 @@ mod tests {
             assert_eq!(ruled.registered, plain.text);
             assert_eq!(plain.registered, plain.text);
         }
+    }
+
+    #[test]
+    fn a_mark_is_no_part_of_what_is_registered() {
+        let marked = record(r#"{"name": "a", "type": "string", "rule": "id", "personal": true}"#).unwrap();
+        assert!(marked.fields[0].is_personal);
+        assert_eq!(marked.registered, record(r#"{"name": "a", "type": "string"}"#).unwrap().text);
+        assert!(record(r#"{"name": "a", "type": "string", "personal": "yes"}"#).is_err());
     }
 
     #[test]

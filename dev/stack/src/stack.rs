@@ -168,10 +168,22 @@ impl Stack {
         self.start_postgres()
     }
 
-    /// Ends the registry.
+    /// The pid of the registry, for signals of the test's own (`SIGSTOP`).
+    pub fn registry_pid(&self) -> Result<Option<u32>, StackError> {
+        self.need(self.parts.registry, "the registry")?;
+        Ok(self.registry.part.running().map(|process| process.pid))
+    }
+
+    /// Ends the registry in order.
     pub fn stop_registry(&self) -> Result<(), StackError> {
         self.need(self.parts.registry, "the registry")?;
         self.registry.part.stop(STOP_PATIENCE).map(drop)
+    }
+
+    /// Kills the registry with `kill -9`: what it was asked is never answered.
+    pub fn kill_registry(&self) -> Result<(), StackError> {
+        self.need(self.parts.registry, "the registry")?;
+        self.registry.part.kill()
     }
 
     /// Starts the registry again and waits until it serves.

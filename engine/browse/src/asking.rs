@@ -6,12 +6,12 @@ use crate::{
     order::Order,
     question::Question,
     words::{
-        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE,
-        UNTIL, VALUE, WHERE,
+        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_AS, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE,
+        UNDECODABLE, UNTIL, VALUE, VALUE_AS, WHERE,
     },
 };
 use chrono::{DateTime, Utc};
-use foldstream_log::{Encoding, Extent, FieldPath, MOST_FIELDS, Showing, Violation};
+use foldstream_log::{Encoding, Extent, FieldPath, MOST_FIELDS, ReadAs, Reading, Showing, Violation};
 use std::collections::BTreeSet;
 
 /// Reads the question; what breaks a rule is noted, and a stand-in takes its place.
@@ -19,31 +19,44 @@ pub fn question<'a>(
     given: impl Iterator<Item = (&'a str, &'a str)>,
     (limit, now): (usize, DateTime<Utc>),
 ) -> (Question, Vec<Violation>) {
-    let mut reading = Reading { violations: Vec::new(), now, key: None, key_encoding: None };
+    let mut reading = Words { violations: Vec::new(), now, key: None, key_encoding: None, read_as: Reading::default() };
     let mut question = Question::newest("", limit);
     for (word, text) in given {
         reading.take(word, text, &mut question);
     }
     reading.take_key(&mut question.filter);
+    let read_as = reading.read_as;
+    reading.note(question.filter.set_reading(read_as));
     if question.topic.is_empty() && !reading.violations.iter().any(|violation| violation.field == TOPIC) {
         reading.violations.push(Violation::new(TOPIC, "(missing)", "topic must be given: the topic to look into"));
     }
     (question, reading.violations)
 }
 
-/// How values are shown; what breaks a rule is noted, and then everything is.
+/// How records are shown; what breaks a rule is noted, and then everything is, as what it is.
 #[must_use]
-pub fn showing(value: Option<&str>, fields: Option<&str>) -> (Showing, Vec<Violation>) {
+pub fn showing<'a>(said: impl Fn(&str) -> Option<&'a str>) -> (Showing, Vec<Violation>) {
     let extents = [("full", Extent::Full), ("preview", Extent::Preview), ("none", Extent::None)];
-    let extent = value.map_or(Ok(Extent::default()), |text| word_of(VALUE, text, &extents));
-    let paths = fields.map_or(Ok(Vec::new()), fields_of);
-    match (extent, paths) {
-        (Ok(Extent::None), Ok(paths)) if !paths.is_empty() => {
-            let rule = "fields are those of a value that is shown, and value=none shows none";
-            (Showing::default(), vec![Violation::new(FIELDS, fields.unwrap_or_default(), rule)])
+    let extent = said(VALUE).map_or(Ok(Extent::default()), |text| word_of(VALUE, text, &extents));
+    let paths = said(FIELDS).map_or(Ok(Vec::new()), fields_of);
+    let read = |word| said(word).map_or(Ok(ReadAs::default()), |text| read_as(word, text));
+    let (extent, paths, key, value) = match (extent, paths, read(KEY_AS), read(VALUE_AS)) {
+        (Ok(extent), Ok(paths), Ok(key), Ok(value)) => (extent, paths, key, value),
+        (extent, paths, key, value) => {
+            let violations = [extent.err(), paths.err(), key.err(), value.err()].into_iter().flatten();
+            return (Showing::default(), violations.collect());
         }
-        (Ok(extent), Ok(paths)) => (Showing::new(extent, paths), Vec::new()),
-        (extent, paths) => (Showing::default(), extent.err().into_iter().chain(paths.err()).collect()),
+    };
+    let refused = match extent {
+        Extent::None => Some("fields are those of a value that is shown, and value=none shows none"),
+        _ if !value.has_fields() => {
+            Some("values have no fields when they are read as text, a number or bytes: see value_as")
+        }
+        _ => None,
+    };
+    match refused.filter(|_| !paths.is_empty()) {
+        Some(rule) => (Showing::default(), vec![Violation::new(FIELDS, said(FIELDS).unwrap_or_default(), rule)]),
+        None => (Showing::new(extent, paths).for_reading(Reading { key, value }), Vec::new()),
     }
 }
 
@@ -57,15 +70,16 @@ fn fields_of(text: &str) -> Result<Vec<FieldPath>, Violation> {
     }
 }
 
-struct Reading<'a> {
+struct Words<'a> {
     violations: Vec<Violation>,
     now: DateTime<Utc>,
     /// Two words that say one thing.
     key: Option<&'a str>,
     key_encoding: Option<&'a str>,
+    read_as: Reading,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> Words<'a> {
     fn check<T>(&mut self, checked: Result<T, Violation>) -> Option<T> {
         checked.map_err(|violation| self.violations.push(violation)).ok()
     }
@@ -86,6 +100,9 @@ impl<'a> Reading<'a> {
             TYPE => self.note(filter.set_type(text)),
             CONTAINS => self.note(filter.set_contains(text)),
             WHERE => self.note(filter.add_condition(text, self.now)),
+            // What is none of them is told with how records are shown: `showing`.
+            KEY_AS => self.read_as.key = read_as(KEY_AS, text).unwrap_or_default(),
+            VALUE_AS => self.read_as.value = read_as(VALUE_AS, text).unwrap_or_default(),
             HEADER => self.note(filter.add_header(text, self.now)),
             UNDECODABLE => {
                 let undecodable = self.check(word_of(UNDECODABLE, text, &[("true", true), ("false", false)]));
@@ -101,13 +118,8 @@ impl<'a> Reading<'a> {
     }
 
     fn take_key(&mut self, filter: &mut Filter) {
-        let words = [
-            ("avro", Encoding::Avro),
-            ("json", Encoding::Json),
-            ("text", Encoding::Text),
-            ("base64", Encoding::Base64),
-        ];
-        let encoding = self.key_encoding.and_then(|text| self.check(word_of(KEY_ENCODING, text, &words)));
+        let encoding = |text| Encoding::parse(text).ok_or_else(|| none_of(KEY_ENCODING, text, Encoding::NAMES));
+        let encoding = self.key_encoding.and_then(|text| self.check(encoding(text)));
         match (self.key, self.key_encoding) {
             (Some(key), _) => self.note(filter.set_key(key, encoding)),
             (None, Some(text)) => {
@@ -137,6 +149,11 @@ pub fn isolation(text: &str) -> Result<Isolation, Violation> {
     word_of(ISOLATION, text, &isolations)
 }
 
+/// How keys or values are to be read.
+pub fn read_as(word: &str, text: &str) -> Result<ReadAs, Violation> {
+    ReadAs::parse(text).ok_or_else(|| none_of(word, text, ReadAs::NAMES))
+}
+
 /// Numbers of partitions, joined by commas.
 fn partitions(text: &str) -> Result<BTreeSet<i32>, Violation> {
     let number = |text: &str| text.parse().ok().filter(|number: &i32| *number >= 0);
@@ -153,14 +170,22 @@ fn partitions(text: &str) -> Result<BTreeSet<i32>, Violation> {
 fn word_of<T: Copy>(field: &str, text: &str, words: &[(&str, T)]) -> Result<T, Violation> {
     words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning).ok_or_else(|| {
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        Violation::new(field, text, format!("{field} is one of: {}", known.join(", ")))
+        none_of(field, text, &known)
     })
+}
+
+fn none_of(field: &str, text: &str, known: &[&str]) -> Violation {
+    Violation::new(field, text, format!("{field} is one of: {}", known.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::words::{Shape, WORDS};
+
+    fn shown(value: Option<&str>, fields: Option<&str>) -> (Showing, Vec<Violation>) {
+        showing(|word| [(VALUE, value), (FIELDS, fields)].into_iter().find(|(name, _)| *name == word)?.1)
+    }
 
     /// What a word may be is told where it is declared; this holds that it is read so.
     #[test]
@@ -174,12 +199,8 @@ mod tests {
             let refused = |said| {
                 let said = [(TOPIC, "parcels"), (KEY, ""), (word.name, said)];
                 let (_, violations) = question(said.into_iter(), (50, DateTime::UNIX_EPOCH));
-                let value = said.iter().find(|(name, _)| *name == VALUE).map(|(_, said)| *said);
-                violations
-                    .into_iter()
-                    .chain(showing(value, None).1)
-                    .map(|violation| violation.field)
-                    .collect::<Vec<_>>()
+                let word_said = |word: &str| said.iter().find(|(name, _)| *name == word).map(|(_, said)| *said);
+                violations.into_iter().chain(showing(word_said).1).map(|violation| violation.field).collect::<Vec<_>>()
             };
             for choice in choices {
                 assert_eq!(refused(choice), [""; 0], "{} {choice}", word.name);
@@ -207,8 +228,8 @@ mod tests {
 
     #[test]
     fn how_values_are_shown_is_asked_for_in_words() {
-        assert!(showing(None, None).0.is_everything() && showing(Some("full"), None).0.is_everything());
-        assert!(!showing(Some("preview"), Some("a,items[*].sku")).0.is_everything());
+        assert!(shown(None, None).0.is_everything() && shown(Some("full"), None).0.is_everything());
+        assert!(!shown(Some("preview"), Some("a,items[*].sku")).0.is_everything());
         let many = vec!["a"; MOST_FIELDS + 1].join(",");
         for (value, fields, expected) in [
             (Some("some"), None, vec![VALUE]),
@@ -219,7 +240,7 @@ mod tests {
             (Some("none"), Some("a"), vec![FIELDS]),
             (Some(""), Some("a..b"), vec![VALUE, FIELDS]),
         ] {
-            let (_, violations) = showing(value, fields);
+            let (_, violations) = shown(value, fields);
             let found: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
             assert_eq!(found, expected, "{value:?} {fields:?}");
         }

@@ -30,9 +30,12 @@ use crate::{
     words::{MAX_CONDITIONS, MAX_CONTAINED_CHARS, MAX_TYPE_CHARS},
 };
 use chrono::{DateTime, Utc};
-use foldstream_log::{Content, Encoding, Form, LookedUp, Opaque, Part, SchemaId, Violation, WriterSchema};
+use foldstream_log::{
+    Content, Encoding, Form, Opaque, Part, ReadAs, Reading, SchemaOf, Violation, WriterSchema, as_text,
+};
 use header::HeaderCondition;
 use key::WantedKey;
+use std::borrow::Cow;
 
 /// Begins as one that lets everything through.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,10 +50,9 @@ pub struct Filter {
     /// When it was asked, where a condition speaks of an age.
     asked_at_ms: Option<i64>,
     undecodable: bool,
+    /// How keys and values are read that are held against it.
+    reading: Reading,
 }
-
-/// Gives the schema of an id, or why it is not to be had, and then its records cannot be decoded.
-pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp + 'a;
 
 impl Filter {
     /// Only records of this key as it is shown; where its encoding is not given, of all that are shown so.
@@ -136,10 +138,28 @@ impl Filter {
         self.undecodable = undecodable;
     }
 
-    /// The bytes that the key may have where keys are written without a schema; none when none was asked for.
+    /// Holds keys and values against it as they are when they are read so. An error is of what cannot be asked of those.
+    pub fn set_reading(&mut self, reading: Reading) -> Result<(), Violation> {
+        self.reading = reading;
+        let refuse = |field, asked: String, what| Err(Violation::new(field, asked, format!("{what}: see value_as")));
+        match (self.conditions.first(), &self.record_type) {
+            (Some(condition), _) if !reading.value.has_fields() => refuse(
+                "where",
+                condition.to_string(),
+                "values have no fields when they are read as text, a number or bytes",
+            ),
+            (_, Some(wanted)) if !reading.value.has_type() => {
+                refuse("type", wanted.clone(), "values have no type when they are read as anything but Avro")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The bytes that the key may have where keys are written without a schema; none when none was asked for, or where the
+    /// same can be written in many ways.
     #[must_use]
-    pub fn key_bytes(&self) -> Option<Vec<&[u8]>> {
-        self.key.as_ref().map(|key| key.bytes().collect())
+    pub fn key_bytes(&self) -> Option<Vec<Cow<'_, [u8]>>> {
+        self.key.as_ref().and_then(|key| key.bytes(self.reading.key))
     }
 
     /// The keys of the topic are bytes and name no schema.
@@ -191,7 +211,7 @@ impl Filter {
         {
             return Verdict::Other;
         }
-        let of_key = self.key.as_ref().map(|key| key.is_of(record, schema_of));
+        let of_key = self.key.as_ref().map(|key| key.is_of(record, self.reading.key, schema_of));
         let asks_of_value = self.record_type.is_some() || !self.conditions.is_empty();
         if of_key == Some(Ok(false)) || !self.headers_hold(record, paths) {
             return Verdict::Other;
@@ -199,8 +219,8 @@ impl Filter {
         if !asks_of_value && self.contained.is_none() && !self.undecodable {
             return Verdict::of_all(of_key.into_iter());
         }
-        let content =
-            record.value.map(|bytes| (bytes, Content::of(Part::Value, bytes, record.headers(), schema_of).form));
+        let read = |bytes| Content::read(self.reading.value, (Part::Value, bytes), record.headers(), schema_of).form;
+        let content = record.value.map(|bytes| (bytes, read(bytes)));
         let value = content.as_ref().map(|(bytes, form)| Value { bytes, form });
         self.note_paths(value, paths);
         let of_value = |holds: &dyn Fn(Value<'_>) -> Result<bool, Reason>| value.map_or(Ok(false), holds);
@@ -208,7 +228,7 @@ impl Filter {
         let undecodable =
             self.undecodable.then_some(()).into_iter().map(|()| of_value(&|value| value.is_undecodable()));
         let conditions = self.conditions.iter().map(|condition| of_value(&|value| value.meets(condition)));
-        let contained = self.contained.iter().map(|needle| needle.is_in(record, value));
+        let contained = self.contained.iter().map(|needle| self.is_contained(needle, (record, value), schema_of));
         Verdict::of_all(of_key.into_iter().chain(of_type).chain(undecodable).chain(conditions).chain(contained))
     }
 
@@ -219,6 +239,23 @@ impl Filter {
             all &= condition.is_met_by(record.headers(), (at, &paths.headers));
         }
         all
+    }
+
+    /// A key that somebody wants to be read so is looked into as it is shown, and not as bytes.
+    fn is_contained(
+        &self,
+        needle: &Needle,
+        (record, value): (&RecordView<'_>, Option<Value<'_>>),
+        schema_of: &SchemaOf<'_>,
+    ) -> Result<bool, Reason> {
+        let (ReadAs::Only(_), Some(key)) = (self.reading.key, record.key) else {
+            return needle.is_in((record.key, record), value);
+        };
+        let shown = Content::read(self.reading.key, (Part::Key, key), record.headers(), schema_of).form.shown(key);
+        match shown.value.is_ok_and(|shown| as_text(&shown).contains(&needle.text)) {
+            true => Ok(true),
+            false => needle.is_in((None, record), value),
+        }
     }
 
     fn note_paths(&self, value: Option<Value<'_>>, paths: &PathsSeen) {
@@ -237,7 +274,7 @@ impl Filter {
             Form::Avro { .. } if !self.conditions.is_empty() => Ok(true),
             Form::Avro { datum, writer } => writer.check(datum).map(|()| true).map_err(|_| Reason::Undecodable),
             Form::Json(_) => Err(Reason::Json),
-            Form::Text(_) => Err(Reason::Text),
+            Form::Text(_) | Form::Long(_) | Form::Bytes(_) => Err(Reason::Text),
             Form::Opaque(opaque) => Err(opaque.into()),
         }
     }
@@ -271,6 +308,8 @@ impl From<&Opaque> for Reason {
             Opaque::OtherKind { .. } => Self::OtherKind,
             Opaque::NotJson { .. } => Self::Undecodable,
             Opaque::Foreign(_) | Opaque::Unframed => Self::Unframed,
+            Opaque::NotAs(_) => Self::NotAs,
+            Opaque::Masked { .. } => Self::Masked,
         }
     }
 }
@@ -286,7 +325,7 @@ impl Value<'_> {
     fn is_undecodable(self) -> Result<bool, Reason> {
         match self.form {
             Form::Avro { datum, writer } => Ok(writer.check(datum).is_err()),
-            Form::Json(_) | Form::Text(_) => Ok(false),
+            Form::Json(_) | Form::Text(_) | Form::Long(_) | Form::Bytes(_) => Ok(false),
             Form::Opaque(opaque) => match Reason::from(opaque) {
                 reason if reason.is_retriable() => Err(reason),
                 _ => Ok(true),
@@ -296,9 +335,9 @@ impl Value<'_> {
 
     fn meets(self, condition: &Condition) -> Result<bool, Reason> {
         match self.form {
-            Form::Avro { datum, writer } => condition.is_met_in(datum, writer).map_err(|_| Reason::Undecodable),
+            Form::Avro { datum, writer } => condition.is_met_in(datum, writer),
             Form::Json(value) => Ok(condition.is_met_in_json(value)),
-            Form::Text(_) => Err(Reason::Text),
+            Form::Text(_) | Form::Long(_) | Form::Bytes(_) => Err(Reason::Text),
             Form::Opaque(opaque) => Err(opaque.into()),
         }
     }
@@ -320,9 +359,9 @@ impl Needle {
 
     /// What has no schema is text as its bytes are. Where a schema would have its say, they are only a part of what it would
     /// come to.
-    fn is_in(&self, record: &RecordView<'_>, value: Option<Value<'_>>) -> Result<bool, Reason> {
+    fn is_in(&self, (key, record): (Option<&[u8]>, &RecordView<'_>), value: Option<Value<'_>>) -> Result<bool, Reason> {
         let in_bytes = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&self.text);
-        if record.key.is_some_and(in_bytes) || record.headers().any(|(_, value)| value.is_some_and(in_bytes)) {
+        if key.is_some_and(in_bytes) || record.headers().any(|(_, value)| value.is_some_and(in_bytes)) {
             return Ok(true);
         }
         let in_json = |json: &serde_json::Value| {
@@ -332,14 +371,22 @@ impl Needle {
         let Some(Value { bytes, form }) = value else { return Ok(false) };
         let reason = match form {
             Form::Avro { datum, writer } => match writer.to_json(datum) {
-                Ok(decoded) => return Ok(in_json(&decoded)),
+                Ok((decoded, _)) if in_json(&decoded) => return Ok(true),
+                Ok((_, true)) => return Err(Reason::Masked),
+                Ok(_) => return Ok(false),
+                Err(_) if writer.has_masks() => return Err(Reason::Masked),
                 Err(_) => Reason::Undecodable,
             },
             // However it was escaped and spaced, and as it was written.
             Form::Json(value) => return Ok(in_json(value) || in_bytes(bytes)),
             Form::Text(_) => return Ok(in_bytes(bytes)),
+            Form::Long(_) | Form::Bytes(_) => {
+                return Ok(form.shown(bytes).value.is_ok_and(|shown| as_text(&shown).contains(&self.text)));
+            }
             Form::Opaque(opaque) => match Reason::from(opaque) {
                 Reason::Unframed => return Ok(in_bytes(bytes)),
+                // What somebody wants to see otherwise is not looked into as bytes, and what nobody is to see is not at all.
+                reason @ (Reason::NotAs | Reason::Masked) => return Err(reason),
                 reason => reason,
             },
         };

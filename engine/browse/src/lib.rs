@@ -66,7 +66,7 @@ pub use caused::Caused;
 pub use connection::ConnectionError;
 pub use described::look_up;
 pub use feed::{Chunk, News, Offsets, TakenUp};
-pub use filter::{Condition, Filter, PathsSeen, SchemaOf, instant};
+pub use filter::{Condition, Filter, PathsSeen, instant};
 pub use follower::{Follower, Ready};
 pub use held_back::HeldBack;
 pub use lane::Covered;
@@ -83,8 +83,8 @@ pub use stretch::Gap;
 pub use tail::{Back, Tail};
 pub use target::{ANYWAY, TO, Target};
 pub use topics::{
-    Bytes, Counts, Group, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource, TopicState,
-    TypeCount,
+    Bytes, Counts, Group, GroupKind, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource,
+    TopicState, TypeCount,
 };
 pub use uncompared::{Reason, Uncompared, Verdict, not_told};
 pub use undecided::Undecided;

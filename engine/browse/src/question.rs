@@ -74,7 +74,7 @@ impl Question {
 fn homes(filter: &Filter, declared: Option<&Topic>, layout: &Layout) -> Option<BTreeSet<i32>> {
     let (keys, partitions) = (filter.key_bytes()?, layout.leaders.len());
     declared.filter(|topic| usize::try_from(topic.partitions) == Ok(partitions))?;
-    Some(keys.into_iter().map(|key| partition_of(key, partitions)).collect())
+    Some(keys.iter().map(|key| partition_of(key, partitions)).collect())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod sizes;
 mod state;
 
 pub use counts::{Counts, TypeCount};
-pub use groups::{Group, GroupMember, GroupPartition, Groups};
+pub use groups::{Group, GroupKind, GroupMember, GroupPartition, Groups};
 pub use settings::{Setting, SettingSource};
 pub use state::{Bytes, PartitionState, TopicState};
 

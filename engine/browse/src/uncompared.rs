@@ -59,6 +59,10 @@ pub enum Reason {
     Text,
     #[error("it is JSON, which has no type")]
     Json,
+    #[error("it cannot be read as it was asked to be")]
+    NotAs,
+    #[error("some of it is personal, which is not shown and so not compared")]
+    Masked,
 }
 
 impl Reason {

@@ -4,6 +4,8 @@
 //! made from it, and the flags of the command line are held against it. What a word may be is told here as a JSON schema
 //! tells it: whatever this lets through is read by `asking.rs`, but for what two words say together.
 
+use foldstream_log::{Encoding, ReadAs};
+
 /// Where questions are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
@@ -55,6 +57,8 @@ pub const TOPIC: &str = "topic";
 pub const PARTITION: &str = "partition";
 pub const KEY: &str = "key";
 pub const KEY_ENCODING: &str = "key_encoding";
+pub const KEY_AS: &str = "key_as";
+pub const VALUE_AS: &str = "value_as";
 pub const SINCE: &str = "since";
 pub const UNTIL: &str = "until";
 pub const TYPE: &str = "type";
@@ -83,7 +87,9 @@ const MAX_HEADER_CHARS: usize = 3_002;
 const MAX_FIELDS_CHARS: usize = 2_000;
 const MAX_TIME_CHARS: usize = 40;
 
-const ALL: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single];
+/// Where records are shown.
+const SHOWN: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single];
+const EVERY: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single, Door::Republish];
 const LISTS: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Republish];
 /// A live tail goes on from now.
 const PAST: &[Door] = &[Door::Page, Door::Export, Door::Republish];
@@ -170,7 +176,7 @@ pub const WORDS: &[Word] = &[
         KEY_ENCODING,
         "Of keys that are shown alike only those whose `key_encoding` is this; given together with `key`, which for \
          `base64` is base64 with its padding",
-        Shape::OneOf(&["avro", "json", "text", "base64"]),
+        Shape::OneOf(Encoding::NAMES),
         LISTS,
     ),
     word(
@@ -220,6 +226,21 @@ pub const WORDS: &[Word] = &[
         LISTS,
     ),
     word(
+        KEY_AS,
+        "How keys are read and shown, and so asked for by `key`: as what they are (`auto`, as when nothing is said), or so and \
+         not otherwise; a `long` is eight bytes, the most significant first. A key that cannot be read so is shown in base64, \
+         with the reason in `key_error`",
+        Shape::OneOf(ReadAs::NAMES),
+        EVERY,
+    ),
+    word(
+        VALUE_AS,
+        "The same of values. One that cannot be read so has an `error`, and where something is asked of values it is counted in \
+         `uncompared`. `where` goes with `auto`, `avro` and `json`, and `type` with `auto` and `avro`",
+        Shape::OneOf(ReadAs::NAMES),
+        EVERY,
+    ),
+    word(
         ORDER,
         "`newest` first, as when nothing is said, or `oldest`",
         Shape::OneOf(&["newest", "oldest"]),
@@ -238,14 +259,14 @@ pub const WORDS: &[Word] = &[
          characters, of arrays 20 items, of objects 50 members, and 1,000 values in all; or `none`, and it is not decoded, which \
          does not go with `fields`. Where that is less than all of it, `value_cut` is true",
         Shape::OneOf(&["full", "preview", "none"]),
-        ALL,
+        SHOWN,
     ),
     word(
         FIELDS,
         "Only these fields of each value, where they stand: paths as in `where`, joined by commas. Of an array only the items \
          that are led to are shown, in their order. Fields that no schema of what is shown has are named in `unknown_paths`",
         FIELDS_SHAPE,
-        ALL,
+        SHOWN,
     ),
 ];
 

@@ -4,6 +4,7 @@
 //! ones: a datum that ends early, runs on, or claims more than it has. Reading and skipping allocate nothing; only an
 //! error does.
 
+use crate::personal::is_masked;
 use integer_encoding::VarInt;
 use serde_avro_fast::schema::{LogicalType, Record, RegularType, SchemaKey, SchemaMut, SchemaNode};
 
@@ -29,6 +30,7 @@ pub(crate) struct Cursor<'a> {
     schema: &'a SchemaMut,
     elements: usize,
     values: usize,
+    masked: usize,
     most_depth: u32,
 }
 
@@ -46,6 +48,8 @@ pub(crate) enum Content<'a> {
     Array(SchemaKey),
     Map(SchemaKey),
     Record(&'a Record),
+    /// A value that nobody is to see; it has been read past.
+    Masked,
 }
 
 /// A value without parts, and what its schema says it stands for.
@@ -81,6 +85,8 @@ impl<'a> Leaf<'a> {
             RegularType::Long => Bare::Long(0),
             RegularType::Float => Bare::Float(0.0),
             RegularType::Double => Bare::Double(0.0),
+            // The number 0, with no digits behind the point.
+            RegularType::Bytes if matches!(node.logical_type, Some(LogicalType::BigDecimal)) => Bare::Bytes(&[2, 0, 0]),
             RegularType::Bytes => Bare::Bytes(&ZEROS[..1]),
             RegularType::Fixed(fixed) => Bare::Bytes(&ZEROS[..fixed.size.min(ZEROS.len())]),
             RegularType::String | RegularType::Enum(_) => Bare::Text(""),
@@ -100,7 +106,7 @@ pub(crate) struct Block {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(datum: &'a [u8], schema: &'a SchemaMut, most_depth: u32) -> Self {
-        Self { datum, at: 0, schema, elements: 0, values: 0, most_depth }
+        Self { datum, at: 0, schema, elements: 0, values: 0, masked: 0, most_depth }
     }
 
     /// Opens the whole datum.
@@ -123,7 +129,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn skip_rest(&mut self, opened: &Opened<'a>) -> Result<(), String> {
         let mut block = Block::default();
         match opened.content {
-            Content::Leaf(_) => {}
+            Content::Leaf(_) | Content::Masked => {}
             Content::Array(items) => {
                 while self.next_element(&mut block)? {
                     self.skip(items, opened)?;
@@ -172,6 +178,11 @@ impl<'a> Cursor<'a> {
         self.text("a map key")
     }
 
+    /// How many values on the way were masked.
+    pub(crate) fn masked(&self) -> usize {
+        self.masked
+    }
+
     /// Makes sure that nothing follows.
     pub(crate) fn finish(&self) -> Result<(), String> {
         match self.datum.len() - self.at {
@@ -191,6 +202,16 @@ impl<'a> Cursor<'a> {
         }
         let schema = self.schema;
         let node = &schema[key];
+        let opened = self.open_node(node, depth)?;
+        if !is_masked(node) {
+            return Ok(opened);
+        }
+        self.skip_rest(&opened)?;
+        self.masked += 1;
+        Ok(Opened { content: Content::Masked, depth })
+    }
+
+    fn open_node(&mut self, node: &'a SchemaNode, depth: u32) -> Result<Opened<'a>, String> {
         let bare = match &node.type_ {
             RegularType::Union(union) => {
                 let index = self.varint("a union branch")?;

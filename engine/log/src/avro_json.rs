@@ -7,17 +7,18 @@
 use crate::{
     avro_cursor::{Block, Content, Cursor, Opened, in_field},
     avro_scalar::Scalar,
+    personal::mask,
 };
 use serde_avro_fast::schema::SchemaMut;
 use serde_json::{Map, Value};
 
-/// Reads the whole datum; the error says what was expected at which byte.
-pub(crate) fn to_json(datum: &[u8], schema: &SchemaMut, most_depth: u32) -> Result<Value, String> {
+/// Reads the whole datum, and tells whether some of it is masked; the error says what was expected at which byte.
+pub(crate) fn to_json(datum: &[u8], schema: &SchemaMut, most_depth: u32) -> Result<(Value, bool), String> {
     let mut cursor = Cursor::new(datum, schema, most_depth);
     let root = cursor.root()?;
     let value = rest_to_json(&mut cursor, &root)?;
     cursor.finish()?;
-    Ok(value)
+    Ok((value, cursor.masked() > 0))
 }
 
 /// Whether [`to_json`] would give a value, without making it.
@@ -33,6 +34,7 @@ pub(crate) fn rest_to_json<'a>(cursor: &mut Cursor<'a>, opened: &Opened<'a>) -> 
     let mut block = Block::default();
     Ok(match opened.content {
         Content::Leaf(leaf) => Scalar::new(leaf).to_json(),
+        Content::Masked => mask(),
         Content::Array(items) => {
             let mut values = Vec::new();
             while cursor.next_element(&mut block)? {
@@ -69,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     fn to_json(datum: &[u8], schema: &SchemaMut) -> Result<Value, String> {
-        super::to_json(datum, schema, DEPTH)
+        super::to_json(datum, schema, DEPTH).map(|(value, _)| value)
     }
 
     const EVERYTHING: &str = r#"{"type": "record", "name": "Everything", "fields": [
@@ -186,7 +188,7 @@ mod tests {
         // The deepest that may be set is read, written and dropped on half the stack that threads have here.
         let deepest = move || {
             let value = super::to_json(&nodes(MOST_DEPTH), &list, MOST_DEPTH).unwrap();
-            (value.to_string().len(), super::check(&nodes(MOST_DEPTH), &list, MOST_DEPTH))
+            (value.0.to_string().len(), super::check(&nodes(MOST_DEPTH), &list, MOST_DEPTH))
         };
         let deepest = std::thread::Builder::new().stack_size(1024 * 1024).spawn(deepest).unwrap();
         assert!(deepest.join().unwrap().1.is_ok());

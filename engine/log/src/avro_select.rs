@@ -47,6 +47,8 @@ pub enum Selected<'a> {
     Scalar(Scalar<'a>),
     /// An object or an array.
     Composite(Value),
+    /// Something that nobody is to see, or a part of it, or something with such parts.
+    Masked,
 }
 
 impl FieldPath {
@@ -166,15 +168,19 @@ fn any_within<'a>(
     passes: &mut dyn FnMut(&Selected<'_>) -> bool,
 ) -> Result<bool, String> {
     let Some((step, steps)) = steps.split_first() else {
-        return Ok(passes(&match opened.content {
+        let masked = cursor.masked();
+        let selected = match opened.content {
             Content::Leaf(leaf) => Selected::Scalar(Scalar::new(leaf)),
+            Content::Masked => Selected::Masked,
             _ => Selected::Composite(rest_to_json(cursor, opened)?),
-        }));
+        };
+        return Ok(passes(if cursor.masked() > masked { &Selected::Masked } else { &selected }));
     };
     let mut passed = false;
     let mut block = Block::default();
     match opened.content {
         Content::Leaf(_) => {}
+        Content::Masked => passed = passes(&Selected::Masked),
         Content::Record(record) => {
             let wanted = record.fields.iter().rposition(|field| step.is_named(&field.name));
             for (at, field) in record.fields.iter().enumerate() {

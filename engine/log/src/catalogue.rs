@@ -1,4 +1,4 @@
-//! The topics and record types there are, as they are handed in: the engine has none of its own but dead letters.
+//! The topics and record types there are, and what of them is personal, as they are handed in: the engine has none of its own but dead letters.
 
 use crate::{events::RecordType, topic::Topic};
 
@@ -7,6 +7,8 @@ use crate::{events::RecordType, topic::Topic};
 pub struct Catalogue {
     pub topics: &'static [&'static Topic],
     pub records: &'static [&'static [RecordType]],
+    /// Full name of a record and name of a field: what is personal, in every version of it.
+    pub personal: &'static [(&'static str, &'static str)],
 }
 
 impl Catalogue {

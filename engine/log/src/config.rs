@@ -2,6 +2,7 @@
 
 use crate::{
     avro_cursor::{DEPTH, MOST_DEPTH},
+    personal::Personal,
     prefix::Prefix,
 };
 use rdkafka::ClientConfig;
@@ -60,6 +61,10 @@ pub struct Config {
     )]
     pub avro_depth: u32,
 
+    /// What those who look into a topic see of fields that are marked as personal
+    #[arg(long, env = "FOLDSTREAM_PERSONAL", value_enum, default_value_t, value_name = "HOW", global = true)]
+    pub personal: Personal,
+
     /// Name of this instance among those of the same service; stable across restarts (on Kubernetes: the pod's name)
     #[arg(long = "instance", env = "FOLDSTREAM_INSTANCE", default_value = "0", value_name = "NAME", global = true)]
     pub instance: String,
@@ -75,6 +80,7 @@ impl Config {
             registry_url,
             max_batch_bytes: DEFAULT_MAX_BATCH_BYTES,
             avro_depth: DEPTH,
+            personal: Personal::default(),
             instance: "0".to_owned(),
         }
     }

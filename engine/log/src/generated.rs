@@ -165,7 +165,7 @@ pub const COMMAND_DECIDED_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &rules::TIME },
 ];
 
-/// The schema of [`CommandDecided`] as it is registered: `avro/command-outcomes/CommandDecided.avsc` without the rules of its fields.
+/// The schema of [`CommandDecided`] as it is registered: `avro/command-outcomes/CommandDecided.avsc` without the rules and marks of its fields.
 pub const COMMAND_DECIDED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "CommandDecided",
@@ -197,7 +197,7 @@ pub const RECORD_REFUSED_RULES: &[FieldRule] = &[
     FieldRule { field: "origin", rule: &rules::ID },
 ];
 
-/// The schema of [`RecordRefused`] as it is registered: `avro/dead-letters/RecordRefused.avsc` without the rules of its fields.
+/// The schema of [`RecordRefused`] as it is registered: `avro/dead-letters/RecordRefused.avsc` without the rules and marks of its fields.
 pub const RECORD_REFUSED_SCHEMA: &str = r##"{
   "type": "record",
   "name": "RecordRefused",
@@ -232,7 +232,7 @@ pub const STATE_KEPT_RULES: &[FieldRule] = &[
     FieldRule { field: "occurred_at", rule: &rules::TIME },
 ];
 
-/// The schema of [`StateKept`] as it is registered: `avro/state/StateKept.avsc` without the rules of its fields.
+/// The schema of [`StateKept`] as it is registered: `avro/state/StateKept.avsc` without the rules and marks of its fields.
 pub const STATE_KEPT_SCHEMA: &str = r##"{
   "type": "record",
   "name": "StateKept",

@@ -26,6 +26,7 @@ mod codec;
 mod config;
 mod content;
 mod decimal;
+mod encoding;
 mod events;
 mod fetched;
 mod flow;
@@ -37,6 +38,7 @@ mod headers;
 mod ids;
 mod message;
 mod murmur2;
+mod personal;
 mod plain;
 mod position;
 mod position_range;
@@ -61,6 +63,7 @@ pub use codec::{DecodeError, EncodeError, Recorded, decode, decode_key, encode, 
 pub use config::Config;
 pub use content::{Content, Form, Opaque};
 pub use decimal::Decimal;
+pub use encoding::{Encoding, ReadAs, Reading};
 pub use events::{Fact, FieldRule, RecordType, TopicEvent};
 pub use fetched::{FetchedRecord, RecordError};
 pub use flow::{Flow, ServiceKind};
@@ -68,10 +71,9 @@ pub use framing::{Foreign, Framing, Part, SchemaId};
 pub use generated::{DEAD_LETTERS, DeadLetterHeader, DeadLettersEvent, RecordRefused};
 pub use headers::{CAUSE, Cause, FOLD_VERSION, REDRIVE_OF, ReplyTo, SOURCE};
 pub use ids::{derived_event_id, new_event_id, replayed_event_id};
-pub use message::{
-    Encoding, Message, MessageError, MessageHeader, MessageSchema, as_text, describe, keys_shown_as, shown_key,
-};
+pub use message::{Message, MessageError, MessageHeader, MessageSchema, as_text, describe, keys_shown_as, shown_key};
 pub use murmur2::partition_of;
+pub use personal::Personal;
 pub use plain::text;
 pub use position::{Position, PositionError, Positions, TopicPartition};
 pub use position_range::PositionRange;
@@ -84,7 +86,7 @@ pub use registry::{AnySchema, Registered, Registry, RegistryError, SubjectVersio
 pub use republisher::{Republication, RepublishError, Republished, Republisher};
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
-pub use schemas::{Known, LookedUp, NoSchema, Schemas};
+pub use schemas::{Known, LookedUp, NoSchema, SchemaOf, Schemas};
 pub use segment_end::is_segment_end;
 pub use showing::{Extent, MOST_FIELDS, PREVIEW_CHARACTERS, PREVIEW_ITEMS, PREVIEW_MEMBERS, PREVIEW_VALUES, Showing};
 pub use topic::{Cleanup, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, REPLICATION_FACTOR, Topic, Writers};

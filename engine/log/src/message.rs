@@ -4,12 +4,13 @@
 //! be decoded keeps its place, with the reason and its bytes in base64.
 
 use crate::{
-    content::{Content, Form},
+    content::{self, Content, Form, Opaque},
+    encoding::{Encoding, ReadAs},
     fetched::FetchedRecord,
     framing::{Framing, Part, SchemaId},
     plain::text,
     registry::{AnySchema, Registered},
-    schemas::{Known, LookedUp, Schemas},
+    schemas::{Known, SchemaOf, Schemas},
     showing::Showing,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -35,6 +36,9 @@ pub struct Message {
     /// As `key_encoding` says; null where there is none.
     pub key: Value,
     pub key_encoding: Option<Encoding>,
+    /// Why the key could not be read as it was asked to be; it is shown in base64 then. Or why it is not shown at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_schema: Option<MessageSchema>,
     /// In their order; names may repeat.
@@ -46,6 +50,10 @@ pub struct Message {
     /// What is shown of the value is not all of it, because less was asked for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub value_cut: bool,
+    /// Some of the value is personal and not told: fields are `{"masked": "personal"}`, and what cannot be decoded has no
+    /// bytes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub value_masked: bool,
     pub schema: Option<MessageSchema>,
     /// Bytes of key and value.
     pub size: usize,
@@ -54,20 +62,6 @@ pub struct Message {
     /// What became of its transaction, where that is no matter of course: `aborted` or `undecided`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction: Option<&'static str>,
-}
-
-/// How bytes are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// As the JSON of the datum that they are.
-    Avro,
-    /// As the JSON that they are.
-    Json,
-    /// As the text that they are.
-    Text,
-    /// They are none of these. The base64 of a value stands beside the reason.
-    Base64,
 }
 
 /// A header: its value is text, or base64 under `{"base64": …}`, or null.
@@ -97,22 +91,23 @@ pub struct MessageSchema {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageError {
     pub reason: String,
-    pub value_base64: String,
+    /// Null where some of it is personal, or where nobody can tell because its schema is away.
+    pub value_base64: Option<String>,
 }
 
 /// Decodes a record for reading, by schemas that were looked up before, as far as it is to be shown; never fails, the reason
 /// goes into the message.
 #[must_use]
 pub fn describe(record: &FetchedRecord, schemas: &Schemas, showing: &Showing) -> Message {
-    described(record, &|id| schemas.get(id), showing)
+    described(record, (&|id| schemas.get(id), schemas.masks()), showing)
 }
 
-fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp, showing: &Showing) -> Message {
-    let part = |part, bytes: Option<&Vec<u8>>, showing: Option<&Showing>| {
-        bytes.map(|bytes| Shown::new((part, bytes.as_slice()), record, schema_of, showing))
+fn described<'s>(record: &FetchedRecord, (schema_of, masks): (&SchemaOf<'s>, bool), showing: &Showing) -> Message {
+    let part = |part, bytes: Option<&Vec<u8>>| {
+        bytes.map(|bytes| Shown::new((part, bytes.as_slice()), record, (schema_of, masks), showing))
     };
-    let key = part(Part::Key, record.key.as_ref(), None);
-    let value = part(Part::Value, record.value.as_ref().filter(|_| !showing.is_nothing()), Some(showing));
+    let key = part(Part::Key, record.key.as_ref());
+    let value = part(Part::Value, record.value.as_ref().filter(|_| !showing.is_nothing()));
     // Kafka writes -1 for no time at all.
     let at = Some(record.timestamp_ms).filter(|at| *at >= 0);
     let mut message = Message {
@@ -127,6 +122,7 @@ fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp, s
         timestamp_ms: at,
         key: Value::Null,
         key_encoding: None,
+        key_error: None,
         key_schema: None,
         headers: record
             .headers
@@ -136,22 +132,30 @@ fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp, s
         value: Value::Null,
         value_encoding: None,
         value_cut: false,
+        value_masked: false,
         schema: None,
         size: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
         error: None,
         transaction: None,
     };
     if let (Some(key), Some(bytes)) = (key, &record.key) {
-        message.key = key.value.unwrap_or_else(|_| STANDARD.encode(bytes).into());
+        // Where nobody said how, bytes are no error.
+        let is_told = showing.reading().key != ReadAs::Auto || key.is_masked;
+        message.key_error = key.value.as_ref().err().filter(|_| is_told).cloned();
+        let in_base64 = || if key.is_masked { Value::Null } else { STANDARD.encode(bytes).into() };
+        message.key = key.value.unwrap_or_else(|_| in_base64());
         (message.key_encoding, message.key_schema) = (Some(key.encoding), key.schema);
     }
     if let (Some(value), Some(bytes)) = (value, &record.value) {
         (message.value_encoding, message.schema) = (Some(value.encoding), value.schema);
+        message.value_masked = value.is_masked;
         match value.value {
             Ok(value) => (message.value, message.value_cut) = showing.shown(value),
             Err(reason) => {
-                let (value_base64, is_cut) = showing.shown_bytes(STANDARD.encode(bytes));
-                (message.error, message.value_cut) = (Some(MessageError { reason, value_base64 }), is_cut);
+                let shown = (!value.is_masked).then(|| showing.shown_bytes(STANDARD.encode(bytes)));
+                let (value_base64, is_cut) = shown.unzip();
+                message.error = Some(MessageError { reason, value_base64 });
+                message.value_cut = is_cut.unwrap_or_default();
             }
         }
     } else if let Some(bytes) = &record.value {
@@ -159,7 +163,7 @@ fn described(record: &FetchedRecord, schema_of: &dyn Fn(SchemaId) -> LookedUp, s
         // Which schema it names, its frame tells.
         if let Framing::Of { schema, .. } = Framing::of(Part::Value, bytes, record.headers()) {
             let known = schema_of(schema).ok();
-            message.schema = known.map(|known| MessageSchema::new(Part::Value, &record.topic, &known));
+            message.schema = known.map(|known| MessageSchema::new(Part::Value, &record.topic, known));
         }
     }
     message
@@ -205,34 +209,38 @@ struct Shown {
     schema: Option<MessageSchema>,
     /// An error is the reason why there is none.
     value: Result<Value, String>,
+    is_masked: bool,
 }
 
 impl Shown {
-    fn new(
+    fn new<'s>(
         (part, bytes): (Part, &[u8]),
         record: &FetchedRecord,
-        schema_of: &dyn Fn(SchemaId) -> LookedUp,
-        showing: Option<&Showing>,
+        (schema_of, masks): (&SchemaOf<'s>, bool),
+        showing: &Showing,
     ) -> Self {
-        let content = Content::of(part, bytes, record.headers(), schema_of);
-        if let Some(showing) = showing {
+        let read_as = showing.reading().of(part);
+        let content = Content::read(read_as, (part, bytes), record.headers(), schema_of);
+        if part == Part::Value {
             showing.note(&content.form);
         }
-        let schema = content.known.as_ref().map(|known| MessageSchema::new(part, &record.topic, known));
-        let (encoding, value) = match content.form {
-            Form::Avro { datum, writer } => (Encoding::Avro, writer.to_json(datum)),
-            Form::Json(value) => (Encoding::Json, Ok(value)),
-            Form::Text(text) => (Encoding::Text, Ok(text.into())),
-            Form::Opaque(reason) => (Encoding::Base64, Err(reason.to_string())),
-        };
-        let not_as_said = |reason| match &content.known {
+        let schema = content.known.map(|known| MessageSchema::new(part, &record.topic, known));
+        // Of bytes whose schema is away nobody can tell what they are.
+        let is_away = matches!(&content.form, Form::Opaque(Opaque::NoSchema(reason)) if reason.is_retriable());
+        let content::Shown { encoding, value, is_masked } = content.form.shown(bytes);
+        let not_as_said = |reason| match content.known {
             Some(known) if encoding == Encoding::Avro => {
                 format!("the value is not what schema {} says: {reason}", known.id)
             }
             _ => reason,
         };
         let value = value.map_err(not_as_said);
-        Self { encoding: if value.is_ok() { encoding } else { Encoding::Base64 }, schema, value }
+        Self {
+            encoding: if value.is_ok() { encoding } else { Encoding::Base64 },
+            schema,
+            value,
+            is_masked: is_masked || masks && is_away,
+        }
     }
 }
 

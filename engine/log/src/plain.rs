@@ -29,6 +29,11 @@ pub(crate) fn json(text: &str) -> Option<Value> {
     says_all(text, &value).then_some(value)
 }
 
+/// Any JSON, a lone number among it, where nothing of it is lost.
+pub(crate) fn only_json(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().filter(|value| says_all(text, value))
+}
+
 /// Whether the value has every member and every number that the text has, which is known to be JSON.
 fn says_all(text: &str, value: &Value) -> bool {
     let (bytes, mut at, mut members) = (text.as_bytes(), 0, 0);

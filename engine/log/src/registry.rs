@@ -18,7 +18,14 @@ mod logical_types;
 mod references;
 mod writer_schema;
 
-use crate::{config::Config, events::RecordType, framing::SchemaId, prefix::Prefix};
+use crate::{
+    catalogue::Catalogue,
+    config::Config,
+    events::RecordType,
+    framing::SchemaId,
+    personal::{Marks, Personal},
+    prefix::Prefix,
+};
 use absent::Absent;
 use references::with_references;
 use schema_registry_converter::{
@@ -83,13 +90,24 @@ struct Inner {
     url: String,
     prefix: Prefix,
     avro_depth: u32,
+    marks: Option<Marks>,
     schemas: Mutex<HashMap<SchemaId, AnySchema>>,
     absent: Absent,
     registered: Mutex<HashMap<u32, Vec<Registered>>>,
 }
 
 impl Registry {
+    /// For those who read what they know the types of.
     pub fn new(config: &Config) -> Result<Self, RegistryError> {
+        Self::marking(config, None)
+    }
+
+    /// For those who look into topics, too: personal fields are masked, unless the settings say otherwise.
+    pub fn for_looking(config: &Config, catalogue: &Catalogue) -> Result<Self, RegistryError> {
+        Self::marking(config, (config.personal == Personal::Masked).then(|| Marks::of(catalogue)))
+    }
+
+    fn marking(config: &Config, marks: Option<Marks>) -> Result<Self, RegistryError> {
         let url = config.registry_url.as_str().trim_end_matches('/').to_owned();
         let unusable = |source: Box<dyn Error + Send + Sync>| RegistryError::Unreachable { url: url.clone(), source };
         let builder = || reqwest::Client::builder().connect_timeout(CONNECT_PATIENCE);
@@ -104,6 +122,7 @@ impl Registry {
                 url,
                 prefix,
                 avro_depth: config.avro_depth,
+                marks,
                 schemas: Mutex::default(),
                 absent: Absent::default(),
                 registered: Mutex::default(),
@@ -149,7 +168,8 @@ impl Registry {
         };
         let schema = match &found.schema_type {
             SchemaType::Avro => {
-                AnySchema::Avro(Arc::new(WriterSchema::named(id, self.whole(id, found).await?, self.inner.avro_depth)?))
+                let text = self.whole(id, found).await?;
+                AnySchema::Avro(Arc::new(WriterSchema::named(id, text, self.inner.avro_depth, self.inner.marks)?))
             }
             SchemaType::Json => AnySchema::Json,
             SchemaType::Protobuf => AnySchema::Protobuf,
@@ -159,6 +179,11 @@ impl Registry {
         };
         lock(&self.inner.schemas).insert(id, schema.clone());
         Ok(schema)
+    }
+
+    /// Whether personal fields are masked: what a schema says that is not known is not shown then.
+    pub(crate) fn masks(&self) -> bool {
+        self.inner.marks.is_some()
     }
 
     /// Why there is no such schema, if that was found out lately.

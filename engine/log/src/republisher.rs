@@ -232,7 +232,9 @@ impl Group {
     /// What was done before.
     fn noted(&self, republication: &Republication) -> Result<Option<Republished>, RepublishError> {
         let mut asked = TopicPartitionList::new();
-        republication.all_partitions().for_each(|partition| drop(asked.add_partition(&self.topic, partition)));
+        for partition in republication.all_partitions() {
+            asked.add_partition(&self.topic, partition);
+        }
         let unknown = |source| RepublishError::Unknown { source };
         let found = self.consumer.committed_offsets(asked, CALL_TIMEOUT).map_err(unknown)?;
         for partition in republication.all_partitions() {

@@ -66,13 +66,18 @@ impl NoSchema {
     }
 }
 
-/// What looking a schema up gave.
-pub type LookedUp = Result<Known, NoSchema>;
+/// What looking a schema up gave. Lent, not given: threads that look at many records would count holders more than read.
+pub type LookedUp<'a> = Result<&'a Known, NoSchema>;
+
+/// How a schema is looked up by those who need one.
+pub type SchemaOf<'a> = dyn Fn(SchemaId) -> LookedUp<'a> + 'a;
 
 /// Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
 pub struct Schemas {
     registry: Registry,
+    /// Few: a topic has records of a handful of schemas.
+    known: Arc<boxcar::Vec<Known>>,
     state: Arc<Mutex<State>>,
     /// How many of those asked for are in no registry.
     absent: Arc<AtomicUsize>,
@@ -80,7 +85,8 @@ pub struct Schemas {
 
 #[derive(Debug)]
 struct State {
-    looked_up: HashMap<SchemaId, LookedUp>,
+    /// Why others are not known.
+    not_had: HashMap<SchemaId, NoSchema>,
     /// How long may still be waited.
     patience: Duration,
 }
@@ -88,8 +94,8 @@ struct State {
 impl Schemas {
     #[must_use]
     pub fn new(registry: Registry) -> Self {
-        let state = State { looked_up: HashMap::new(), patience: PATIENCE };
-        Self { registry, state: Arc::new(Mutex::new(state)), absent: Arc::default() }
+        let state = State { not_had: HashMap::new(), patience: PATIENCE };
+        Self { registry, known: Arc::default(), state: Arc::new(Mutex::new(state)), absent: Arc::default() }
     }
 
     /// Looks up those of these schemas that were not looked up before. Returns when all are known or known not to be
@@ -112,7 +118,7 @@ impl Schemas {
         // A question that panicked has no answer, like one that is late.
         while let Ok(Some(answered)) = timeout_at(begun + patience, questions.join_next()).await {
             if let Ok((id, looked_up)) = answered {
-                self.state().looked_up.insert(id, looked_up);
+                self.note(id, looked_up, &mut self.state());
             }
         }
         // What is on the way is for the next page.
@@ -120,22 +126,27 @@ impl Schemas {
         let mut state = self.state();
         state.patience = state.patience.saturating_sub(begun.elapsed());
         for id in asked {
-            if !state.looked_up.contains_key(&id) {
+            if !self.is_looked_up(id, &state) {
                 state.patience = Duration::ZERO;
                 // The schema itself may be known, and only where it is registered is not.
                 let known = self.registry.cached(id).map(|schema| Known { id, schema, registered: Arc::default() });
-                state.looked_up.insert(id, known.ok_or(NoSchema::Late));
+                self.note(id, known.ok_or(NoSchema::Late), &mut state);
             }
         }
     }
 
+    /// Whether personal fields are masked.
+    pub(crate) fn masks(&self) -> bool {
+        self.registry.masks()
+    }
+
     /// What is known of a schema that was looked up.
-    pub fn get(&self, id: SchemaId) -> LookedUp {
-        self.state().looked_up.get(&id).cloned().unwrap_or(Err(NoSchema::NotLookedUp(id)))
+    pub fn get(&self, id: SchemaId) -> LookedUp<'_> {
+        self.find(id).ok_or_else(|| self.state().not_had.get(&id).cloned().unwrap_or(NoSchema::NotLookedUp(id)))
     }
 
     /// The same, looked up if it was not before. For threads that may wait: panics on one that runs tasks.
-    pub fn get_blocking(&self, id: SchemaId, runtime: &Handle) -> LookedUp {
+    pub fn get_blocking(&self, id: SchemaId, runtime: &Handle) -> LookedUp<'_> {
         self.get(id).or_else(|error| match error {
             NoSchema::NotLookedUp(_) => {
                 runtime.block_on(self.look_up([id]));
@@ -150,11 +161,11 @@ impl Schemas {
         let mut state = self.state();
         let mut unknown = BTreeSet::new();
         for id in ids {
-            if state.looked_up.contains_key(&id) {
+            if self.is_looked_up(id, &state) {
                 continue;
             }
             match self.at_hand(id).map(Ok).or_else(|| Some(Err(NoSchema::Absent(self.registry.absent(id)?)))) {
-                Some(looked_up) => drop(state.looked_up.insert(id, looked_up)),
+                Some(looked_up) => self.note(id, looked_up, &mut state),
                 None => drop(unknown.insert(id)),
             }
         }
@@ -170,7 +181,22 @@ impl Schemas {
         Some(Known { id, schema, registered: registered.into() })
     }
 
-    async fn ask(&self, id: SchemaId) -> LookedUp {
+    fn find(&self, id: SchemaId) -> Option<&Known> {
+        self.known.iter().map(|(_, known)| known).find(|known| known.id == id)
+    }
+
+    fn is_looked_up(&self, id: SchemaId, state: &State) -> bool {
+        state.not_had.contains_key(&id) || self.find(id).is_some()
+    }
+
+    fn note(&self, id: SchemaId, looked_up: Result<Known, NoSchema>, state: &mut State) {
+        match looked_up {
+            Ok(known) => drop(self.known.push(known)),
+            Err(reason) => drop(state.not_had.insert(id, reason)),
+        }
+    }
+
+    async fn ask(&self, id: SchemaId) -> Result<Known, NoSchema> {
         if self.absent.load(Ordering::Relaxed) >= MOST_ABSENT {
             return Err(NoSchema::TooMany(id));
         }
@@ -204,12 +230,7 @@ impl Schemas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::Config,
-        fetched::FetchedRecord,
-        message::{Encoding, describe},
-        showing::Showing,
-    };
+    use crate::{config::Config, encoding::Encoding, fetched::FetchedRecord, message::describe, showing::Showing};
     use serde_json::json;
     use std::{
         io::{Read, Write},
@@ -363,10 +384,10 @@ mod tests {
     async fn a_schema_comes_with_those_it_refers_to() {
         let schema = Stub::start().registry.schema(5).await.unwrap();
         assert_eq!(schema.full_name, "b.Pair");
-        assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"one": {"who": "ada"}}));
+        assert_eq!(schema.to_json(b"\x06ada").unwrap().0, json!({"one": {"who": "ada"}}));
         // And with those that these refer to.
         let schema = Stub::start().registry.schema(1).await.unwrap();
-        assert_eq!(schema.to_json(b"\x06ada").unwrap(), json!({"pair": {"one": {"who": "ada"}}}));
+        assert_eq!(schema.to_json(b"\x06ada").unwrap().0, json!({"pair": {"one": {"who": "ada"}}}));
     }
 
     #[tokio::test]

@@ -1,10 +1,11 @@
-//! How much of values is shown: all, a beginning, some fields, or nothing.
+//! How much of values is shown: all, a beginning, some fields, or nothing; and how keys and values are to be read for that.
 //!
 //! Pure. Whatever is left out is said to be: what is shown is never taken for the whole.
 
 use crate::{
     avro_select::{FieldPath, Step},
     content::Form,
+    encoding::Reading,
 };
 use serde_json::{Map, Value};
 use std::sync::{
@@ -39,6 +40,7 @@ pub struct Showing {
     extent: Extent,
     /// None: all.
     fields: Vec<FieldPath>,
+    reading: Reading,
     met: Arc<Met>,
 }
 
@@ -56,12 +58,23 @@ impl Showing {
     #[must_use]
     pub fn new(extent: Extent, mut fields: Vec<FieldPath>) -> Self {
         fields.truncate(MOST_FIELDS);
-        Self { extent, fields, met: Arc::default() }
+        Self { extent, fields, ..Self::default() }
     }
 
+    /// Keys and values are to be read so.
+    #[must_use]
+    pub fn for_reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// Whether all is shown as what it is.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.extent == Extent::Full && self.fields.is_empty()
+        self.extent == Extent::Full && self.fields.is_empty() && self.reading == Reading::default()
     }
 
     #[must_use]
@@ -85,7 +98,7 @@ impl Showing {
         let has: &dyn Fn(&FieldPath) -> bool = match form {
             Form::Avro { writer, .. } => &|path: &FieldPath| !writer.samples(path).is_empty(),
             Form::Json(value) => &|path: &FieldPath| path.any_in(value, |_| true),
-            Form::Text(_) | Form::Opaque(_) => return,
+            Form::Text(_) | Form::Long(_) | Form::Bytes(_) | Form::Opaque(_) => return,
         };
         let met = self.met.fields.load(Ordering::Relaxed);
         for (at, path) in self.fields.iter().enumerate() {

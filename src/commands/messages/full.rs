@@ -27,10 +27,13 @@ pub(super) fn text(message: &Message) -> Result<String> {
         None => line("key", NAME, "(none)"),
     }
     match message.key_encoding {
-        Some(Encoding::Base64) => line("", PLAIN, "(the key is no text; this is base64 of it)"),
+        Some(Encoding::Base64) => line("", PLAIN, "(this is base64 of the key)"),
         Some(Encoding::Avro) => line("", PLAIN, "(the key is Avro)"),
         Some(Encoding::Json) => line("", PLAIN, "(the key is JSON)"),
-        Some(Encoding::Text) | None => {}
+        Some(Encoding::Text | Encoding::Long | Encoding::Hex) | None => {}
+    }
+    if let Some(reason) = &message.key_error {
+        line("key error", ERROR, reason);
     }
     if let Some(schema) = &message.key_schema {
         line("key schema", PLAIN, &described(schema));
@@ -51,11 +54,17 @@ pub(super) fn text(message: &Message) -> Result<String> {
     if message.value_cut {
         line("", NAME, "(less of the value is shown than there is)");
     }
+    if message.value_masked && message.error.is_none() {
+        line("", NAME, "(what is personal is masked; see --personal)");
+    }
     match (&message.error, &message.value) {
         (None, _) if message.value_encoding.is_none() && message.value_cut => {}
         (Some(error), _) => {
             line("error", ERROR, &error.reason);
-            line("base64", PLAIN, &error.value_base64);
+            match &error.value_base64 {
+                Some(bytes) => line("base64", PLAIN, bytes),
+                None => line("", NAME, "(its bytes are not shown: some of them may be personal; see --personal)"),
+            }
         }
         (None, _) if message.value_encoding.is_none() => line("value", NAME, "(tombstone)"),
         (None, Value::String(text)) if message.value_encoding == Some(Encoding::Text) => {

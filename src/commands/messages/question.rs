@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use foldstream_browse::{
     self as browse, Isolation,
     words::{
-        CONTAINS, HEADER, ISOLATION, KEY, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE, UNDECODABLE, UNTIL, WHERE,
+        CONTAINS, FIELDS, HEADER, ISOLATION, KEY, KEY_AS, KEY_ENCODING, ORDER, PARTITION, SINCE, TOPIC, TYPE,
+        UNDECODABLE, UNTIL, VALUE, VALUE_AS, WHERE,
     },
 };
 use foldstream_log::{Position, Showing, Violation};
@@ -42,7 +43,7 @@ pub(super) struct WhichOptions {
     /// lives in is read, of others all
     #[arg(long, help_heading = WHICH, allow_hyphen_values = true)]
     key: Option<String>,
-    /// Of keys that are shown alike only those shown so: avro, json, text or base64
+    /// Of keys that are shown alike only those shown so: avro, json, text, long, hex or base64
     #[arg(long = "key-encoding", id = KEY_ENCODING, help_heading = WHICH, value_name = "ENCODING", requires = KEY)]
     key_encoding: Option<String>,
     /// Only as old as this or younger: 2026-11-21T10:00:00Z, '2026-11-21 10:00' (UTC), a day 2026-11-21, milliseconds since
@@ -70,6 +71,13 @@ pub(super) struct WhichOptions {
     /// Only those whose value cannot be decoded
     #[arg(long, help_heading = WHICH)]
     undecodable: bool,
+    /// Read keys so, whatever they seem to be: auto (the default), avro, json, text, long (eight bytes), hex or base64; --key is
+    /// then of what is shown
+    #[arg(long = "key-as", id = KEY_AS, help_heading = HOW, value_name = "ENCODING")]
+    key_as: Option<String>,
+    /// Read values so; what cannot be is told
+    #[arg(long = "value-as", id = VALUE_AS, help_heading = HOW, value_name = "ENCODING")]
+    value_as: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -146,7 +154,7 @@ impl QuestionOptions {
             Some(position) => self.single(position),
             None => self.records(now),
         };
-        match (question, browse::asking::showing(self.value.as_deref(), self.fields.as_deref())) {
+        match (question, browse::asking::showing(|word| self.how_shown(word))) {
             (Ok(question), (showing, violations)) if violations.is_empty() => Ok((question, showing)),
             (question, (_, violations)) => {
                 let refused = question.err().into_iter().flat_map(|refused| refused.0);
@@ -178,6 +186,16 @@ impl QuestionOptions {
         }
     }
 
+    fn how_shown(&self, word: &str) -> Option<&str> {
+        let said = [
+            (VALUE, &self.value),
+            (FIELDS, &self.fields),
+            (KEY_AS, &self.which.key_as),
+            (VALUE_AS, &self.which.value_as),
+        ];
+        said.into_iter().find(|(name, _)| *name == word)?.1.as_deref()
+    }
+
     fn words(&self) -> impl Iterator<Item = (&str, &str)> {
         let once = [(ORDER, &self.order), (ISOLATION, &self.isolation)];
         self.which.words().chain(once.into_iter().filter_map(|(word, text)| Some((word, text.as_deref()?))))
@@ -202,6 +220,8 @@ impl WhichOptions {
             (UNTIL, &self.until),
             (TYPE, &self.record_type),
             (CONTAINS, &self.contains),
+            (KEY_AS, &self.key_as),
+            (VALUE_AS, &self.value_as),
         ];
         let once = once.into_iter().filter_map(|(word, text)| Some((word, text.as_deref()?)));
         let conditions = self.conditions.iter().map(|condition| (WHERE, condition.as_str()));

@@ -19,7 +19,7 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) fn new(config: &Config, showing: Showing) -> Result<Self> {
         let browse = Browse::new(Brokers::new(config), CATALOGUE);
-        Ok(Self { browse, registry: Registry::new(config)?, showing })
+        Ok(Self { browse, registry: Registry::for_looking(config, &CATALOGUE)?, showing })
     }
 
     /// New for every page: what could not be had for one may be had for the next.

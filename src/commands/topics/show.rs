@@ -119,7 +119,7 @@ fn groups(topic: &TopicDetail) -> Table {
     let rows = topic.groups.iter().map(|group| {
         vec![
             group.group.clone(),
-            group.kind.clone(),
+            group.kind.to_string(),
             group.state.clone(),
             group.members.len().to_string(),
             shown(group.lag_records),

@@ -2,7 +2,7 @@
 
 use super::*;
 use chrono::DateTime;
-use foldstream_browse::{Bytes, Group, GroupPartition, PartitionState};
+use foldstream_browse::{Bytes, Group, GroupKind, GroupPartition, PartitionState};
 use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent};
 use foldstream_log::Prefix;
 use foldstream_store::versions::{Version, VersionState};
@@ -52,7 +52,7 @@ fn groups() -> Groups {
     let committed = GroupPartition { partition: 1, committed_offset: Some(4), lag_records: Some(1) };
     let group = |service: &str| Group {
         group: Prefix::default().group_of(service),
-        kind: "classic".to_owned(),
+        kind: GroupKind::Classic,
         state: "Empty".to_owned(),
         members: Vec::new(),
         partitions: vec![committed.clone()],

@@ -157,8 +157,8 @@ impl Assigning {
         }
         let (id, datum) = unframe(message.payload().context("no value")?)?;
         let known = self.schemas.get_blocking(SchemaId::Number(id), &tokio::runtime::Handle::current())?;
-        let AnySchema::Avro(writer) = known.schema else { bail!("a value that is not Avro") };
-        let value = writer.to_json(datum).map_err(anyhow::Error::msg)?;
+        let AnySchema::Avro(writer) = &known.schema else { bail!("a value that is not Avro") };
+        let (value, _) = writer.to_json(datum).map_err(anyhow::Error::msg)?;
         Ok(asked.person.is_none_or(|person| value["person_id"] == person))
     }
 }

@@ -5,10 +5,11 @@
 //! them does, and `!=` where none is equal.
 
 use super::{number::Number, operand::Operand};
+use crate::uncompared::Reason;
 use chrono::{DateTime, Utc};
 use foldstream_log::Violation;
 use foldstream_log::{FieldPath, Scalar, Selected, WriterSchema};
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 const FIELD: &str = "where";
 const MAX_VALUE_CHARS: usize = 1_000;
@@ -103,10 +104,18 @@ impl Condition {
         self.comparison.is_of_order()
     }
 
-    /// Whether a datum of this schema meets it; an error says why the datum is none.
-    pub(super) fn is_met_in(&self, datum: &[u8], schema: &WriterSchema) -> Result<bool, String> {
-        let any = schema.any_at(datum, &self.path, |found| self.passes(found))?;
-        Ok(any != self.is_negated())
+    /// Whether a datum of this schema meets it; an error says why that cannot be told.
+    pub(super) fn is_met_in(&self, datum: &[u8], schema: &WriterSchema) -> Result<bool, Reason> {
+        let mut is_masked = false;
+        let any = schema.any_at(datum, &self.path, |found| {
+            is_masked |= *found == Selected::Masked;
+            self.passes(found)
+        });
+        match any.map_err(|_| Reason::Undecodable)? {
+            // Of several values one may be behind the mask that passes.
+            false if is_masked => Err(Reason::Masked),
+            any => Ok(any != self.is_negated()),
+        }
     }
 
     pub(super) fn is_met_in_json(&self, value: &serde_json::Value) -> bool {
@@ -125,6 +134,13 @@ impl Condition {
             Comparison::Contains => self.operand.is_in(found),
             order => self.operand.order(found).is_some_and(|found| order.holds(found)),
         }
+    }
+}
+
+impl fmt::Display for Condition {
+    /// As it was asked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -138,6 +138,7 @@ impl Operand {
                     || scalar.as_f64().is_some_and(is_no_number) && self.float.is_some_and(is_no_number)
             }
             Selected::Composite(value) => self.composite.as_ref() == Some(value),
+            Selected::Masked => false,
         }
     }
 
@@ -145,7 +146,7 @@ impl Operand {
     pub(super) fn order(&self, found: &Selected<'_>) -> Option<Ordering> {
         match found {
             Selected::Scalar(scalar) => self.order_of(scalar),
-            Selected::Composite(_) => None,
+            Selected::Composite(_) | Selected::Masked => None,
         }
     }
 
@@ -172,6 +173,7 @@ impl Operand {
             Selected::Scalar(Scalar::Text(text)) => text.contains(&self.text),
             Selected::Scalar(scalar) => scalar.to_string().contains(&self.text),
             Selected::Composite(value) => value.to_string().contains(&self.text),
+            Selected::Masked => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use foldstream_log::{Scalar, Selected, Violation, WriterSchema};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -18,7 +18,7 @@ use std::{
 #[derive(Debug, Default)]
 pub struct PathsSeen {
     /// What a schema tells it tells once.
-    schemas: RwLock<Vec<Arc<WriterSchema>>>,
+    schemas: boxcar::Vec<Arc<WriterSchema>>,
     looked_for: Bits,
     known: Bits,
     /// Of these something was met that can be compared.
@@ -62,8 +62,7 @@ impl Bits {
 impl PathsSeen {
     /// Values of this schema are held against the conditions.
     pub(super) fn note(&self, schema: &Arc<WriterSchema>, conditions: &[Condition]) {
-        let is_seen = |seen: &[Arc<WriterSchema>]| seen.iter().any(|seen| Arc::ptr_eq(seen, schema));
-        if conditions.is_empty() || is_seen(&self.schemas.read().unwrap_or_else(PoisonError::into_inner)) {
+        if conditions.is_empty() || self.schemas.iter().any(|(_, seen)| Arc::ptr_eq(seen, schema)) {
             return;
         }
         for (at, condition) in conditions.iter().enumerate() {
@@ -74,7 +73,7 @@ impl PathsSeen {
                 self.judge(at, condition, samples.iter().map(Option::as_ref));
             }
         }
-        self.schemas.write().unwrap_or_else(PoisonError::into_inner).push(schema.clone());
+        self.schemas.push(schema.clone());
     }
 
     /// JSON has no schema: a value tells of itself, and another one may be of another kind.
@@ -87,7 +86,7 @@ impl PathsSeen {
             let _ = condition.path().any_in(value, |found| {
                 self.known.set(at);
                 match found {
-                    Selected::Scalar(Scalar::Null) => {}
+                    Selected::Scalar(Scalar::Null) | Selected::Masked => {}
                     _ if !condition.is_of_order() => self.fit.set(at),
                     Selected::Scalar(scalar) => self.judge(at, condition, [Some(scalar)].into_iter()),
                     Selected::Composite(_) => self.judge(at, condition, [None].into_iter()),

@@ -1,11 +1,12 @@
 //! Records against filters.
 
+mod masked;
 mod told;
 
 use super::*;
 use crate::batches::Headers;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use foldstream_log::{AnySchema, FetchedRecord, Known, NoSchema, WriterSchema};
+use foldstream_log::{AnySchema, FetchedRecord, Known, LookedUp, NoSchema, SchemaId, WriterSchema, as_text};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -22,15 +23,24 @@ const SCHEMA: &str = r#"{"type": "record", "name": "ParcelWeighed", "namespace":
 const AWAY: u32 = 99;
 const KEY_ID: u32 = 9;
 
-fn schema_of(id: SchemaId) -> LookedUp {
+fn schema_of(id: SchemaId) -> LookedUp<'static> {
     let text = match id {
         SchemaId::Number(SCHEMA_ID) => SCHEMA,
         SchemaId::Number(KEY_ID) => r#""string""#,
         SchemaId::Number(AWAY) => return Err(NoSchema::Late),
         _ => return Err(NoSchema::Absent("none".into())),
     };
+    Ok(known(id, text))
+}
+
+/// Made once for all.
+fn known(id: SchemaId, text: &'static str) -> &'static Known {
+    static KNOWN: boxcar::Vec<Known> = boxcar::Vec::new();
+    if let Some((_, known)) = KNOWN.iter().find(|(_, known)| known.id == id) {
+        return known;
+    }
     let schema = AnySchema::Avro(Arc::new(WriterSchema::parse(SCHEMA_ID, text.to_owned()).unwrap()));
-    Ok(Known { id, schema, registered: Arc::default() })
+    &KNOWN[KNOWN.push(Known { id, schema, registered: Arc::default() })]
 }
 
 fn framed(id: u32, datum: &[u8]) -> Vec<u8> {
@@ -77,7 +87,7 @@ fn everything_is_wanted_until_something_is_asked_for() {
     assert_eq!(verdict, Verdict::Wanted);
     filter.set_key("ada", None).unwrap();
     assert!(!filter.is_everything());
-    assert_eq!(filter.key_bytes(), Some(vec![&b"ada"[..]]));
+    assert_eq!(filter.key_bytes(), Some(vec![Cow::Borrowed(&b"ada"[..])]));
 }
 
 #[test]
@@ -413,6 +423,44 @@ fn what_no_schema_on_the_way_has_is_named() {
     assert!(filter.unknown_paths(&paths).is_empty());
 }
 
+#[test]
+fn values_are_held_against_what_is_shown_of_them() {
+    let reading = |name| Reading { value: ReadAs::parse(name).unwrap(), ..Reading::default() };
+    let verdict = |name, value: &[u8], set: &Set<'_>| {
+        verdict(&record(None, Some(value)), &[set, &|filter| filter.set_reading(reading(name))])
+    };
+    let long = 42i64.to_be_bytes();
+    for (name, value, contained, expected) in [
+        ("long", &long[..], "42", Verdict::Wanted),
+        ("long", &long, "43", Verdict::Other),
+        ("long", b"xyz", "42", Verdict::Uncompared(Reason::NotAs)),
+        ("hex", &long, "2a", Verdict::Wanted),
+        ("hex", b"2a", "2a", Verdict::Other),
+        ("text", br#"{"a":1}"#, r#""a":1"#, Verdict::Wanted),
+        ("base64", b"ada", "YWRh", Verdict::Wanted),
+    ] {
+        assert_eq!(verdict(name, value, &|filter| filter.set_contains(contained)), expected, "{name} {value:?}");
+    }
+    let where_a = |filter: &mut Filter| filter.add_condition("a=1", now());
+    assert_eq!(verdict("json", br#"{"a": 1}"#, &where_a), Verdict::Wanted);
+    assert_eq!(verdict("json", &whole(), &where_a), Verdict::Uncompared(Reason::NotAs));
+    assert_eq!(verdict("avro", br#"{"a": 1}"#, &where_a), Verdict::Uncompared(Reason::NotAs));
+    let undecodable = |filter: &mut Filter| {
+        filter.set_undecodable(true);
+        Ok(())
+    };
+    assert_eq!(verdict("long", b"xyz", &undecodable), Verdict::Wanted);
+    assert_eq!(verdict("long", &long, &undecodable), Verdict::Other);
+    for (name, field) in [("text", "where"), ("long", "where"), ("hex", "where"), ("base64", "where")] {
+        let mut filter = Filter::default();
+        where_a(&mut filter).unwrap();
+        assert_eq!(filter.set_reading(reading(name)).unwrap_err().field, field);
+    }
+    let mut filter = Filter::default();
+    filter.set_type("ParcelWeighed").unwrap();
+    assert_eq!(filter.set_reading(reading("json")).unwrap_err().field, "type");
+}
+
 proptest! {
     /// Every key is found by what is shown of it, with its encoding and without, and by nothing else.
     #[test]
@@ -432,7 +480,7 @@ proptest! {
         let shown = |key: &[u8]| match Content::of(Part::Key, key, std::iter::empty(), &schema_of).form {
             Form::Text(text) => (text.to_owned(), Encoding::Text),
             Form::Avro { datum, writer } => match writer.to_json(datum) {
-                Ok(value) => (foldstream_log::as_text(&value).into_owned(), Encoding::Avro),
+                Ok((value, _)) => (foldstream_log::as_text(&value).into_owned(), Encoding::Avro),
                 Err(_) => (STANDARD.encode(key), Encoding::Base64),
             },
             _ => (STANDARD.encode(key), Encoding::Base64),
@@ -446,6 +494,40 @@ proptest! {
                 // Bytes in base64 are these bytes, also where they are shown otherwise.
                 let same = if encoding == Encoding::Base64 { key == asked } else { found == (text.clone(), encoding) };
                 prop_assert_eq!(wants(Some(encoding)), same, "{:?} by {:?} {:?}", key, text, encoding);
+            }
+        }
+    }
+
+    /// However somebody wants keys to be read: each is found by what is shown of it then, and by nothing else.
+    #[test]
+    fn a_key_that_is_read_as_somebody_says_is_found_by_what_is_shown(
+        keys in prop::collection::vec(
+            prop_oneof![
+                any::<[u8; 8]>().prop_map(|bytes| bytes.to_vec()),
+                prop::collection::vec(any::<u8>(), 0..4),
+                "[0-9a-f]{0,4}".prop_map(String::into_bytes),
+                r#"\{"a": ?[0-9]\}"#.prop_map(String::into_bytes),
+            ],
+            2,
+        ),
+        name in prop::sample::select(Encoding::NAMES),
+    ) {
+        let reading = Reading { key: ReadAs::parse(name).unwrap(), ..Reading::default() };
+        let shown = |key: &[u8]| {
+            let form = Content::read(reading.key, (Part::Key, key), std::iter::empty(), &schema_of).form;
+            form.shown(key).value.unwrap_or_else(|_| STANDARD.encode(key).into())
+        };
+        for asked in &keys {
+            let text = as_text(&shown(asked)).into_owned();
+            let mut filter = Filter::default();
+            filter.set_key(&text, None).unwrap();
+            filter.set_reading(reading).unwrap();
+            for key in &keys {
+                let is_found = filter.compare(&record(Some(key), None), &schema_of, &PathsSeen::default()) == Verdict::Wanted;
+                prop_assert_eq!(is_found, as_text(&shown(key)) == text, "{:?} by {:?}", key, text);
+                // Where a partition can be told, it is told by bytes that the key may have.
+                let told = filter.key_bytes().is_none_or(|told| told.iter().any(|bytes| **bytes == **key));
+                prop_assert!(!is_found || told, "{:?} by {:?}", key, text);
             }
         }
     }

@@ -223,7 +223,7 @@ fn type_of(frame: Frame, schemas: &Schemas) -> String {
         Frame::Unframed => return UNDECODABLE.to_owned(),
         Frame::Schema(id) => id,
     };
-    match schemas.get(id).map(|known| known.schema) {
+    match schemas.get(id).map(|known| &known.schema) {
         Ok(AnySchema::Avro(schema)) if !schema.full_name.is_empty() => schema.full_name.clone(),
         Err(NoSchema::Absent(_)) => UNDECODABLE.to_owned(),
         _ => format!("schema {id}"),

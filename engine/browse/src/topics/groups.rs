@@ -2,32 +2,51 @@
 //!
 //! A broker lists the groups it coordinates, so it is asked for their offsets and members too: two questions after one
 //! another, for all groups together. Lag is what `kafka-consumer-groups` calls so: the high watermark less the
-//! committed offset; unknown where nothing is committed.
+//! committed offset; unknown where nothing is committed. Share groups commit no offsets: what they are at is the start of
+//! their share of a partition, before which every record is settled; behind it some are settled too, so that their lag is not
+//! known until all are. Streams groups commit as others do; of their members
+//! nothing is known here, since the protocol library has no request for them.
 
 mod members;
 
 use super::state::{PATIENCE, TopicState};
 use crate::{brokers::Brokers, connection::ConnectionError};
 use foldstream_log::Prefix;
-use futures::future::{join_all, try_join3};
+use futures::future::{join_all, try_join5};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetFetchRequest,
+        ConsumerGroupDescribeRequest, DescribeGroupsRequest, DescribeShareGroupOffsetsRequest, GroupId,
+        ListGroupsRequest, OffsetFetchRequest, ShareGroupDescribeRequest,
+        describe_share_group_offsets_request::{
+            DescribeShareGroupOffsetsRequestGroup, DescribeShareGroupOffsetsRequestTopic,
+        },
         list_groups_response::ListedGroup,
         offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
 };
-use members::{Member, of_classic, of_consumer};
+use members::{Member, of_classic, of_consumer, of_share};
 
 pub use members::GroupMember;
-use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use serde::{Serialize, Serializer};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
 
-/// Groups that hand out records one by one commit no offsets.
-const SHARE: &str = "share";
-/// Those of KIP-848, which other requests describe.
-const CONSUMER: &str = "consumer";
+/// How a group shares a topic among its members. Each kind is described by a request of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupKind {
+    Classic,
+    /// KIP-848.
+    Consumer,
+    /// KIP-932: records are handed out one by one.
+    Share,
+    /// KIP-1071.
+    Streams,
+    /// One that came later.
+    Other,
+}
 
 /// The groups of a topic.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -53,8 +72,7 @@ impl Groups {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     pub group: String,
-    /// `classic` or `consumer` (KIP-848).
-    pub kind: String,
+    pub kind: GroupKind,
     pub state: String,
     /// Those that subscribed to the topic or were given partitions of it.
     pub members: Vec<GroupMember>,
@@ -68,9 +86,9 @@ pub struct Group {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GroupPartition {
     pub partition: i32,
-    /// None where nothing was committed.
+    /// None where nothing was committed. Of a share group where its share begins: what lies before is settled.
     pub committed_offset: Option<i64>,
-    /// The high watermark less that.
+    /// The high watermark less that. Of a share group 0 or not known: what lies behind may be settled as well.
     pub lag_records: Option<i64>,
 }
 
@@ -108,23 +126,29 @@ impl Brokers {
     async fn coordinated(&self, broker: i32, topic: &TopicState) -> Result<Told, ConnectionError> {
         let answer = self.ask(broker, &ListGroupsRequest::default(), PATIENCE).await?;
         let refused = answer.error_code != 0;
-        let listed: Vec<ListedGroup> = answer.groups.into_iter().filter(|group| &*group.group_type != SHARE).collect();
-        if listed.is_empty() {
-            return Ok(Told { refused, ..Told::default() });
-        }
-        let (consumer, classic): (Vec<_>, Vec<_>) = listed.iter().partition(|group| &*group.group_type == CONSUMER);
-        let ids = |groups: &[&ListedGroup]| groups.iter().map(|group| group.group_id.clone()).collect::<Vec<_>>();
-        let ((committed, unread), (classic, undescribed), (consumer, unknown)) = try_join3(
-            self.committed_by(broker, ids(&listed.iter().collect::<Vec<_>>()), topic),
-            self.classic_members(broker, ids(&classic)),
-            self.consumer_members(broker, ids(&consumer)),
-        )
-        .await?;
-        let refused = refused || unread || undescribed || unknown;
-        Ok(Told { listed, committed, members: classic.into_iter().chain(consumer).collect(), refused })
+        let listed = answer.groups;
+        let of = |wanted: &dyn Fn(GroupKind) -> bool| -> Vec<GroupId> {
+            let groups = listed.iter().filter(|group| wanted(GroupKind::of(group)));
+            groups.map(|group| group.group_id.clone()).collect()
+        };
+        let ((committed, unread), (shares, unshared), (classic, undescribed), (consumer, unknown), (share, untold)) =
+            try_join5(
+                self.committed_by(broker, of(&|kind| kind != GroupKind::Share), topic),
+                self.shares_of(broker, of(&|kind| kind == GroupKind::Share), topic),
+                self.classic_members(broker, of(&|kind| kind == GroupKind::Classic)),
+                self.consumer_members(broker, of(&|kind| kind == GroupKind::Consumer)),
+                self.share_members(broker, of(&|kind| kind == GroupKind::Share)),
+            )
+            .await?;
+        let refused = refused || unread || unshared || undescribed || unknown || untold;
+        let committed = committed.into_iter().chain(shares).collect();
+        Ok(Told { listed, committed, members: classic.into_iter().chain(consumer).chain(share).collect(), refused })
     }
 
     async fn committed_by(&self, broker: i32, groups: Vec<GroupId>, topic: &TopicState) -> Answer<BTreeMap<i32, i64>> {
+        if groups.is_empty() {
+            return Ok((HashMap::new(), false));
+        }
         let of_topic = OffsetFetchRequestTopics::default()
             .with_name(self.physical(&topic.name))
             .with_partition_indexes(topic.partitions.iter().map(|partition| partition.partition).collect());
@@ -147,6 +171,32 @@ impl Brokers {
         Ok((committed.collect(), refused))
     }
 
+    /// Where the shares of these groups begin.
+    async fn shares_of(&self, broker: i32, groups: Vec<GroupId>, topic: &TopicState) -> Answer<BTreeMap<i32, i64>> {
+        if groups.is_empty() {
+            return Ok((HashMap::new(), false));
+        }
+        let of_topic = DescribeShareGroupOffsetsRequestTopic::default()
+            .with_topic_name(self.physical(&topic.name))
+            .with_partitions(topic.partitions.iter().map(|partition| partition.partition).collect());
+        let of_group = |group| {
+            let group = DescribeShareGroupOffsetsRequestGroup::default().with_group_id(group);
+            group.with_topics(Some(vec![of_topic.clone()]))
+        };
+        let request = DescribeShareGroupOffsetsRequest::default();
+        let request = request.with_groups(groups.into_iter().map(of_group).collect());
+        let answer = self.ask(broker, &request, PATIENCE).await?;
+        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
+        let shares = answer.groups.into_iter().map(|group| {
+            let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+            // A share that has not begun is told as an offset of -1, or is an error of its partition.
+            let known = partitions.filter(|partition| partition.error_code == 0 && partition.start_offset >= 0);
+            let offsets = known.map(|partition| (partition.partition_index, partition.start_offset)).collect();
+            (group.group_id.to_string(), offsets)
+        });
+        Ok((shares.collect(), refused))
+    }
+
     async fn classic_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
         if groups.is_empty() {
             return Ok((HashMap::new(), false));
@@ -166,6 +216,48 @@ impl Brokers {
         let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
         let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_consumer(group)));
         Ok((members.collect(), refused))
+    }
+
+    async fn share_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
+        if groups.is_empty() {
+            return Ok((HashMap::new(), false));
+        }
+        let request = ShareGroupDescribeRequest::default().with_group_ids(groups);
+        let answer = self.ask(broker, &request, PATIENCE).await?;
+        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
+        let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_share(group)));
+        Ok((members.collect(), refused))
+    }
+}
+
+impl GroupKind {
+    fn of(group: &ListedGroup) -> Self {
+        match group.group_type.to_lowercase().as_str() {
+            // Brokers before 3.8 know one kind only and do not name it.
+            "classic" | "" => Self::Classic,
+            "consumer" => Self::Consumer,
+            "share" => Self::Share,
+            "streams" => Self::Streams,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for GroupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+            Self::Share => "share",
+            Self::Streams => "streams",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl Serialize for GroupKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -187,15 +279,11 @@ impl Told {
             if committed.is_empty() && members.is_empty() {
                 continue;
             }
-            let partitions = standing(topic, &committed, &members);
+            let kind = GroupKind::of(&listed);
+            let partitions = standing(topic, kind, &committed, &members);
             groups.push(Group {
                 group: name,
-                // Brokers before 3.8 know one kind only and do not name it.
-                kind: if listed.group_type.is_empty() {
-                    "classic".to_owned()
-                } else {
-                    listed.group_type.to_lowercase()
-                },
+                kind,
                 state: listed.group_state.to_string(),
                 lag_records: partitions.iter().map(|partition| partition.lag_records).sum(),
                 members,
@@ -206,7 +294,12 @@ impl Told {
     }
 }
 
-fn standing(topic: &TopicState, committed: &BTreeMap<i32, i64>, members: &[GroupMember]) -> Vec<GroupPartition> {
+fn standing(
+    topic: &TopicState,
+    kind: GroupKind,
+    committed: &BTreeMap<i32, i64>,
+    members: &[GroupMember],
+) -> Vec<GroupPartition> {
     let given = members.iter().flat_map(|member| &member.partitions);
     let partitions: BTreeSet<i32> = committed.keys().chain(given).copied().collect();
     let high_watermark = |number: i32| {
@@ -215,6 +308,7 @@ fn standing(topic: &TopicState, committed: &BTreeMap<i32, i64>, members: &[Group
     let standing = partitions.into_iter().map(|partition| {
         let committed_offset = committed.get(&partition).copied();
         let lag_records = committed_offset.and_then(|committed| Some(high_watermark(partition)? - committed));
+        let lag_records = lag_records.filter(|lag| kind != GroupKind::Share || *lag <= 0);
         GroupPartition { partition, committed_offset, lag_records }
     });
     standing.collect()
@@ -230,9 +324,12 @@ mod tests {
         let topic = dead_letters(vec![partition(0, Some((0, 10))), partition(1, Some((0, 5))), partition(2, None)]);
         // Partition 3 is no more; what was committed of it is still there. Truncation may leave a lag below zero.
         let committed = BTreeMap::from([(0, 4), (1, 7), (2, 1), (3, 1)]);
-        let lags = standing(&topic, &committed, &[]);
+        let lags = standing(&topic, GroupKind::Classic, &committed, &[]);
         let lags: Vec<_> = lags.iter().map(|found| (found.partition, found.lag_records)).collect();
         assert_eq!(lags, [(0, Some(6)), (1, Some(-2)), (2, None), (3, None)]);
+        // Of a share only that nothing is left can be told.
+        let shares = standing(&topic, GroupKind::Share, &BTreeMap::from([(0, 4), (1, 5)]), &[]);
+        assert_eq!(shares.iter().map(|found| found.lag_records).collect::<Vec<_>>(), [None, Some(0)]);
     }
 
     #[test]
@@ -245,7 +342,7 @@ mod tests {
             host: "/127.0.0.1".to_owned(),
             partitions: vec![0, 1],
         };
-        let found = standing(&topic, &BTreeMap::from([(1, 5)]), &[member]);
+        let found = standing(&topic, GroupKind::Consumer, &BTreeMap::from([(1, 5)]), &[member]);
         let found: Vec<_> = found.iter().map(|found| (found.committed_offset, found.lag_records)).collect();
         assert_eq!(found, [(None, None), (Some(5), Some(0))]);
     }

@@ -81,7 +81,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn shown(schema: &Value, datum: &[u8]) -> Value {
-        WriterSchema::parse(1, schema.to_string()).unwrap().to_json(datum).unwrap()
+        WriterSchema::parse(1, schema.to_string()).unwrap().to_json(datum).unwrap().0
     }
 
     #[test]

@@ -135,7 +135,7 @@ mod tests {
         let schema = WriterSchema::parse(1, text).unwrap();
         assert_eq!(schema.full_name, "a.Trip");
         assert_eq!(
-            schema.to_json(&[2, 2, 0, 0, 0]).unwrap(),
+            schema.to_json(&[2, 2, 0, 0, 0]).unwrap().0,
             json!({"from": {"at": "Y"}, "to": {"at": "X"}, "by": [], "next": null})
         );
 
@@ -164,7 +164,7 @@ mod tests {
             assert_eq!((text.matches("symbols").count(), text.matches(r#""name":"Point""#).count()), (1, 1), "{text}");
             let (from, to) = (&[2][..], &[2, 0, 0][..]);
             let datum = order.map(|name| if name == "from" { from } else { to }).concat();
-            let read = WriterSchema::parse(1, text).unwrap().to_json(&datum).unwrap();
+            let read = WriterSchema::parse(1, text).unwrap().to_json(&datum).unwrap().0;
             assert_eq!(read, json!({"from": {"grid": "Y"}, "to": {"at": {"grid": "X"}, "near": []}}));
         }
     }

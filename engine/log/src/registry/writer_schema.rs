@@ -8,6 +8,7 @@ use crate::{
     avro_select::{FieldPath, Selected, any_at, samples},
     avro_shape::{self, difference},
     framing::SchemaId,
+    personal::Marks,
 };
 use serde_avro_fast::{
     Schema,
@@ -26,7 +27,9 @@ pub struct WriterSchema {
     /// The schema as text.
     pub text: String,
     pub(crate) schema: Schema,
+    /// With masks where this is for looking.
     nodes: SchemaMut,
+    has_masks: bool,
     /// How deep its data may nest that are looked into.
     most_depth: u32,
     /// The schema whose struct this one was first held against, and why it does not fit.
@@ -34,15 +37,21 @@ pub struct WriterSchema {
 }
 
 impl WriterSchema {
+    /// Fields that it marks itself are masked.
     pub fn parse(id: u32, text: String) -> Result<Self, RegistryError> {
-        Self::named(SchemaId::Number(id), text, DEPTH)
+        Self::named(SchemaId::Number(id), text, DEPTH, Some(Marks::default()))
     }
 
-    pub(crate) fn named(id: SchemaId, text: String, most_depth: u32) -> Result<Self, RegistryError> {
+    pub(crate) fn named(
+        id: SchemaId,
+        text: String,
+        most_depth: u32,
+        marks: Option<Marks>,
+    ) -> Result<Self, RegistryError> {
         let unusable = |error: &dyn std::fmt::Display| RegistryError::Unusable { id, reason: error.to_string() };
         // What is no JSON is for the parser to refuse.
         let cleaned = without_invalid(&text);
-        let nodes: SchemaMut = cleaned.as_ref().unwrap_or(&text).parse().map_err(|error| unusable(&error))?;
+        let mut nodes: SchemaMut = cleaned.as_ref().unwrap_or(&text).parse().map_err(|error| unusable(&error))?;
         let schema = nodes.clone().freeze().map_err(|error| unusable(&error))?;
         let full_name = match &nodes.root().type_ {
             RegularType::Record(record) => record.name.fully_qualified_name().to_owned(),
@@ -52,7 +61,8 @@ impl WriterSchema {
             SchemaId::Number(number) => number,
             SchemaId::Guid(_) => 0,
         };
-        Ok(Self { id, full_name, text, schema, nodes, most_depth, held_against: OnceLock::new() })
+        let has_masks = marks.is_some_and(|marks| marks.put_on(&mut nodes, &text));
+        Ok(Self { id, full_name, text, schema, nodes, has_masks, most_depth, held_against: OnceLock::new() })
     }
 
     /// Why what was written with this schema is not to be read into the struct of that one; none when it can be. An id
@@ -68,8 +78,14 @@ impl WriterSchema {
         }
     }
 
-    /// The whole datum as JSON; the error says what was expected at which byte.
-    pub fn to_json(&self, datum: &[u8]) -> Result<Value, String> {
+    /// Whether some of its fields are masked.
+    #[must_use]
+    pub fn has_masks(&self) -> bool {
+        self.has_masks
+    }
+
+    /// The whole datum as JSON, and whether some of it is masked; the error says what was expected at which byte.
+    pub fn to_json(&self, datum: &[u8]) -> Result<(Value, bool), String> {
         to_json(datum, &self.nodes, self.most_depth)
     }
 
@@ -108,7 +124,7 @@ mod tests {
             {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9}}]}"#;
         let schema = WriterSchema::parse(1, text.to_owned()).unwrap();
         assert_eq!(schema.full_name, "a.Price");
-        assert_eq!(schema.to_json(&[2, 0x85]).unwrap(), json!({"amount": "-123"}));
+        assert_eq!(schema.to_json(&[2, 0x85]).unwrap().0, json!({"amount": "-123"}));
         assert!(WriterSchema::parse(1, "{".to_owned()).is_err());
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::commands::messages::Options;
 use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use foldstream_browse::Order;
-use foldstream_log::Encoding;
+use foldstream_log::{Encoding, ReadAs, Reading};
 
 fn command() -> Command {
     Options::augment_args(Command::new("messages"))
@@ -23,7 +23,7 @@ fn read(arguments: &[&str]) -> Result<Question, Refused> {
 #[test]
 fn flags_are_the_words_of_the_api() {
     let arguments = "-t locations -n 7 --partition 0,3 --key ada --key-encoding text --since 2h --until 1h --type LocationReported \
-                     --contains x --where a=1 --where b>2 --header c=3 --undecodable --order oldest --isolation read_uncommitted";
+                     --contains x --where a=1 --where b>2 --header c=3 --undecodable --key-as text --value-as avro --order oldest --isolation read_uncommitted";
     let Question::Pages { question, timeout } = read(&arguments.split_whitespace().collect::<Vec<_>>()).unwrap() else {
         panic!("no pages")
     };
@@ -39,6 +39,8 @@ fn flags_are_the_words_of_the_api() {
     filter.add_condition("b>2", now).unwrap();
     filter.add_header("c=3", now).unwrap();
     filter.set_undecodable(true);
+    let reading = Reading { key: ReadAs::Only(Encoding::Text), value: ReadAs::Only(Encoding::Avro) };
+    filter.set_reading(reading).unwrap();
     assert_eq!(question.filter, expected.filter);
     assert_eq!((question.topic.as_str(), question.limit, question.order), ("locations", 7, Order::Oldest));
     assert_eq!((question.partitions, question.isolation), (Some([0, 3].into()), Isolation::Uncommitted));
@@ -48,7 +50,7 @@ fn flags_are_the_words_of_the_api() {
 #[test]
 fn everything_wrong_is_named_at_once() {
     let wrong =
-        ["-t", "a b", "-n", "0", "--partition", "-1", "--since", "yesterday", "--key", "a", "--key-encoding", "hex"];
+        ["-t", "a b", "-n", "0", "--partition", "-1", "--since", "yesterday", "--key", "a", "--key-encoding", "octal"];
     let wrong = [&wrong[..], &["--timeout", "10"]].concat();
     let refused = read(&wrong).unwrap_err().to_string();
     let expected = "\
@@ -57,7 +59,7 @@ fn everything_wrong_is_named_at_once() {
 --since 'yesterday' is refused: a time is written 2026-11-21T10:00:00Z, with an offset from UTC or without one, to the \
                     minute or finer, or as a day, 2026-11-21 or 20261121, as milliseconds since 1970, 12 digits or more, \
                     or as an age: 90s, 15m, 2h, 7d; it lies in the years 1970 to 9999
---key-encoding 'hex' is refused: key_encoding is one of: avro, json, text, base64
+--key-encoding 'octal' is refused: key_encoding is one of: avro, json, text, long, hex, base64
 --limit '0' is refused: limit is a whole number from 1 to 100000
 --timeout '10' is refused: timeout is a time from 1ms to 1h, such as 500ms, 10s or 1m 30s";
     assert_eq!(refused, expected);

@@ -17,11 +17,13 @@ fn message(partition: i32, offset: i64, key: &str, value: Value) -> Message {
         timestamp_ms: Some(1_795_255_200_250),
         key: key.into(),
         key_encoding: Some(Encoding::Text),
+        key_error: None,
         key_schema: None,
         headers: Vec::new(),
         value,
         value_encoding: (!is_tombstone).then_some(Encoding::Avro),
         value_cut: false,
+        value_masked: false,
         schema: (!is_tombstone).then_some(MessageSchema {
             id: Some(7),
             guid: None,
@@ -45,7 +47,7 @@ pub(crate) fn tombstone() -> Message {
 }
 
 pub(crate) fn undecodable() -> Message {
-    let error = MessageError { reason: "the value has no frame".to_owned(), value_base64: "AAA=".to_owned() };
+    let error = MessageError { reason: "the value has no frame".to_owned(), value_base64: Some("AAA=".to_owned()) };
     Message { error: Some(error), value_encoding: Some(Encoding::Base64), ..message(4, 9, "x", Value::Null) }
 }
 

@@ -1,4 +1,4 @@
-//! Members of groups of either protocol, and the topics each is on.
+//! Members of groups of each kind, and the topics each is on.
 //!
 //! In the classic protocol members tell each other what they subscribe to and are given, in bytes that the brokers hand
 //! on; where those are not of consumers, or not to be read, nothing is known of their topics.
@@ -9,6 +9,7 @@ use kafka_protocol::{
         ConsumerProtocolAssignment, ConsumerProtocolSubscription,
         consumer_group_describe_response::DescribedGroup as ConsumerGroup,
         describe_groups_response::DescribedGroup as ClassicGroup,
+        share_group_describe_response::DescribedGroup as ShareGroup,
     },
     protocol::{Decodable, Message},
 };
@@ -80,6 +81,23 @@ pub(super) fn of_consumer(group: ConsumerGroup) -> Vec<Member> {
     let members = group.members.into_iter().map(|member| Member {
         id: member.member_id.to_string(),
         instance: member.instance_id.map(|instance| instance.to_string()),
+        client: member.client_id.to_string(),
+        host: member.client_host.to_string(),
+        subscribed: member.subscribed_topic_names.iter().map(|topic| topic.to_string()).collect(),
+        given: member
+            .assignment
+            .topic_partitions
+            .into_iter()
+            .map(|given| (given.topic_name.to_string(), given.partitions))
+            .collect(),
+    });
+    members.collect()
+}
+
+pub(super) fn of_share(group: ShareGroup) -> Vec<Member> {
+    let members = group.members.into_iter().map(|member| Member {
+        id: member.member_id.to_string(),
+        instance: None,
         client: member.client_id.to_string(),
         host: member.client_host.to_string(),
         subscribed: member.subscribed_topic_names.iter().map(|topic| topic.to_string()).collect(),
