@@ -34,16 +34,16 @@ Examples:
       the newest 50, oldest first, then what is appended from now on
   foldstream messages -t locations --since 15m --where 'latitude>43.5' --where 'latitude<43.8' -n 5
       reports from around Toulouse: values that meet every condition; times are ages, days or instants
-  foldstream messages -t person-commands --type RegisterPerson --contains 'Air France'
-      commands of one type that hold a text
+  foldstream messages -t person-commands --type RegisterPerson --header 'ce_time>=2h'
+      commands of one type, those that were given in the last two hours
   foldstream messages -t people --key 0101de --order oldest
       what happened to one person, from the beginning
   foldstream messages -t person-commands --undecodable
       records that nobody can decode, with the reason
   foldstream messages -t locations --fields person_id,latitude --output value
       two fields of each value; --value preview shows the beginnings of long ones
-  foldstream messages -t counters --key-as long --key 42 --value-as json
-      records of a key of eight bytes, their values read as JSON
+  foldstream messages -t locations --key-as text --value-as hex -n 5
+      read as somebody says: values as the bytes they are; --key-as long --key 42 is for keys of eight bytes
   foldstream messages locations:3:1729
       one record in full, or what became of it
   foldstream messages -t locations -n 1000 --output json | jq -r .value.person_id | sort | uniq -c
