@@ -71,6 +71,8 @@ fn one_by_command(world: &World) {
 fn what_would_do_harm_is_refused(world: &World) {
     let said = world.fails(&["messages", "republish", "-t", "parcels", "-n", "1", "--to", "latest", "--yes"]);
     assert!(said.contains("latest' is refused: is compacted") && said.contains("anyway"), "{said}");
+    let said = world.fails(&["messages", "republish", "-t", "person-profiles", "--to", "labels", "--yes"]);
+    assert!(said.contains("must be where erasures reach what is personal"), "{said}");
     let said = world.fails(&["messages", "republish", "-t", "parcels", "--to", "narrow", "--yes"]);
     assert!(said.contains("a record is larger than narrow takes, whose max.message.bytes is 1000"), "{said}");
     assert_eq!(held(world, ["parcels", "narrow", "none"]), 0);
@@ -78,6 +80,7 @@ fn what_would_do_harm_is_refused(world: &World) {
     let answer = post(world, "/messages/republish?topic=parcels&to=latest&key=grace");
     let problem = refused(answer, 409, "to");
     assert!(problem["detail"].as_str().unwrap().contains("is compacted"), "{problem}");
+    refused(post(world, "/messages/republish?topic=person-profiles&to=labels"), 409, "to");
     refused(post(world, "/messages/republish?topic=parcels&to=lables"), 404, "to");
     let confirm = would(world, "topic=parcels&to=narrow");
     let problem = refused(confirmed(world, "topic=parcels&to=narrow", &confirm), 409, "to");

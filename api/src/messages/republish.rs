@@ -52,7 +52,8 @@ const AS_GIVEN: &str = "is taken unchanged from an answer to the same question w
 pub(crate) struct TargetParameters {
     /// The topic they are appended to; when not given the one they lie on
     to: Option<String>,
-    /// `true`: also to a compacted topic, where an old record takes the place of what came since
+    /// `true`: also to a compacted topic, where an old record takes the place of what came since; and what is personal to
+    /// another topic, where no erasure reaches it
     #[param(default = false)]
     anyway: Option<bool>,
     /// `confirm` of the answer without it: now it is done
@@ -312,7 +313,8 @@ impl Asked {
     }
 
     async fn target(&self) -> Result<Target, Problem> {
-        let target = self.api.parts.browse.brokers().target(&self.target.topic).await.map_err(|error| match error {
+        let target = self.api.parts.browse.target(&self.target.topic, &self.question.topic).await;
+        let target = target.map_err(|error| match error {
             BrowseError::UnknownTopic { topic } => {
                 Problem::NotFound(Violation::new(TO, topic, "must be the name of a topic that exists"))
             }

@@ -9,7 +9,7 @@
 //! | the records at some offsets, the last of a key | [`Brokers::records`], [`Brokers::last_of_key`] |
 //! | which offsets there are | [`Brokers::ranges_of`] |
 //! | which open transaction holds a partition back | [`Brokers::held_back`] |
-//! | how a topic takes records | [`Brokers::target`] |
+//! | how a topic takes records | [`Browse::target`] |
 //! | how far a processor is | [`Brokers::committed`] |
 //! | what a record led to | [`Brokers::caused_by`] |
 //! | every record that is appended from now on, without delay | [`Follower`] |

@@ -1,6 +1,6 @@
 //! A topic that records are to be appended to, and what speaks against it.
 
-use crate::brokers::{Brokers, BrowseError};
+use crate::{brokers::BrowseError, browse::Browse};
 use foldstream_log::Violation;
 use kafka_protocol::ResponseError;
 use uuid::Uuid;
@@ -23,13 +23,16 @@ pub struct Target {
     pub max_batch_bytes: usize,
     is_internal: bool,
     is_compacted: bool,
+    /// What comes is personal, and lies on a topic of ours where erasures reach it.
+    is_out_of_reach: bool,
 }
 
-impl Brokers {
-    /// How a topic takes records now. Asking creates nothing.
-    pub async fn target(&self, topic: &str) -> Result<Target, BrowseError> {
+impl Browse {
+    /// How a topic takes records now that lie on the topic `from`. Asking creates nothing.
+    pub async fn target(&self, topic: &str, from: &str) -> Result<Target, BrowseError> {
+        let brokers = self.brokers();
         let unknown = || BrowseError::UnknownTopic { topic: topic.to_owned() };
-        let found = self.metadata(Some(&[topic])).await?.topics.pop().ok_or_else(unknown)?;
+        let found = brokers.metadata(Some(&[topic])).await?.topics.pop().ok_or_else(unknown)?;
         match ResponseError::try_from_code(found.error_code) {
             None => {}
             Some(ResponseError::UnknownTopicOrPartition | ResponseError::InvalidTopicException) => {
@@ -37,7 +40,7 @@ impl Brokers {
             }
             Some(error) => return Err(BrowseError::Refused { doing: "to describe a topic", error }),
         }
-        let settings = self.settings_of_topics(&[topic]).await?.remove(topic).ok_or_else(unknown)?;
+        let settings = brokers.settings_of_topics(&[topic]).await?.remove(topic).ok_or_else(unknown)?;
         let value =
             |name| settings.iter().find(|setting| setting.name == name).and_then(|found| found.value.as_deref());
         Ok(Target {
@@ -49,6 +52,7 @@ impl Brokers {
                 .unwrap_or(MAX_MESSAGE_BYTES),
             is_internal: found.is_internal || topic.starts_with("__"),
             is_compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
+            is_out_of_reach: topic != from && self.catalogue().is_personal(from),
         })
     }
 }
@@ -66,6 +70,12 @@ impl Target {
                  what came since; `{ANYWAY}` does it nevertheless"
             ));
         }
+        if self.is_out_of_reach && !anyway {
+            return refused(format!(
+                "must be where erasures reach what is personal, as these records are, and that is the topic they lie on; \
+                 `{ANYWAY}` copies them nevertheless"
+            ));
+        }
         Ok(())
     }
 }
@@ -75,15 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_bring_an_old_value_back_is_refused_unless_it_is_meant() {
-        for (is_internal, is_compacted, anyway, taken) in [
-            (false, false, false, true),
-            (false, true, false, false),
-            (false, true, true, true),
-            (true, false, true, false),
+    fn what_is_dangerous_is_refused_unless_it_is_meant() {
+        for (is_internal, is_compacted, is_out_of_reach, anyway, taken) in [
+            (false, false, false, false, true),
+            (false, true, false, false, false),
+            (false, false, true, false, false),
+            (false, true, true, true, true),
+            (true, false, false, true, false),
         ] {
             let (topic, id) = ("parcels".to_owned(), Uuid::nil());
-            let target = Target { topic, id, partitions: 6, max_batch_bytes: 1, is_internal, is_compacted };
+            let (partitions, max_batch_bytes) = (6, 1);
+            let target = Target { topic, id, partitions, max_batch_bytes, is_internal, is_compacted, is_out_of_reach };
             assert_eq!(target.check(anyway).is_ok(), taken, "{target:?}");
         }
     }

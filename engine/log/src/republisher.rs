@@ -139,7 +139,12 @@ impl Republisher {
     pub async fn forget(&self, id: Uuid) -> Result<(), KafkaError> {
         let admin: AdminClient<Plain> = self.config.client(&format!("foldstream-{NAME}")).create_with_context(Plain)?;
         let group = group_of(&self.config, id);
-        admin.delete_groups(&[&group], &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT))).await.map(drop)
+        let options = AdminOptions::new().request_timeout(Some(CALL_TIMEOUT));
+        let deleted = admin.delete_groups(&[&group], &options).await?;
+        match deleted.into_iter().find_map(Result::err) {
+            Some((_, code)) => Err(KafkaError::AdminOp(code)),
+            None => Ok(()),
+        }
     }
 
     fn writer(&self, republication: &Republication) -> Result<TransactionalWriter, RepublishError> {

@@ -54,7 +54,8 @@ pub(super) struct Options {
     /// where its key belongs
     #[arg(long, value_name = "TOPIC")]
     to: Option<String>,
-    /// Also to a compacted topic, where an old record takes the place of what came since
+    /// Also to a compacted topic, where an old record takes the place of what came since; and what is personal to another
+    /// topic, where no erasure reaches it
     #[arg(long)]
     anyway: bool,
     /// Only say what would be done
@@ -76,7 +77,7 @@ struct Plan {
 pub(super) async fn run(options: &Options, config: &Config) -> Result<()> {
     let (question, to) = options.read(Utc::now())?;
     let sources = Sources::new(config, Showing::default())?;
-    let target = match sources.browse.brokers().target(&to).await {
+    let target = match sources.browse.target(&to, &question.topic).await {
         Ok(target) => target,
         Err(error) => return Err(sources.explained(error).await),
     };
