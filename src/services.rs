@@ -12,8 +12,7 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use foldstream_browse::Browse;
 use foldstream_fold::{Decider, Service as LoopService, decider_flow, run_decider};
-use foldstream_log::Flow;
-use foldstream_log::Writer;
+use foldstream_log::{Flow, Republisher, Writer};
 use foldstream_store::{
     Applied, Database, Provenance, ReadModel, projection_flow,
     versions::{self, Progress, Rebuilt, Version, VersionError},
@@ -152,6 +151,7 @@ async fn serve(process: Arc<Process>, database: Database, applied: Applied) -> R
     let Process { settings, registry, brokers, health, shutdown, .. } = &*process;
     let parts = foldstream_api::Parts {
         writer: Writer::connect(&settings.wire, registry, foldstream_api::NAME)?,
+        republisher: settings.api.republish.then(|| Republisher::new(&settings.wire)),
         flows: flows(),
         provenances: projections().map(|(_, tables)| tables.provenance).collect(),
         database,

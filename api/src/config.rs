@@ -1,6 +1,8 @@
-//! Where the API listens, and how much looking into topics may cost.
+//! Where the API listens, whether it republishes, and how much looking into topics may cost.
 
 use std::net::SocketAddr;
+
+pub(crate) const REPUBLISH: &str = "FOLDSTREAM_REPUBLISH";
 
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
@@ -14,6 +16,11 @@ pub struct Config {
         global = true
     )]
     pub http_listen: SocketAddr,
+
+    /// Whether records may be republished by way of the API: it then writes to any topic, for anybody who reaches it
+    #[arg(long, env = REPUBLISH, default_value_t = false, num_args = 0..=1, default_missing_value = "true",
+        require_equals = true, action = clap::ArgAction::Set, value_name = "true|false", global = true)]
+    pub republish: bool,
 
     #[command(flatten)]
     pub looking: LookingConfig,

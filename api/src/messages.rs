@@ -1,4 +1,4 @@
-//! `/messages`: any topic, looked into.
+//! `/messages`: any topic, looked into; and, where that is switched on, its records republished (`republish.rs`).
 //!
 //! Looks at the log itself and not at a read model. No consumer group is joined and no topic is created; a record that
 //! cannot be decoded keeps its place, with the reason and its bytes. What is asked is read by `question.rs`, in words
@@ -9,6 +9,7 @@ pub(crate) mod page;
 pub(crate) mod problem;
 mod question;
 mod render;
+pub(crate) mod republish;
 pub(crate) mod single;
 pub(crate) mod stream;
 
@@ -23,6 +24,7 @@ pub(crate) fn door_of(path: &str) -> Option<Door> {
         "/messages/export" => Some(Door::Export),
         "/messages/stream" => Some(Door::Tail),
         "/messages/{topic}/{partition}/{offset}" => Some(Door::Single),
+        "/messages/republish" => Some(Door::Republish),
         _ => None,
     }
 }
@@ -34,4 +36,6 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(stream::stream))
         .routes(routes!(export::export))
         .routes(routes!(single::find))
+        .routes(routes!(republish::republish))
+        .routes(routes!(republish::republish_one))
 }

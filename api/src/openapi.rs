@@ -51,12 +51,25 @@ impl Modify for Common {
                     continue;
                 }
                 let writes = method != HttpMethod::Get;
-                let has_body = matches!(method, HttpMethod::Post | HttpMethod::Patch);
+                let has_body = operation.request_body.is_some();
                 // Who wishes is answered later, if need be.
                 let decides = writes && operation.responses.responses.contains_key("202");
                 add(operation, "400", "A parameter or the syntax of the body breaks a rule");
                 if path.contains('{') || path.starts_with("/messages") {
                     add(operation, "404", "There is no such thing");
+                }
+                if path.ends_with("/republish") {
+                    add(operation, "403", "Republishing is switched off here");
+                    add(
+                        operation,
+                        "409",
+                        "What was confirmed is not there any more, or something speaks against the target",
+                    );
+                    add(
+                        operation,
+                        "410",
+                        "The time of the confirmation is over, or the records a cursor leads to were removed",
+                    );
                 }
                 if decides {
                     add(operation, "409", "It was decided against");

@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::extract::FromRef;
 use foldstream_browse::Browse;
-use foldstream_log::{Flow, Registry, Writer};
+use foldstream_log::{Flow, Registry, Republisher, Writer};
 use foldstream_store::{Applied, Database, Provenance};
 use foldstream_telemetry::health::Health;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Made for the source `api`.
     pub writer: Writer,
+    /// None where republishing is switched off.
+    pub republisher: Option<Republisher>,
     /// The edges of everything that reads or writes topics: services, this one too, and commands.
     pub flows: Arc<[Flow]>,
     /// The projections, which tell what they made of a record.

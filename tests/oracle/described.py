@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 # What is handed out by one answer and taken by the next has no shape of its own.
-HANDED_OUT = {"cursor", "Last-Event-ID"}
+HANDED_OUT = {"cursor", "confirm", "Last-Event-ID"}
 # What no schema of one value can tell: that two of them go together, that something is known, or (of the data that a condition
 # met) of which kind it is. Each is told in the description, in words.
 TOGETHER = [

@@ -174,7 +174,8 @@ impl World {
         self.run(&WITHOUT_ACTIVITY)
     }
 
-    fn run(&self, services: &[&str]) -> Running {
+    /// These services in one process, with any settings, up to readiness.
+    pub(crate) fn run(&self, services: &[&str]) -> Running {
         let running = self.spawn("foldstream", &[&["run"], services].concat());
         until("every service is ready", Duration::from_secs(60), || {
             let ready = self.get("/health/ready");

@@ -62,6 +62,7 @@ mod provenance;
 mod proxy;
 mod reading;
 mod rebuild;
+mod republish;
 mod rules;
 mod timers;
 mod topics;

@@ -298,5 +298,5 @@ fn explains_itself(world: &World) {
         assert!(output.status.success() || no_record, "{example}: {}", text(&output.stderr));
         shown += 1;
     }
-    assert_eq!(shown, 8);
+    assert_eq!(shown, 9);
 }

@@ -2,6 +2,8 @@
 
 pub(crate) const AFTER: &str = "after";
 pub(crate) const WAIT_MS: &str = "wait_ms";
+/// What was asked for is meant: a token of the answer without it.
+pub(crate) const CONFIRM: &str = "confirm";
 pub(crate) const POSITION: &str = "foldstream-position";
 pub(crate) const APPLIED: &str = "foldstream-applied";
 pub(crate) const LAG_MS: &str = "foldstream-lag-ms";

@@ -6,6 +6,7 @@
 use crate::http::{
     answer::json,
     cursor::{self, Place},
+    names::{AFTER, CONFIRM, WAIT_MS},
     parameters::Parameters,
     problem::Problem,
 };
@@ -21,7 +22,7 @@ use utoipa::IntoParams;
 pub(crate) const LIMIT: &str = "limit";
 pub(crate) const CURSOR: &str = "cursor";
 /// Parameters that are not part of what a list is.
-const NOT_FILTERS: &[&str] = &[LIMIT, CURSOR, crate::http::names::AFTER, crate::http::names::WAIT_MS];
+const NOT_FILTERS: &[&str] = &[LIMIT, CURSOR, CONFIRM, AFTER, WAIT_MS];
 
 /// For the documentation: the parameters of a paged list.
 #[derive(IntoParams)]
@@ -59,6 +60,11 @@ impl<P: Place> PageRequest<P> {
             scope,
             next,
         }
+    }
+
+    /// What the list is, by path and filters.
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// The cursor of the page that goes on behind this place.

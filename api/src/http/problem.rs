@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     Gone(Violation),
     #[error("{0}")]
     Rejected(Violation),
+    #[error("{what} is switched off here; {setting}=true switches it on")]
+    SwitchedOff { what: &'static str, setting: &'static str },
     #[error("here is nothing")]
     UnknownRoute,
     #[error("this path does not take this method; those in the Allow header it takes")]
@@ -52,6 +54,8 @@ pub(crate) enum Problem {
     Unavailable { what: Cow<'static, str>, cause: Cause },
     #[error("{} of {total} events were acknowledged by the log; the others may or may not be in it", total - .not_acknowledged.len())]
     NotAcknowledged { total: usize, not_acknowledged: Vec<usize>, positions: String, cause: Cause },
+    #[error("whether it was written is not known; sent again with the same `confirm`, it is written once")]
+    NotConfirmed { cause: Cause },
     #[error("something went wrong here; the request id finds it in the log")]
     Internal { cause: Cause },
 }
@@ -133,6 +137,7 @@ impl Problem {
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::InvalidContent(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) | Self::UnknownRoute => StatusCode::NOT_FOUND,
+            Self::SwitchedOff { .. } => StatusCode::FORBIDDEN,
             Self::Gone(_) => StatusCode::GONE,
             Self::Rejected(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -144,7 +149,8 @@ impl Problem {
             | Self::Parked { .. }
             | Self::Crowded
             | Self::Unavailable { .. }
-            | Self::NotAcknowledged { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::NotAcknowledged { .. }
+            | Self::NotConfirmed { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -157,6 +163,7 @@ impl Problem {
             Self::NotFound(_) => ("not-found", "There is no such thing"),
             Self::Gone(_) => ("gone", "It is gone"),
             Self::Rejected(_) => ("rejected", "It was decided against"),
+            Self::SwitchedOff { .. } => ("switched-off", "It is switched off here"),
             Self::UnknownRoute => ("unknown-route", "There is no such path"),
             Self::MethodNotAllowed => ("method-not-allowed", "The path does not take this method"),
             Self::BodyTooSlow(_) => ("body-too-slow", "The body did not arrive in time"),
@@ -168,6 +175,7 @@ impl Problem {
             Self::Parked { .. } => ("parked", "The record waits behind one that cannot be used"),
             Self::Unavailable { .. } => ("unavailable", "Something this answer needs is away"),
             Self::NotAcknowledged { .. } => ("not-acknowledged", "The log did not acknowledge"),
+            Self::NotConfirmed { .. } => ("not-confirmed", "It is not known whether it was written"),
             Self::Internal { .. } => ("internal", "Something went wrong here"),
         }
     }
@@ -175,9 +183,10 @@ impl Problem {
     /// What went wrong behind it, if it is the server's affair.
     pub(crate) fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Unavailable { cause, .. } | Self::NotAcknowledged { cause, .. } | Self::Internal { cause } => {
-                Some(cause)
-            }
+            Self::Unavailable { cause, .. }
+            | Self::NotAcknowledged { cause, .. }
+            | Self::NotConfirmed { cause }
+            | Self::Internal { cause } => Some(cause),
             _ => None,
         }
     }

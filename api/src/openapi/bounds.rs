@@ -86,8 +86,8 @@ fn bounds_of(path: &str, name: &str) -> Option<Value> {
             json!({"enum": CATALOGUE.topics.iter().map(|topic| topic.name).collect::<Vec<_>>()})
         }
         (_, "id") => of_rule(&rules::ID),
-        ("/topics/{name}", "name") | (_, "topic") => of_shape(TOPIC_SHAPE),
-        ("/messages/{topic}/{partition}/{offset}" | "/messages/{topic}/{partition}/{offset}/effects", "partition") => {
+        ("/topics/{name}", "name") | (_, "topic" | "to") => of_shape(TOPIC_SHAPE),
+        (path, "partition") if path.starts_with("/messages/{topic}/{partition}") => {
             json!({"minimum": 0, "maximum": i32::MAX})
         }
         (_, "offset") => json!({"minimum": 0, "maximum": i64::MAX}),
@@ -162,8 +162,9 @@ mod tests {
     use super::*;
 
     /// Of these any value is taken, or only one that was handed out before, or that is known.
-    const FREE: [(&str, &str); 6] = [
+    const FREE: [(&str, &str); 7] = [
         ("", "cursor"),
+        ("", "confirm"),
         ("", "Last-Event-ID"),
         ("", "Prefer"),
         ("/api/dead-letters", "projection"),

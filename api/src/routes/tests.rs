@@ -10,7 +10,7 @@ use axum::{
 use clap::{Args, Command};
 use foldstream_browse::{Brokers, Browse};
 use foldstream_events::{LocationsEvent, PeopleEvent, PersonCommandsEvent, PersonOutcomesEvent, PersonProfilesEvent};
-use foldstream_log::{Flow, Registry, ServiceKind, Writer};
+use foldstream_log::{Flow, Registry, Republisher, ServiceKind, Writer};
 use foldstream_store::{Applied, Database};
 use foldstream_telemetry::health::{Health, Status};
 use futures::future::join_all;
@@ -52,6 +52,7 @@ fn parts() -> Parts {
                 .writing_tables(["location_history"]),
         ]),
         provenances: Arc::new([]),
+        republisher: None,
         registry,
         health: Health::new(),
         shutdown: CancellationToken::new(),
@@ -164,6 +165,28 @@ async fn bad_bodies_are_refused_with_their_fields() {
     for bad in ["a\u{0}", &"x".repeat(100_000)] {
         let body = json!({"first_name": bad, "last_name": "L", "company_name": "C"}).to_string();
         refused(Method::POST, "/api/persons", &body, 422, &["first_name"]).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_republished_unless_that_is_switched_on() {
+    for uri in ["/messages/republish?topic=locations", "/messages/locations/0/0/republish"] {
+        let problem = problem(ask(Method::POST, uri, "").await).await;
+        assert_eq!((&problem["status"], &problem["type"]), (&json!(403), &json!("/docs#switched-off")));
+        assert!(problem["detail"].as_str().unwrap().contains("FOLDSTREAM_REPUBLISH=true"), "{problem}");
+    }
+    let mut parts = parts();
+    parts.republisher = Some(Republisher::new(&parsed(&[])));
+    for (uri, fields) in [
+        ("/messages/republish", vec!["topic"]),
+        ("/messages/republish?topic=locations&to=a%20b&anyway=yes&confirm=made-up", vec!["to", "anyway", "confirm"]),
+        ("/messages/republish?topic=locations&limit=1001&order=newest", vec!["order", "limit"]),
+        ("/messages/locations/0/0/republish?key=x&confirm=", vec!["key", "confirm"]),
+    ] {
+        let request = Request::post(uri).body(Body::empty()).unwrap();
+        let problem = problem(router(parts.clone()).oneshot(request).await.unwrap()).await;
+        let found: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
+        assert_eq!((&problem["status"], found), (&json!(400), fields.into_iter().map(Value::from).collect()), "{uri}");
     }
 }
 

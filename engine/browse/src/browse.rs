@@ -39,6 +39,10 @@ impl Browse {
         &self.inner.brokers
     }
 
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+
     /// The next page of what is looked for.
     pub async fn page(&self, question: Question, schemas: &Schemas, budget: &Budget) -> Result<Page, PageError> {
         let Inner { brokers, catalogue, tails, .. } = self.inner.as_ref();

@@ -3,11 +3,13 @@
 //! | to do | use |
 //! |---|---|
 //! | the newest or oldest records that pass a filter, page by page | [`Browse::page`] |
+//! | the records of a page once more, exactly | [`Browse::select`] |
 //! | what is appended from now on, for many readers at once | [`Browse::listen`] |
 //! | one record, or why there is none | [`Brokers::single`] |
 //! | the records at some offsets, the last of a key | [`Brokers::records`], [`Brokers::last_of_key`] |
 //! | which offsets there are | [`Brokers::ranges_of`] |
 //! | which open transaction holds a partition back | [`Brokers::held_back`] |
+//! | how a topic takes records | [`Browse::target`] |
 //! | how far a processor is | [`Brokers::committed`] |
 //! | what a record led to | [`Brokers::caused_by`] |
 //! | every record that is appended from now on, without delay | [`Follower`] |
@@ -43,12 +45,14 @@ mod place;
 mod question;
 mod record;
 mod scan;
+mod selection;
 mod settings;
 mod settled;
 mod single;
 mod stretch;
 mod tail;
 mod tails;
+mod target;
 mod topics;
 mod uncompared;
 mod undecided;
@@ -73,9 +77,11 @@ pub use page::{Expired, Page, PageError};
 pub use place::{Place, PlaceIn, Times};
 pub use question::Question;
 pub use record::Record;
+pub use selection::{Selected, Selection, SelectionError, Tally};
 pub use single::Found;
 pub use stretch::Gap;
 pub use tail::{Back, Tail};
+pub use target::{ANYWAY, TO, Target};
 pub use topics::{
     Bytes, Counts, Group, GroupKind, GroupMember, GroupPartition, Groups, PartitionState, Setting, SettingSource,
     TopicState, TypeCount,

@@ -17,11 +17,11 @@ use crate::{
     memory::Held,
     offsets::Isolation,
     order::Order,
-    place::Place,
+    place::{Place, PlaceIn, Times},
     question::Question,
     record::Record,
     settled::SETTLING,
-    stretch::{Intake, Keep, Looked, Read, Room, Shared, Stretch, Times},
+    stretch::{self, Intake, Keep, Looked, Read, Room, Shared, Stretch},
     tails::{Snapshot, Tails},
     uncompared::{Uncompared, Verdict},
     undecided::Undecided,
@@ -33,6 +33,7 @@ use std::{
     time::Instant,
 };
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 /// Offsets read of one partition in the first round, and of all together in any.
 const LEAST_AHEAD: i64 = 16;
@@ -61,6 +62,8 @@ pub struct Page {
     pub looked_at: LookedAt,
     /// Timestamps follow the offsets of a partition, so the order over all partitions is the order of time.
     pub in_order_of_time: bool,
+    topic_id: Uuid,
+    times: Times,
     /// What its records take, for as long as it is there.
     _held: Held,
 }
@@ -70,6 +73,18 @@ impl Page {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.spent.is_none() && self.uncompared.is_empty() && self.unknown_paths.is_empty()
+    }
+
+    /// Where what it covers, and nothing else, is listed again, oldest first.
+    pub(crate) fn covered_place(&self) -> Place {
+        let covered = self.covered.iter().filter(|covered| covered.from < covered.to);
+        Place {
+            topic_id: self.topic_id,
+            times: self.times,
+            partitions: covered
+                .map(|covered| (covered.partition, PlaceIn { at: covered.from, end: covered.to }))
+                .collect(),
+        }
     }
 }
 
@@ -210,6 +225,8 @@ impl Reading<'_> {
             next,
             looked_at: looked.as_ref().into(),
             in_order_of_time,
+            topic_id: snapshot.layout.id,
+            times: question.filter.times(),
             _held: held,
         })
     }
@@ -277,7 +294,10 @@ impl Reading<'_> {
             stretch.start = stretch.start.max(tail.from);
             let range = stretch.start..stretch.end;
             let within = tail.records.iter().filter(|record| range.contains(&record.fetched.offset));
-            let times = within.clone().map(|record| Times::at(record.fetched.timestamp_ms)).reduce(Times::and);
+            let times = within
+                .clone()
+                .map(|record| stretch::Times::at(record.fetched.timestamp_ms))
+                .reduce(stretch::Times::and);
             lane.take_in(&stretch, times.filter(|_| snapshot.settings.append_time), within.cloned());
         }
     }

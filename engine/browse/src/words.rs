@@ -17,6 +17,8 @@ pub enum Door {
     Tail,
     /// `GET /messages/{topic}/{partition}/{offset}`
     Single,
+    /// `POST /messages/republish`: oldest first, to a topic.
+    Republish,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,10 +87,12 @@ const MAX_HEADER_CHARS: usize = 3_002;
 const MAX_FIELDS_CHARS: usize = 2_000;
 const MAX_TIME_CHARS: usize = 40;
 
-const ALL: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single];
-const LISTS: &[Door] = &[Door::Page, Door::Export, Door::Tail];
+/// Where records are shown.
+const SHOWN: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single];
+const EVERY: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Single, Door::Republish];
+const LISTS: &[Door] = &[Door::Page, Door::Export, Door::Tail, Door::Republish];
 /// A live tail goes on from now.
-const PAST: &[Door] = &[Door::Page, Door::Export];
+const PAST: &[Door] = &[Door::Page, Door::Export, Door::Republish];
 
 /// What a broker takes as the name of a topic.
 pub const TOPIC_SHAPE: Shape = text(r"^(?!\.{1,2}$)[A-Za-z0-9._-]+$", 1, MAX_TOPIC_CHARS);
@@ -227,14 +231,14 @@ pub const WORDS: &[Word] = &[
          not otherwise; a `long` is eight bytes, the most significant first. A key that cannot be read so is shown in base64, \
          with the reason in `key_error`",
         Shape::OneOf(ReadAs::NAMES),
-        ALL,
+        EVERY,
     ),
     word(
         VALUE_AS,
         "The same of values. One that cannot be read so has an `error`, and where something is asked of values it is counted in \
          `uncompared`. `where` goes with `auto`, `avro` and `json`, and `type` with `auto` and `avro`",
         Shape::OneOf(ReadAs::NAMES),
-        ALL,
+        EVERY,
     ),
     word(
         ORDER,
@@ -255,14 +259,14 @@ pub const WORDS: &[Word] = &[
          characters, of arrays 20 items, of objects 50 members, and 1,000 values in all; or `none`, and it is not decoded, which \
          does not go with `fields`. Where that is less than all of it, `value_cut` is true",
         Shape::OneOf(&["full", "preview", "none"]),
-        ALL,
+        SHOWN,
     ),
     word(
         FIELDS,
         "Only these fields of each value, where they stand: paths as in `where`, joined by commas. Of an array only the items \
          that are led to are shown, in their order. Fields that no schema of what is shown has are named in `unknown_paths`",
         FIELDS_SHAPE,
-        ALL,
+        SHOWN,
     ),
 ];
 

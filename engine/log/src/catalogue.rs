@@ -18,6 +18,13 @@ impl Catalogue {
         self.topics.iter().find(|topic| topic.name == name).copied()
     }
 
+    /// Whether a declared topic of this name carries what is personal.
+    #[must_use]
+    pub fn is_personal(&self, topic: &str) -> bool {
+        let is_marked = |record: &RecordType| self.personal.iter().any(|(name, _)| *name == record.full_name);
+        self.record_types().any(|record| record.topic == topic && is_marked(record))
+    }
+
     /// Every record type of every topic.
     pub fn record_types(&self) -> impl Iterator<Item = &'static RecordType> + use<> {
         self.records.iter().flat_map(|records| records.iter())

@@ -1,6 +1,6 @@
 //! What stands in a record's headers: CloudEvents (Kafka binding, binary mode), W3C trace context, and the cause.
 
-use crate::{events::TopicEvent, position::Position};
+use crate::{events::TopicEvent, fetched::FetchedRecord, position::Position};
 use chrono::SecondsFormat;
 use foldstream_telemetry::trace_context::current_traceparent;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
@@ -84,6 +84,15 @@ pub(crate) fn headers_of<E: TopicEvent>(event: &E, source: &str, cause: &Cause) 
 pub(crate) fn headers_of_tombstone(source: &str, cause: &Cause) -> OwnedHeaders {
     let headers = header(OwnedHeaders::new_with_capacity(3), SOURCE, &format!("/foldstream/{source}"));
     with_cause(headers, cause)
+}
+
+/// The headers of a record that is appended once more: its own, and where it was first.
+pub(crate) fn headers_of_copy(record: &FetchedRecord) -> OwnedHeaders {
+    let kept = record.headers.iter().filter(|(name, _)| name != REDRIVE_OF);
+    let kept = kept.fold(OwnedHeaders::new_with_capacity(record.headers.len() + 1), |headers, (key, value)| {
+        headers.insert(Header { key, value: value.as_ref() })
+    });
+    header(kept, REDRIVE_OF, &record.position().to_string())
 }
 
 /// The same for the state of a processor.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | fold the records of topics, as a member of a group or up to an end | [`Reader`] |
 //! | append events | [`Writer`]; in Kafka transactions [`TransactionalWriter`] |
+//! | append records once more, as they were, all or none and once | [`Republisher`] |
 //! | bring states to the end of their changelog | [`restore()`] |
 //! | make the cluster agree with the declared topics | [`Cluster`] |
 //! | know which schema an id stands for | [`Registry`]; for the records of a page [`Schemas`] |
@@ -44,6 +45,7 @@ mod position_range;
 mod prefix;
 mod reader;
 mod registry;
+mod republisher;
 mod restore;
 mod rules;
 mod schemas;
@@ -81,6 +83,7 @@ pub use reader::{
     ReaderEvent, ReaderOptions,
 };
 pub use registry::{AnySchema, Registered, Registry, RegistryError, SubjectVersion, WriterSchema};
+pub use republisher::{Republication, RepublishError, Republished, Republisher};
 pub use restore::restore;
 pub use rules::{Characters, Checked, Limits, Rule, Violation};
 pub use schemas::{Known, LookedUp, NoSchema, SchemaOf, Schemas};

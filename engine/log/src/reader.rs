@@ -88,7 +88,7 @@ pub struct Noted {
 }
 
 impl Noted {
-    fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
+    pub(crate) fn of(list: &TopicPartitionList, topic: &str, partition: i32) -> Result<Option<Self>, KafkaError> {
         let Some(element) = list.find_partition(topic, partition) else { return Ok(None) };
         element.error()?;
         let Offset::Offset(next_offset) = element.offset() else { return Ok(None) };

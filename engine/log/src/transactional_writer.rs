@@ -16,9 +16,11 @@ use crate::{
     codec::{EncodeError, encode},
     config::Config,
     events::{RecordType, TopicEvent},
-    headers::{Cause, headers_of, headers_of_tombstone, with_fold_version},
+    fetched::FetchedRecord,
+    headers::{Cause, headers_of, headers_of_copy, headers_of_tombstone, with_fold_version},
     position::TopicPartition,
     position::{Position, Positions},
+    position_range::PositionRange,
     prefix::Prefix,
     reader::{Committed, Membership, Noted},
     registry::{Registry, RegistryError, WriterSchema},
@@ -26,9 +28,9 @@ use crate::{
     writer::{Schemas, metrics_counter},
 };
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     error::{KafkaError, RDKafkaErrorCode},
-    message::{DeliveryResult, OwnedHeaders},
+    message::{DeliveryResult, OwnedHeaders, ToBytes},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 use std::{
@@ -90,16 +92,18 @@ struct Progress {
 #[derive(Default)]
 struct Delivered {
     count: u64,
-    /// The furthest record of each partition in this transaction: few, so a list will do.
-    furthest: Vec<Position>,
+    /// From the first record to the last of each partition in this transaction: few, so a list will do.
+    written: Vec<PositionRange>,
+    /// Why a record of this transaction was not taken.
+    refused: Option<RDKafkaErrorCode>,
 }
 
 impl Delivered {
     fn note(&mut self, topic: &str, partition: i32, offset: i64) {
-        let known = self.furthest.iter_mut().find(|known| known.partition == partition && known.topic == topic);
+        let known = self.written.iter_mut().find(|known| known.partition == partition && known.topic == topic);
         match known {
-            Some(known) => known.offset = known.offset.max(offset),
-            None => self.furthest.push(Position { topic: topic.to_owned(), partition, offset }),
+            Some(known) => (known.first, known.last) = (known.first.min(offset), known.last.max(offset)),
+            None => self.written.push(Position { topic: topic.to_owned(), partition, offset }.into()),
         }
     }
 }
@@ -122,10 +126,14 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
         let mut progress = self.progress.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         progress.count += 1;
-        if let Ok(message) = delivered
-            && let Some(topic) = self.prefix.logical(message.topic())
-        {
-            progress.note(topic, message.partition(), message.offset());
+        match delivered {
+            Ok(message) => {
+                if let Some(topic) = self.prefix.logical(message.topic()) {
+                    progress.note(topic, message.partition(), message.offset());
+                }
+            }
+            // Those behind the first one are purged because of it.
+            Err((error, _)) => progress.refused = progress.refused.or(error.rdkafka_error_code()),
         }
         drop(progress);
         self.progress.changed.notify_one();
@@ -139,21 +147,30 @@ impl TransactionalWriter {
         registry: &Registry,
         options: TransactionalOptions,
     ) -> Result<Self, TransactionError> {
-        let TransactionalOptions { source, transactional_id, record_types, linger_ms } = options;
         let lookup = Schemas::new(registry);
         let mut schemas = HashMap::new();
-        for record in record_types {
+        for record in &options.record_types {
             schemas.insert(record.full_name, lookup.of(record).await?);
         }
-        let prefix = config.prefix.clone();
+        let mut client = config.producer(&format!("foldstream-{}", options.source));
+        client.set("batch.size", "262144");
+        Self::with_client(client, config.prefix.clone(), options, schemas)
+    }
+
+    /// Of a client that is set as what is written needs it.
+    pub(crate) fn with_client(
+        mut client: ClientConfig,
+        prefix: Prefix,
+        options: TransactionalOptions,
+        schemas: HashMap<&'static str, Arc<WriterSchema>>,
+    ) -> Result<Self, TransactionError> {
+        let TransactionalOptions { source, transactional_id, record_types: _, linger_ms } = options;
         let transactional_id = prefix.physical(&transactional_id).into_owned();
         let deliveries = Arc::new(Progress::default());
-        let producer = config
-            .producer(&format!("foldstream-{source}"))
+        let producer = client
             .set("transactional.id", &transactional_id)
             .set("transaction.timeout.ms", "10000")
             .set("linger.ms", linger_ms.to_string())
-            .set("batch.size", "262144")
             .create_with_context(Deliveries { progress: deliveries.clone(), prefix: prefix.clone() })
             .map_err(|source| TransactionError::Failed { doing: "making a client", source })?;
         Ok(Self { transactional_id, source, prefix, producer, deliveries, schemas, appended: HashMap::new() })
@@ -166,7 +183,7 @@ impl TransactionalWriter {
 
     pub fn begin(&mut self) -> Result<(), TransactionError> {
         self.appended.clear();
-        self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner).furthest.clear();
+        *self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner) = Delivered::default();
         self.producer.begin_transaction().map_err(|error| self.failed("beginning", error))
     }
 
@@ -210,6 +227,20 @@ impl TransactionalWriter {
         self.send(topic.name, BaseRecord::to(topic.name).key(key).headers(headers_of_tombstone(self.source, cause)))
     }
 
+    /// Adds a record once more, as it was, with a header that says where it was first.
+    pub(crate) fn append_again(
+        &self,
+        (topic, partition): (&str, i32),
+        record: &FetchedRecord,
+    ) -> Result<(), TransactionError> {
+        let name = self.prefix.physical(topic);
+        let mut again: BaseRecord<'_, [u8], [u8]> =
+            BaseRecord::to(&name).partition(partition).headers(headers_of_copy(record));
+        again.key = record.key.as_deref();
+        again.payload = record.value.as_deref();
+        self.hand_over(again)
+    }
+
     fn append_with<E: TopicEvent>(&mut self, event: &E, headers: OwnedHeaders) -> Result<(), TransactionError> {
         let value = self.encoded(event)?;
         let topic = event.record_type().topic;
@@ -227,7 +258,16 @@ impl TransactionalWriter {
 
     fn send(&mut self, topic: &'static str, record: BaseRecord<'_, str, Vec<u8>>) -> Result<(), TransactionError> {
         let name = self.prefix.physical(topic);
-        let mut record = BaseRecord { topic: &name, ..record };
+        self.hand_over(BaseRecord { topic: &name, ..record })?;
+        *self.appended.entry(topic).or_default() += 1;
+        Ok(())
+    }
+
+    fn hand_over<K, V>(&self, mut record: BaseRecord<'_, K, V>) -> Result<(), TransactionError>
+    where
+        K: ToBytes + ?Sized,
+        V: ToBytes + ?Sized,
+    {
         while let Err((error, unsent)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(self.failed("appending", error));
@@ -235,19 +275,29 @@ impl TransactionalWriter {
             record = unsent;
             self.wait_for_a_delivery(Duration::from_millis(20));
         }
-        *self.appended.entry(topic).or_default() += 1;
         Ok(())
     }
 
     /// Where what was appended to the open transaction lies, the furthest record of each partition. Blocks until the
     /// brokers have all of it.
     pub fn written(&self) -> Positions {
+        self.ranges().iter().map(PositionRange::end).collect()
+    }
+
+    /// The same from the first record on. What others append meanwhile may lie between.
+    pub(crate) fn ranges(&self) -> Vec<PositionRange> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         // The client crate's own wait for outstanding records looks only every 100 ms.
-        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+        // Where one was refused there is nothing to wait for: the others stay where they are until they time out.
+        while self.producer.in_flight_count() > 0 && self.refused().is_none() && Instant::now() < deadline {
             self.wait_for_a_delivery(Duration::from_millis(2));
         }
-        self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner).furthest.iter().cloned().collect()
+        self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner).written.clone()
+    }
+
+    /// Why a record of the open transaction was not taken, of those the brokers have answered for.
+    pub(crate) fn refused(&self) -> Option<RDKafkaErrorCode> {
+        self.deliveries.delivered.lock().unwrap_or_else(PoisonError::into_inner).refused
     }
 
     /// Moves a group's offsets with the transaction, and says what they led to: the fence, for the brokers refuse it to
@@ -272,14 +322,23 @@ impl TransactionalWriter {
             element.set_metadata(note);
             element.set_offset(Offset::Offset(next_offset)).map_err(|error| self.failed("naming an offset", error))?;
         }
+        self.send_offsets(&list, membership)
+    }
+
+    /// The same for topics that are no matter of declaration.
+    pub(crate) fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        membership: &Membership,
+    ) -> Result<(), TransactionError> {
         self.producer
-            .send_offsets_to_transaction(&list, &membership.0, CALL_TIMEOUT)
+            .send_offsets_to_transaction(offsets, &membership.0, CALL_TIMEOUT)
             .map_err(|error| self.failed("moving offsets", error))
     }
 
     /// Makes the transaction's events visible. Blocks until the brokers say so.
     pub fn commit(&mut self) -> Result<(), TransactionError> {
-        self.written();
+        self.ranges();
         self.producer.commit_transaction(CALL_TIMEOUT).map_err(|error| self.failed("committing", error))?;
         for (topic, count) in self.appended.drain() {
             metrics_counter(topic, count);

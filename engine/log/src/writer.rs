@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     events::{RecordType, TopicEvent},
     fetched::FetchedRecord,
-    headers::{Cause, REDRIVE_OF, headers_of, headers_of_tombstone},
+    headers::{Cause, headers_of, headers_of_copy, headers_of_tombstone},
     position::Position,
     prefix::Prefix,
     registry::{Registry, RegistryError, WriterSchema},
@@ -19,7 +19,7 @@ use crate::{
 use rdkafka::{
     ClientConfig,
     error::KafkaError,
-    message::{Header, OwnedHeaders, ToBytes},
+    message::ToBytes,
     producer::{FutureProducer, FutureRecord, Producer as _},
     util::Timeout,
 };
@@ -91,15 +91,9 @@ impl Writer {
     /// Appends a record once more, as it was: same bytes, same headers, same partition, and a header that says where it
     /// was first.
     pub async fn append_again(&self, topic: &'static Topic, record: &FetchedRecord) -> Result<Position, WriteError> {
-        let origin = Position { topic: record.topic.clone(), partition: record.partition, offset: record.offset };
-        let kept = record.headers.iter().filter(|(name, _)| name != REDRIVE_OF);
-        let headers = kept.fold(OwnedHeaders::new_with_capacity(record.headers.len() + 1), |headers, (key, value)| {
-            headers.insert(Header { key, value: value.as_ref() })
-        });
-        let headers = headers.insert(Header { key: REDRIVE_OF, value: Some(&origin.to_string()) });
         let name = self.prefix.physical(topic.name);
         let mut again: FutureRecord<'_, [u8], [u8]> =
-            FutureRecord::to(&name).partition(record.partition).headers(headers);
+            FutureRecord::to(&name).partition(record.partition).headers(headers_of_copy(record));
         again.key = record.key.as_deref();
         again.payload = record.value.as_deref();
         self.send(topic.name, again).await
@@ -153,8 +147,8 @@ impl Writer {
     }
 }
 
-pub(crate) fn metrics_counter(topic: &'static str, count: u64) {
-    metrics::counter!(foldstream_telemetry::names::PRODUCER_RECORDS_TOTAL, "topic" => topic).increment(count);
+pub(crate) fn metrics_counter(topic: impl Into<metrics::SharedString>, count: u64) {
+    metrics::counter!(foldstream_telemetry::names::PRODUCER_RECORDS_TOTAL, "topic" => topic.into()).increment(count);
 }
 
 /// The ids of our own schemas, each looked up once, and by one of those who need it at the same time.

@@ -22,23 +22,20 @@ const POSITION: &str = "position";
 const WHICH: &str = "Which records";
 const HOW: &str = "How they are read";
 
+/// Which records: a filter, or the position of one.
 #[derive(clap::Args, Debug)]
-pub(super) struct QuestionOptions {
-    /// Show this one record in full, or what became of it; of the flags, only those for its output and --isolation
-    /// go with it
+pub(super) struct WhichOptions {
+    /// This one record, shown in full, or what became of it; none of the flags goes with it that choose records
     #[arg(
         value_name = "TOPIC:PARTITION:OFFSET",
         conflicts_with_all = [
-            TOPIC, LIMIT, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, HEADER, UNDECODABLE, ORDER, "follow", TIMEOUT,
+            TOPIC, PARTITION, KEY, KEY_ENCODING, SINCE, UNTIL, TYPE, CONTAINS, WHERE, HEADER, UNDECODABLE,
         ]
     )]
     position: Option<String>,
     /// The topic to look into
     #[arg(long, short, help_heading = WHICH, required_unless_present = POSITION)]
     topic: Option<String>,
-    /// How many records, from 1 to 100000
-    #[arg(long, short = 'n', help_heading = WHICH, default_value = "50", allow_negative_numbers = true)]
-    limit: String,
     /// Only of these partitions, joined by commas: 0,3
     #[arg(long, help_heading = WHICH, value_name = "NUMBERS", allow_negative_numbers = true)]
     partition: Option<String>,
@@ -74,12 +71,6 @@ pub(super) struct QuestionOptions {
     /// Only those whose value cannot be decoded
     #[arg(long, help_heading = WHICH)]
     undecodable: bool,
-    /// Newest or oldest first: newest (the default) or oldest
-    #[arg(long, help_heading = HOW, conflicts_with = "follow")]
-    order: Option<String>,
-    /// read_committed (the default), or read_uncommitted: aborted and undecided records, too
-    #[arg(long, help_heading = HOW, value_name = "LEVEL", conflicts_with = "follow")]
-    isolation: Option<String>,
     /// Read keys so, whatever they seem to be: auto (the default), avro, json, text, long (eight bytes), hex or base64; --key is
     /// then of what is shown
     #[arg(long = "key-as", id = KEY_AS, help_heading = HOW, value_name = "ENCODING")]
@@ -87,6 +78,21 @@ pub(super) struct QuestionOptions {
     /// Read values so; what cannot be is told
     #[arg(long = "value-as", id = VALUE_AS, help_heading = HOW, value_name = "ENCODING")]
     value_as: Option<String>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct QuestionOptions {
+    #[command(flatten)]
+    which: WhichOptions,
+    /// How many records, from 1 to 100000
+    #[arg(long, short = 'n', help_heading = WHICH, default_value = "50", conflicts_with = POSITION, allow_negative_numbers = true)]
+    limit: String,
+    /// Newest or oldest first: newest (the default) or oldest
+    #[arg(long, help_heading = HOW, conflicts_with_all = ["follow", POSITION])]
+    order: Option<String>,
+    /// read_committed (the default), or read_uncommitted: aborted and undecided records, too
+    #[arg(long, help_heading = HOW, value_name = "LEVEL", conflicts_with = "follow")]
+    isolation: Option<String>,
     /// How much of each value is shown: full (the default); preview, the beginnings of long texts, arrays and objects; none
     #[arg(long, help_heading = HOW, value_name = "EXTENT")]
     value: Option<String>,
@@ -94,11 +100,12 @@ pub(super) struct QuestionOptions {
     #[arg(long, help_heading = HOW, value_name = "PATHS")]
     fields: Option<String>,
     /// Oldest first, then go on with what is appended, until Ctrl-C
-    #[arg(long, short, help_heading = HOW, conflicts_with = UNTIL)]
+    #[arg(long, short, help_heading = HOW, conflicts_with_all = [UNTIL, POSITION])]
     follow: bool,
     /// Print what was found at the latest after this time and read on: 500ms, 10s, 2m; with --follow, look back no
     /// longer than this
-    #[arg(long, help_heading = HOW, value_name = "DURATION", default_value = "10s", allow_negative_numbers = true)]
+    #[arg(long, help_heading = HOW, value_name = "DURATION", default_value = "10s", allow_negative_numbers = true,
+        conflicts_with = POSITION)]
     timeout: String,
 }
 
@@ -134,10 +141,16 @@ impl From<Violation> for Refused {
     }
 }
 
+impl From<Vec<Violation>> for Refused {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self(violations)
+    }
+}
+
 impl QuestionOptions {
     /// What is asked, and how values are shown.
     pub(super) fn read(&self, now: DateTime<Utc>) -> Result<(Question, Showing), Refused> {
-        let question = match &self.position {
+        let question = match self.which.position() {
             Some(position) => self.single(position),
             None => self.records(now),
         };
@@ -150,10 +163,8 @@ impl QuestionOptions {
         }
     }
 
-    fn single(&self, text: &str) -> Result<Question, Refused> {
+    fn single(&self, position: Result<Position, Violation>) -> Result<Question, Refused> {
         let isolation = self.isolation.as_deref().map_or(Ok(Isolation::default()), browse::asking::isolation);
-        let rule = "a position is topic:partition:offset, such as locations:3:1729; a whole topic is named by --topic";
-        let position = text.parse().map_err(|_| Violation::new(POSITION, text, rule));
         match (position, isolation) {
             (Ok(position), Ok(isolation)) => Ok(Question::Single { position, isolation }),
             (position, isolation) => Err(Refused(position.err().into_iter().chain(isolation.err()).collect())),
@@ -176,11 +187,30 @@ impl QuestionOptions {
     }
 
     fn how_shown(&self, word: &str) -> Option<&str> {
-        let said = [(VALUE, &self.value), (FIELDS, &self.fields), (KEY_AS, &self.key_as), (VALUE_AS, &self.value_as)];
+        let said = [
+            (VALUE, &self.value),
+            (FIELDS, &self.fields),
+            (KEY_AS, &self.which.key_as),
+            (VALUE_AS, &self.which.value_as),
+        ];
         said.into_iter().find(|(name, _)| *name == word)?.1.as_deref()
     }
 
     fn words(&self) -> impl Iterator<Item = (&str, &str)> {
+        let once = [(ORDER, &self.order), (ISOLATION, &self.isolation)];
+        self.which.words().chain(once.into_iter().filter_map(|(word, text)| Some((word, text.as_deref()?))))
+    }
+}
+
+impl WhichOptions {
+    /// The position of one record, if that is given.
+    pub(super) fn position(&self) -> Option<Result<Position, Violation>> {
+        let rule = "a position is topic:partition:offset, such as locations:3:1729; a whole topic is named by --topic";
+        let text = self.position.as_deref()?;
+        Some(text.parse().map_err(|_| Violation::new(POSITION, text, rule)))
+    }
+
+    pub(super) fn words(&self) -> impl Iterator<Item = (&str, &str)> {
         let once = [
             (TOPIC, &self.topic),
             (PARTITION, &self.partition),
@@ -192,8 +222,6 @@ impl QuestionOptions {
             (CONTAINS, &self.contains),
             (KEY_AS, &self.key_as),
             (VALUE_AS, &self.value_as),
-            (ORDER, &self.order),
-            (ISOLATION, &self.isolation),
         ];
         let once = once.into_iter().filter_map(|(word, text)| Some((word, text.as_deref()?)));
         let conditions = self.conditions.iter().map(|condition| (WHERE, condition.as_str()));
@@ -202,7 +230,8 @@ impl QuestionOptions {
     }
 }
 
-fn limit(text: &str) -> Result<usize, Violation> {
+/// How many records at most.
+pub(super) fn limit(text: &str) -> Result<usize, Violation> {
     let limit = text.parse().ok().filter(|limit| (1..=MOST_RECORDS).contains(limit));
     limit.ok_or_else(|| Violation::new(LIMIT, text, format!("limit is a whole number from 1 to {MOST_RECORDS}")))
 }

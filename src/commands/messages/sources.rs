@@ -2,7 +2,10 @@
 
 use super::{near::nearest, question::Refused};
 use anyhow::{Error, Result, anyhow};
-use foldstream_browse::{Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, look_up};
+use foldstream_browse::{
+    Brokers, Browse, BrowseError, Budget, Page, PageError, Question, Record, Selected, Selection, SelectionError,
+    look_up,
+};
 use foldstream_events::CATALOGUE;
 use foldstream_log::{Config, Message, Registry, Schemas, Showing};
 use std::time::Duration;
@@ -28,10 +31,26 @@ impl Sources {
         let page = self.browse.page(question.clone(), &self.schemas(), &Budget::of_time(time)).await;
         match page {
             Ok(page) => Ok(page),
-            Err(PageError::Browse(error)) => Err(self.explained(error).await),
-            Err(PageError::Expired(expired)) => Err(expired.into()),
-            Err(error @ PageError::Crowded) => Err(error.into()),
-            Err(PageError::Refused(violation)) => Err(Refused::from(violation).into()),
+            Err(error) => Err(self.told(error).await),
+        }
+    }
+
+    /// The records of a selection, each time as long as a page may take.
+    pub(super) async fn select(&self, question: &Question, selection: &Selection, time: Duration) -> Result<Selected> {
+        let (schemas, budget) = (self.schemas(), Budget::of_time(time));
+        match self.browse.select(question, selection, (&schemas, &budget)).await {
+            Ok(selected) => Ok(selected),
+            Err(SelectionError::Page(error)) => Err(self.told(error).await),
+            Err(changed) => Err(changed.into()),
+        }
+    }
+
+    async fn told(&self, error: PageError) -> Error {
+        match error {
+            PageError::Browse(error) => self.explained(error).await,
+            PageError::Expired(expired) => expired.into(),
+            PageError::Crowded => error.into(),
+            PageError::Refused(violation) => Refused::from(violation).into(),
         }
     }
 

@@ -81,7 +81,8 @@ impl Log {
             if records.last().is_some_and(|last| last.offset >= at) {
                 bytes.extend_from_slice(&encoded(&records, Compression::None));
             }
-            if bytes.len() >= self.answer_bytes {
+            // As brokers do it: there is one batch at least, however few bytes are asked for.
+            if !bytes.is_empty() && bytes.len() >= self.answer_bytes {
                 break;
             }
         }
