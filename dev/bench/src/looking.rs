@@ -15,7 +15,7 @@ use crate::{
     table::{Table, title},
     world::{World, tell},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clients::{Asked, Assigning};
 use filled::{Filled, MARKED, RARE, TOPIC};
 use foldstream_events::LOCATIONS;
@@ -120,7 +120,9 @@ pub(crate) async fn compare(worlds: &[World; 2], arguments: &Arguments, compared
         tell("looking: not counted");
         let [newest, rare, in_one, keyed] = urls(&address);
         // How keys are spread is known of topics that are declared; of others every partition is looked into.
-        let declared = format!("http://{address}/messages?topic={}&limit={LIMIT}&key={MARKED}", LOCATIONS.name);
+        let declared = format!("http://{address}/messages?topic={}&limit={LIMIT}", LOCATIONS.name);
+        let newest_there = messages(&http, &declared).await?;
+        let declared = format!("{declared}&key={}", newest_there[0]["key"].as_str().context("a record has no key")?);
         let kinds = [
             ("newest 50", newest, LOOKS),
             ("where, 1 of 10,000", rare, SEARCHES),
@@ -129,7 +131,7 @@ pub(crate) async fn compare(worlds: &[World; 2], arguments: &Arguments, compared
             ("key on another topic", keyed, LOOKS),
         ];
         for (_, url, looks) in &kinds {
-            time(looks / 4, async || look(&http, url).await).await?;
+            time(looks / 4, async || messages(&http, url).await).await?;
         }
         served.push((service, kinds));
     }
@@ -139,7 +141,7 @@ pub(crate) async fn compare(worlds: &[World; 2], arguments: &Arguments, compared
             for side in in_turns(run) {
                 let (service, kinds) = &mut served[side];
                 let (name, url, looks) = &kinds[kind];
-                let milliseconds = time(*looks, async || look(&http, url).await).await?;
+                let milliseconds = time(*looks, async || messages(&http, url).await).await?;
                 compared.add(&format!("looking, {name}: ms"), side, &milliseconds);
                 service.check()?;
             }
@@ -164,11 +166,18 @@ fn report(all: &[Timed], arguments: &Arguments) -> Result<()> {
 
 /// The positions of a page.
 async fn look(http: &Client, url: &str) -> Result<Vec<String>> {
-    let page: Value = http.get(url).send().await?.error_for_status()?.json().await?;
-    ensure!(page["complete"] == true, "{url}: a page that is not complete, {}", page["spent"]);
-    let messages = page["messages"].as_array().context("no messages")?;
+    let messages = messages(http, url).await?;
     ensure!(messages.len() == LIMIT, "{url}: {} messages", messages.len());
     Ok(messages.iter().filter_map(|message| message["position"].as_str().map(str::to_owned)).collect())
+}
+
+/// Those of a page, which must be whole.
+async fn messages(http: &Client, url: &str) -> Result<Vec<Value>> {
+    let mut page: Value = http.get(url).send().await?.error_for_status()?.json().await?;
+    ensure!(page["complete"] == true, "{url}: a page that is not complete, {}", page["spent"]);
+    let Value::Array(messages) = page["messages"].take() else { bail!("{url}: no messages") };
+    ensure!(!messages.is_empty(), "{url}: nothing is found");
+    Ok(messages)
 }
 
 async fn time<T>(times: usize, asked: impl AsyncFnMut() -> Result<T>) -> Result<Vec<f64>> {
