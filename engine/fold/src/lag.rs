@@ -105,21 +105,25 @@ impl Stand {
     }
 }
 
-/// When partitions were last seen passed to their ends.
+/// When partitions were last seen passed to their ends, and those that never were, when they were first seen.
 #[derive(Debug, Default)]
-struct Level(HashMap<TopicPartition, SystemTime>);
+struct Level {
+    seen: HashMap<TopicPartition, SystemTime>,
+    never: HashMap<TopicPartition, SystemTime>,
+}
 
 impl Level {
-    /// Since when something is not passed, at most: an idle partition was level until it was last seen so.
+    /// Since when something is not passed, at most: an idle partition was level until it was last seen so. Of one that was never
+    /// seen so, and of which nothing was passed, at least.
     fn seconds(&mut self, place: TopicPartition, stand: Stand, records: i64, asked_at: SystemTime) -> f64 {
         if records == 0 {
-            self.0.insert(place, asked_at);
+            self.seen.insert(place, asked_at);
             return 0.0;
         }
-        let level =
-            self.0.get(&place).map(|seen| SystemTime::now().duration_since(*seen).unwrap_or_default().as_secs_f64());
+        let since = |seen: &SystemTime| SystemTime::now().duration_since(*seen).unwrap_or_default().as_secs_f64();
         let passed = stand.appended_at_ms.map(seconds_since);
-        level.into_iter().chain(passed).reduce(f64::min).unwrap_or(0.0)
+        let known = self.seen.get(&place).map(since).into_iter().chain(passed).reduce(f64::min);
+        known.unwrap_or_else(|| since(self.never.entry(place).or_insert(asked_at)))
     }
 }
 
@@ -154,5 +158,14 @@ mod tests {
         assert!(level.seconds(place, stand, 1, SystemTime::now()) > 1e9, "since the last one that was passed");
         assert!(level.seconds(place, stand, 0, SystemTime::now()).abs() < f64::EPSILON);
         assert!(level.seconds(place, stand, 1, SystemTime::now()) < 60.0);
+    }
+
+    #[test]
+    fn a_partition_that_was_never_level_lags_since_it_was_first_seen() {
+        let place = TopicPartition { topic: "parcels", partition: 0 };
+        let stand = Stand { next_offset: 0, appended_at_ms: None };
+        let (mut level, then) = (Level::default(), SystemTime::now() - Duration::from_secs(30));
+        assert!(level.seconds(place, stand, 1, then) >= 30.0);
+        assert!(level.seconds(place, stand, 1, SystemTime::now()) >= 30.0, "it is not seen for the first time");
     }
 }
