@@ -62,7 +62,7 @@ fn registers(world: &World) -> (String, String) {
     assert_eq!(person["event"], profile["message"]);
     let served = world.json(row["resource"].as_str().unwrap());
     assert_eq!(served, person);
-    assert_eq!(message(world, person["event"].as_str().unwrap())["value"]["last_name"], person["last_name"]);
+    assert_eq!(unmasked(world, person["event"].as_str().unwrap())["value"]["last_name"], person["last_name"]);
     // That somebody was registered changes no row of locations.
     assert_eq!(caused(&effects, "people")["rows"][0]["state"], "none");
 
@@ -73,7 +73,7 @@ fn registers(world: &World) -> (String, String) {
     let first = effects_of_link(world, person["event"].as_str().unwrap());
     let row = self::row(&first, "person");
     assert_eq!((&row["state"], &row["superseded_by"]), (&json!("superseded"), &changed["event"]));
-    assert_eq!(message(world, changed["event"].as_str().unwrap())["value"]["last_name"], "Lovelace");
+    assert_eq!(unmasked(world, changed["event"].as_str().unwrap())["value"]["last_name"], "Lovelace");
     (id, command)
 }
 
@@ -308,6 +308,16 @@ fn message(world: &World, link: &str) -> Value {
     let page = world.json(&format!("/messages?topic={topic}&limit=1000"));
     let found = page["messages"].as_array().unwrap().iter().find(|message| message["position"] == json!(position));
     found.unwrap_or_else(|| panic!("no {link}: {page}")).clone()
+}
+
+/// The same, with what is personal.
+fn unmasked(world: &World, link: &str) -> Value {
+    let position = link.split('/').skip(2).collect::<Vec<_>>().join(":");
+    let topic = position.split(':').next().unwrap();
+    let asked = ["messages", "--topic", topic, "--limit", "1000", "--output", "json", "--personal", "shown"];
+    let messages = world.succeeds(&asked);
+    let mut messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    messages.find(|message| message["position"] == json!(position)).unwrap_or_else(|| panic!("no {link}"))
 }
 
 /// The topics of the records it led to.
