@@ -24,6 +24,7 @@ use kafka_protocol::{
         list_groups_response::ListedGroup,
         offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
     },
+    protocol::Request,
 };
 use members::{Member, of_classic, of_consumer, of_share};
 
@@ -102,6 +103,9 @@ struct Told {
     refused: bool,
 }
 
+/// Of a described group its name, an error and its members.
+type ToldOf = (GroupId, i16, Vec<Member>);
+
 /// What was asked of groups, by their names, and whether some of it was refused.
 type Answer<T> = Result<(HashMap<String, T>, bool), ConnectionError>;
 
@@ -135,9 +139,33 @@ impl Brokers {
             try_join5(
                 self.committed_by(broker, of(&|kind| kind != GroupKind::Share), topic),
                 self.shares_of(broker, of(&|kind| kind == GroupKind::Share), topic),
-                self.classic_members(broker, of(&|kind| kind == GroupKind::Classic)),
-                self.consumer_members(broker, of(&|kind| kind == GroupKind::Consumer)),
-                self.share_members(broker, of(&|kind| kind == GroupKind::Share)),
+                self.members(
+                    broker,
+                    of(&|kind| kind == GroupKind::Classic),
+                    |groups| DescribeGroupsRequest::default().with_groups(groups),
+                    |answer| {
+                        let groups = answer.groups.into_iter();
+                        groups.map(|group| (group.group_id.clone(), group.error_code, of_classic(group))).collect()
+                    },
+                ),
+                self.members(
+                    broker,
+                    of(&|kind| kind == GroupKind::Consumer),
+                    |groups| ConsumerGroupDescribeRequest::default().with_group_ids(groups),
+                    |answer| {
+                        let groups = answer.groups.into_iter();
+                        groups.map(|group| (group.group_id.clone(), group.error_code, of_consumer(group))).collect()
+                    },
+                ),
+                self.members(
+                    broker,
+                    of(&|kind| kind == GroupKind::Share),
+                    |groups| ShareGroupDescribeRequest::default().with_group_ids(groups),
+                    |answer| {
+                        let groups = answer.groups.into_iter();
+                        groups.map(|group| (group.group_id.clone(), group.error_code, of_share(group))).collect()
+                    },
+                ),
             )
             .await?;
         let refused = refused || unread || unshared || undescribed || unknown || untold;
@@ -197,36 +225,20 @@ impl Brokers {
         Ok((shares.collect(), refused))
     }
 
-    async fn classic_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
+    /// The members of groups of one kind: how they are asked for, and what is told of each group.
+    async fn members<R: Request>(
+        &self,
+        broker: i32,
+        groups: Vec<GroupId>,
+        asked: impl FnOnce(Vec<GroupId>) -> R,
+        told: impl FnOnce(R::Response) -> Vec<ToldOf>,
+    ) -> Answer<Vec<Member>> {
         if groups.is_empty() {
             return Ok((HashMap::new(), false));
         }
-        let answer = self.ask(broker, &DescribeGroupsRequest::default().with_groups(groups), PATIENCE).await?;
-        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
-        let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_classic(group)));
-        Ok((members.collect(), refused))
-    }
-
-    async fn consumer_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
-        if groups.is_empty() {
-            return Ok((HashMap::new(), false));
-        }
-        let request = ConsumerGroupDescribeRequest::default().with_group_ids(groups);
-        let answer = self.ask(broker, &request, PATIENCE).await?;
-        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
-        let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_consumer(group)));
-        Ok((members.collect(), refused))
-    }
-
-    async fn share_members(&self, broker: i32, groups: Vec<GroupId>) -> Answer<Vec<Member>> {
-        if groups.is_empty() {
-            return Ok((HashMap::new(), false));
-        }
-        let request = ShareGroupDescribeRequest::default().with_group_ids(groups);
-        let answer = self.ask(broker, &request, PATIENCE).await?;
-        let refused = is_refused(answer.groups.iter().map(|group| group.error_code));
-        let members = answer.groups.into_iter().map(|group| (group.group_id.to_string(), of_share(group)));
-        Ok((members.collect(), refused))
+        let groups = told(self.ask(broker, &asked(groups), PATIENCE).await?);
+        let refused = is_refused(groups.iter().map(|(_, error_code, _)| *error_code));
+        Ok((groups.into_iter().map(|(group, _, members)| (group.to_string(), members)).collect(), refused))
     }
 }
 
