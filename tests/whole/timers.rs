@@ -4,7 +4,7 @@
 //! asked to be registered.
 
 use crate::harness::{World, header_of, until};
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use foldstream_browse::Brokers;
 use foldstream_events::{
     PEOPLE, PeopleEvent, PeopleProcessorStateEvent, PersonCommandsEvent, PersonErased, PersonRegistered, PersonState,
@@ -31,30 +31,23 @@ events_of! {
 
 struct Mortals;
 
+#[derive(Clone, Default)]
+struct Mortal {
+    is_registered: bool,
+    since: DateTime<Utc>,
+}
+
 impl Decider for Mortals {
     type Input = PersonCommandsEvent;
     type Output = Output;
-    type State = PersonState;
+    type State = Mortal;
     type Changelog = PeopleProcessorStateEvent;
 
     const NAME: &'static str = "mortals";
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[&PEOPLE];
 
-    fn initial(key: &str) -> PersonState {
-        PersonState {
-            event_id: derived_event_id(key),
-            person_id: key.to_owned(),
-            occurred_at: DateTime::UNIX_EPOCH,
-            status: "unknown".to_owned(),
-            first_name: String::new(),
-            last_name: String::new(),
-            company_name: String::new(),
-            answered: Vec::new(),
-        }
-    }
-
-    fn decide(_: &PersonState, input: &Recorded<PersonCommandsEvent>) -> Decision<Output> {
+    fn decide(_: &Mortal, input: &Recorded<PersonCommandsEvent>) -> Decision<Output> {
         let registered = PersonRegistered {
             event_id: derived_event_id(&input.position().to_string()),
             person_id: input.key.clone(),
@@ -63,14 +56,14 @@ impl Decider for Mortals {
         Decision::Emit(vec![Fact::Event(PeopleEvent::from(registered).into())])
     }
 
-    fn due(state: &PersonState) -> Due {
+    fn due(mortal: &Mortal) -> Due {
         let lifetime = TimeDelta::milliseconds(LIFETIME_MS.load(Ordering::Relaxed));
-        Due { wall_time: (state.status == "registered").then(|| state.occurred_at + lifetime), ..Due::default() }
+        Due { wall_time: mortal.is_registered.then(|| mortal.since + lifetime), ..Due::default() }
     }
 
-    fn wake(state: &PersonState, timer: &TimerFired) -> Decision<Output> {
+    fn wake(_: &Mortal, timer: &TimerFired) -> Decision<Output> {
         let (event_id, occurred_at) = (derived_event_id(&format!("{}/{}", timer.key, timer.due_at)), timer.due_at);
-        let person_id = state.person_id.clone();
+        let person_id = timer.key.clone();
         let mut facts = vec![Fact::Event(PeopleEvent::from(PersonErased { event_id, person_id, occurred_at }).into())];
         if !timer.key.starts_with("child-of-") {
             let wish = RegisterPerson {
@@ -86,24 +79,34 @@ impl Decider for Mortals {
         Decision::Emit(facts)
     }
 
-    fn evolve(state: &mut PersonState, fact: &Fact<Output>) {
+    fn evolve(mortal: &mut Mortal, fact: &Fact<Output>) {
         match fact {
             Fact::Event(Output::Happened(PeopleEvent::PersonRegistered(event))) => {
-                state.status = "registered".to_owned();
-                state.occurred_at = event.occurred_at;
+                *mortal = Mortal { is_registered: true, since: event.occurred_at };
             }
-            Fact::Event(Output::Happened(PeopleEvent::PersonErased(_))) => state.status = "erased".to_owned(),
+            Fact::Event(Output::Happened(PeopleEvent::PersonErased(_))) => mortal.is_registered = false,
             _ => {}
         }
     }
 
-    fn save(state: &PersonState) -> PeopleProcessorStateEvent {
-        state.clone().into()
+    fn save(key: &str, mortal: &Mortal) -> PeopleProcessorStateEvent {
+        let Mortal { is_registered, since } = mortal;
+        PersonState {
+            event_id: derived_event_id(key),
+            person_id: key.to_owned(),
+            occurred_at: *since,
+            status: if *is_registered { "registered" } else { "unknown" }.to_owned(),
+            first_name: String::new(),
+            last_name: String::new(),
+            company_name: String::new(),
+            answered: Vec::new(),
+        }
+        .into()
     }
 
-    fn load(record: PeopleProcessorStateEvent) -> PersonState {
+    fn load(record: PeopleProcessorStateEvent) -> Mortal {
         let PeopleProcessorStateEvent::PersonState(state) = record;
-        state
+        Mortal { is_registered: state.status == "registered", since: state.occurred_at }
     }
 }
 
@@ -180,7 +183,7 @@ fn append_stale_state(world: &World, key: &str) {
     let mut writer = runtime.block_on(TransactionalWriter::connect(&wire, &registry, options)).unwrap();
     writer.fence().unwrap();
     writer.begin().unwrap();
-    writer.append_state(&Mortals::save(&Mortals::initial(key)), Mortals::FOLD_VERSION + 1).unwrap();
+    writer.append_state(&Mortals::save(key, &Mortal::default()), Mortals::FOLD_VERSION + 1).unwrap();
     writer.commit().unwrap();
 }
 

@@ -48,7 +48,8 @@ pub(crate) async fn measure(world: &World, arguments: &Arguments) -> Result<()> 
     states.begin()?;
     // Enough keys that every partition has one.
     for number in 0..100 {
-        let state = People::save(&People::initial(&format!("bench-stale-{number}")));
+        let key = format!("bench-stale-{number}");
+        let state = People::save(&key, &<People as Decider>::State::default());
         states.append_state(&state, People::FOLD_VERSION + 1)?;
     }
     states.commit()?;

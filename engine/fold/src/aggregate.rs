@@ -41,7 +41,8 @@ pub trait Aggregate: Send + Sync + 'static {
     type Command: TopicEvent;
     /// All that is written but the state: events and outcomes.
     type Event: TopicEvent;
-    type State: Clone + Send + Sync + 'static;
+    /// That of a key nothing is known of is its default. It does not hold its key.
+    type State: Default + Clone + Send + Sync + 'static;
     /// State and command memory as a record.
     type Changelog: TopicEvent;
 
@@ -54,9 +55,6 @@ pub trait Aggregate: Send + Sync + 'static {
     const FACTS: &'static [&'static Topic];
     /// How it follows the time of its commands; where it does not, no timer on event time ever fires.
     const EVENT_TIME: Option<EventTime> = None;
-
-    /// The state of a key nothing is known of.
-    fn initial(key: &str) -> Self::State;
 
     /// Under which key the state of a key is kept, as [`Decider::kept_under`] has it.
     fn kept_under(key: &str) -> Cow<'_, str> {
@@ -106,7 +104,8 @@ pub trait Aggregate: Send + Sync + 'static {
         None
     }
 
-    fn save(kept: &Kept<Self::State>) -> Self::Changelog;
+    /// As a record of this key, the one it is kept under.
+    fn save(key: &str, kept: &Kept<Self::State>) -> Self::Changelog;
 
     fn load(record: Self::Changelog) -> Kept<Self::State>;
 }
@@ -156,10 +155,6 @@ impl<A: Aggregate> Decider for A {
     const FOLD_VERSION: u32 = A::FOLD_VERSION;
     const FACTS: &'static [&'static Topic] = A::FACTS;
     const EVENT_TIME: Option<EventTime> = A::EVENT_TIME;
-
-    fn initial(key: &str) -> Kept<A::State> {
-        Kept { state: A::initial(key), answered: Vec::new() }
-    }
 
     fn kept_under(key: &str) -> Cow<'_, str> {
         A::kept_under(key)
@@ -227,8 +222,8 @@ impl<A: Aggregate> Decider for A {
         }
     }
 
-    fn save(kept: &Kept<A::State>) -> A::Changelog {
-        A::save(kept)
+    fn save(key: &str, kept: &Kept<A::State>) -> A::Changelog {
+        A::save(key, kept)
     }
 
     fn load(record: A::Changelog) -> Kept<A::State> {

@@ -21,7 +21,8 @@ use std::{borrow::Cow, marker::PhantomData};
 pub trait Decider: Send + Sync + 'static {
     type Input: TopicEvent;
     type Output: TopicEvent;
-    type State: Clone + Send + Sync + 'static;
+    /// That of a key nothing is known of is its default. It does not hold its key.
+    type State: Default + Clone + Send + Sync + 'static;
     /// The state as a record of the changelog.
     type Changelog: TopicEvent;
 
@@ -37,9 +38,6 @@ pub trait Decider: Send + Sync + 'static {
     const FACTS: &'static [&'static Topic];
     /// How it follows the time of its inputs; where it does not, no timer on event time ever fires.
     const EVENT_TIME: Option<EventTime> = None;
-
-    /// The state of a key nothing is known of.
-    fn initial(key: &str) -> Self::State;
 
     /// Under which key the state of a key is kept. Another one than the key itself ([`hidden_key`](crate::hidden_key)) where
     /// the ids of those who were erased must not stand on the changelog; then no state may want to be woken, for nobody
@@ -73,7 +71,8 @@ pub trait Decider: Send + Sync + 'static {
 
     fn evolve(state: &mut Self::State, fact: &Fact<Self::Output>);
 
-    fn save(state: &Self::State) -> Self::Changelog;
+    /// The state as a record of this key, the one it is kept under.
+    fn save(key: &str, state: &Self::State) -> Self::Changelog;
 
     fn load(record: Self::Changelog) -> Self::State;
 }
@@ -151,8 +150,8 @@ impl<D: Decider> Processor for Deciding<D> {
         }
     }
 
-    fn save(_: &KeptCell<'_>, state: &D::State) -> D::Changelog {
-        D::save(state)
+    fn save(kept: &KeptCell<'_>, state: &D::State) -> D::Changelog {
+        D::save(kept.key, state)
     }
 
     fn load(record: D::Changelog) -> Result<D::State, String> {
@@ -163,7 +162,7 @@ impl<D: Decider> Processor for Deciding<D> {
 fn with_state<D: Decider, T>(cells: &Cells<'_, D::State>, look: impl FnOnce(&D::State) -> T) -> T {
     match cells.get(ONLY_CELL) {
         Some(state) => look(state),
-        None => look(&D::initial(cells.key())),
+        None => look(&D::State::default()),
     }
 }
 

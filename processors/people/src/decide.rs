@@ -13,7 +13,6 @@ use crate::{
     person::{Person, Profile, Status},
     records,
 };
-use chrono::DateTime;
 use foldstream_events::{
     ChangePerson, PEOPLE, PEOPLE_PROCESSOR_STATE, PERSON_OUTCOMES, PERSON_PROFILES, PeopleEvent,
     PeopleProcessorStateEvent, PersonChanged, PersonCommandsEvent, PersonErased, PersonOutcomesEvent,
@@ -22,7 +21,6 @@ use foldstream_events::{
 use foldstream_fold::{Aggregate, Answer, CommandDecided, Kept, Received, Rejection, hidden_key};
 use foldstream_log::{Fact, Topic, TopicEvent, events_of};
 use std::borrow::Cow;
-use uuid::Uuid;
 
 events_of! {
     /// What is written about people.
@@ -80,16 +78,6 @@ impl Aggregate for People {
     // The second keeps states under hashes of the ids.
     const FOLD_VERSION: u32 = 2;
     const FACTS: &'static [&'static Topic] = &[&PEOPLE, &PERSON_PROFILES, &PERSON_OUTCOMES];
-
-    fn initial(key: &str) -> Person {
-        Person {
-            kept_under: Self::kept_under(key).into_owned(),
-            status: Status::Unknown,
-            profile: Profile::default(),
-            event_id: Uuid::nil(),
-            occurred_at: DateTime::default(),
-        }
-    }
 
     /// An id is never used again, so whoever was erased must be known by it; and it stands on no topic but those of the facts.
     fn kept_under(key: &str) -> Cow<'_, str> {
@@ -155,8 +143,8 @@ impl Aggregate for People {
         }
     }
 
-    fn save(kept: &Kept<Person>) -> PeopleProcessorStateEvent {
-        records::state(kept).into()
+    fn save(key: &str, kept: &Kept<Person>) -> PeopleProcessorStateEvent {
+        records::state(key, kept).into()
     }
 
     fn load(record: PeopleProcessorStateEvent) -> Kept<Person> {

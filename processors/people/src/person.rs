@@ -3,11 +3,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// A person, as far as wishes about one are decided by it.
-#[derive(Debug, Clone, PartialEq)]
+/// A person, as far as wishes about one are decided by it. The id stands in no state.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Person {
-    /// In place of the id, which stands in no state.
-    pub(crate) kept_under: String,
     pub(crate) status: Status,
     /// Empty unless registered.
     pub(crate) profile: Profile,
@@ -16,8 +14,9 @@ pub struct Person {
     pub(crate) occurred_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Status {
+    #[default]
     Unknown,
     Registered,
     Erased,

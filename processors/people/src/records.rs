@@ -35,8 +35,8 @@ pub(crate) fn decided(outcome: &PersonCommandDecided) -> CommandDecided {
     CommandDecided { event_id, key: person_id, occurred_at, command_id, command, content_hash, verdict }
 }
 
-pub(crate) fn state(kept: &Kept<Person>) -> PersonState {
-    let Person { kept_under, status, profile, event_id, occurred_at } = kept.state.clone();
+pub(crate) fn state(key: &str, kept: &Kept<Person>) -> PersonState {
+    let Person { status, profile, event_id, occurred_at } = kept.state.clone();
     let status = match status {
         Status::Unknown => UNKNOWN,
         Status::Registered => REGISTERED,
@@ -48,7 +48,7 @@ pub(crate) fn state(kept: &Kept<Person>) -> PersonState {
     };
     PersonState {
         event_id,
-        person_id: kept_under,
+        person_id: key.to_owned(),
         occurred_at,
         status: status.to_owned(),
         first_name: profile.first_name,
@@ -59,7 +59,7 @@ pub(crate) fn state(kept: &Kept<Person>) -> PersonState {
 }
 
 pub(crate) fn kept(state: PersonState) -> Kept<Person> {
-    let PersonState { event_id, person_id, occurred_at, status, first_name, last_name, company_name, answered } = state;
+    let PersonState { event_id, occurred_at, status, first_name, last_name, company_name, answered, .. } = state;
     let status = match status.as_str() {
         REGISTERED => Status::Registered,
         ERASED => Status::Erased,
@@ -70,6 +70,6 @@ pub(crate) fn kept(state: PersonState) -> Kept<Person> {
         let AnsweredRecord { command_id, content_hash, decision, rule, reason, appended_at } = answered;
         AnsweredCommand { command_id, content_hash, decision, rule, reason, appended_at }
     });
-    let state = Person { kept_under: person_id, status, profile, event_id, occurred_at };
+    let state = Person { status, profile, event_id, occurred_at };
     Kept { state, answered: answered.collect() }
 }

@@ -24,7 +24,7 @@ const REJECTED: &str = "rejected";
 const DUPLICATE: &str = "duplicate";
 
 /// What is kept for a key: its state, and the commands that are remembered, oldest first.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kept<S> {
     pub state: S,
     pub answered: Vec<AnsweredCommand>,

@@ -70,10 +70,6 @@ impl Aggregate for Counter {
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[];
 
-    fn initial(_: &str) -> u8 {
-        0
-    }
-
     fn decide(sum: &u8, received: &Received<'_, Written>) -> Answer<Written> {
         let reject = |rule| Answer::Rejected(Rejection { rule, reason: Cow::Borrowed("no") });
         match received.command {
@@ -118,12 +114,12 @@ impl Aggregate for Counter {
         }
     }
 
-    fn save(_: &Kept<u8>) -> Written {
+    fn save(_: &str, _: &Kept<u8>) -> Written {
         Written::Add { id: 0, amount: 0 }
     }
 
     fn load(_: Written) -> Kept<u8> {
-        <Counter as Decider>::initial("one")
+        Kept::default()
     }
 }
 
@@ -143,7 +139,7 @@ fn run(commands: &[(u16, u8)]) -> (Kept<u8>, Vec<Written>) {
 
 /// The same of commands that were appended at these times.
 fn run_at(commands: &[(i64, u16, u8)]) -> (Kept<u8>, Vec<Written>) {
-    let (mut kept, mut all) = (<Counter as Decider>::initial("one"), Vec::new());
+    let (mut kept, mut all) = (Kept::default(), Vec::new());
     for (offset, (appended_at_ms, id, amount)) in (0..).zip(commands) {
         let add = Written::Add { id: *id, amount: *amount };
         let input = Recorded { appended_at_ms: *appended_at_ms, ..record(offset, Some(add)) };
@@ -276,7 +272,7 @@ fn what_is_kept_of_contents_tells_nothing_of_each_other() {
 
 #[test]
 fn a_record_without_a_value_is_a_dead_letter() {
-    let decision = <Counter as Decider>::decide(&<Counter as Decider>::initial("one"), &record(0, None));
+    let decision = <Counter as Decider>::decide(&Kept::default(), &record(0, None));
     assert!(matches!(decision, Decision::DeadLetter(_)));
 }
 
@@ -301,7 +297,7 @@ proptest! {
         prop_assert_eq!(verdicts(&all).len(), commands.len());
         prop_assert!(kept.answered.len() <= MOST_REMEMBERED);
         let (outcomes, events): (Vec<_>, Vec<_>) = all.into_iter().partition(|event| matches!(event, Written::Decided(_)));
-        let mut anew = <Counter as Decider>::initial("one");
+        let mut anew = Kept::default();
         for event in events.into_iter().chain(outcomes) {
             <Counter as Decider>::evolve(&mut anew, &Fact::Event(event));
         }

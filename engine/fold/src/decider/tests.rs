@@ -74,10 +74,6 @@ impl Decider for Lamps {
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[];
 
-    fn initial(_: &str) -> Option<i64> {
-        None
-    }
-
     fn decide(_: &Option<i64>, input: &Recorded<Switched>) -> Decision<Switched> {
         match &input.event {
             Some(event) => Decision::Emit(vec![Fact::Event(event.clone())]),
@@ -113,7 +109,7 @@ impl Decider for Lamps {
         matches!(fact, Fact::Event(event) if event.key != "refused")
     }
 
-    fn save(_: &Option<i64>) -> Switched {
+    fn save(_: &str, _: &Option<i64>) -> Switched {
         Switched { key: String::new(), lit_until_ms: None }
     }
 
@@ -288,10 +284,6 @@ impl Decider for HiddenLamps {
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[];
 
-    fn initial(_: &str) -> Option<i64> {
-        None
-    }
-
     fn kept_under(key: &str) -> Cow<'_, str> {
         Cow::Owned(key.chars().rev().collect())
     }
@@ -311,8 +303,8 @@ impl Decider for HiddenLamps {
         <Lamps as Decider>::evolve(state, fact);
     }
 
-    fn save(state: &Option<i64>) -> Switched {
-        <Lamps as Decider>::save(state)
+    fn save(key: &str, state: &Option<i64>) -> Switched {
+        <Lamps as Decider>::save(key, state)
     }
 
     fn load(record: Switched) -> Option<i64> {

@@ -7,6 +7,7 @@
 //! ids for ever, so it would keep nothing from anybody who may read those, and be one more thing to lose.
 
 use foldstream_log::{Topic, derived_event_id, partition_of};
+use uuid::Uuid;
 
 /// Stands for the key of somebody on this changelog of a service. With equal chances one in so many hashes as there are
 /// partitions lies where the key does; numbers are tried until one does.
@@ -16,9 +17,9 @@ pub fn hidden_key(service: &str, key: &str, changelog: &Topic) -> String {
     let home = partition(key);
     let mut number = 0_u32;
     loop {
-        let hidden = derived_event_id(&format!("{service}/{key}/{number}")).to_string();
-        if partition(&hidden) == home {
-            return hidden;
+        let hidden = derived_event_id(&format!("{service}/{key}/{number}"));
+        if partition(hidden.hyphenated().encode_lower(&mut Uuid::encode_buffer())) == home {
+            return hidden.to_string();
         }
         number += 1;
     }

@@ -18,9 +18,8 @@ events_of! {
 
 pub(crate) struct Lockers;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
-    key: String,
     open_until: Option<DateTime<Utc>>,
     parcels: u32,
     last: (Uuid, DateTime<Utc>),
@@ -36,10 +35,6 @@ impl Aggregate for Lockers {
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[&LOCKERS];
     const EVENT_TIME: Option<EventTime> = Some(EventTime::with_lateness(Duration::from_millis(LATENESS_MS as u64)));
-
-    fn initial(key: &str) -> State {
-        State { key: key.to_owned(), open_until: None, parcels: 0, last: (Uuid::nil(), DateTime::UNIX_EPOCH) }
-    }
 
     fn decide(state: &State, received: &Received<'_, LockerCommand>) -> Answer<LockerOutput> {
         let LockerCommand { parcel, occurred_at, text, .. } = received.command;
@@ -96,19 +91,19 @@ impl Aggregate for Lockers {
         }
     }
 
-    fn save(kept: &Kept<State>) -> LockersStateEvent {
-        let State { key, open_until, parcels, last } = &kept.state;
+    fn save(key: &str, kept: &Kept<State>) -> LockersStateEvent {
+        let State { open_until, parcels, last } = &kept.state;
         let until = open_until.map(|until| until.timestamp_micros().to_string()).unwrap_or_default();
         kept.record(key, *last, format!("{until},{parcels}").into_bytes()).into()
     }
 
     fn load(record: LockersStateEvent) -> Kept<State> {
         let LockersStateEvent::StateKept(record) = record;
-        let (key, last) = (record.state_key.clone(), (record.event_id, record.occurred_at));
+        let last = (record.event_id, record.occurred_at);
         Kept::of(record, |bytes| {
             let (until, parcels) = std::str::from_utf8(bytes).unwrap().split_once(',').unwrap();
             let open_until = until.parse().ok().and_then(DateTime::from_timestamp_micros);
-            State { key, open_until, parcels: parcels.parse().unwrap(), last }
+            State { open_until, parcels: parcels.parse().unwrap(), last }
         })
     }
 }

@@ -22,9 +22,8 @@ events_of! {
 
 pub(crate) struct Tickets;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
-    key: String,
     is_booked: bool,
     last: (Uuid, DateTime<Utc>),
 }
@@ -38,10 +37,6 @@ impl Aggregate for Tickets {
     const NAME: &'static str = "tickets";
     const FOLD_VERSION: u32 = 1;
     const FACTS: &'static [&'static Topic] = &[&TICKETS, &TICKET_OUTCOMES];
-
-    fn initial(key: &str) -> State {
-        State { key: key.to_owned(), is_booked: false, last: (Uuid::nil(), DateTime::UNIX_EPOCH) }
-    }
 
     fn decide(state: &State, received: &Received<'_, Order>) -> Answer<TicketOutput> {
         let Order { parcel, occurred_at, text, .. } = received.command;
@@ -82,14 +77,14 @@ impl Aggregate for Tickets {
         (topic == TRIP_REPLIES.name).then(|| TripRepliesEvent::CommandDecided(decided.into()).into())
     }
 
-    fn save(kept: &Kept<State>) -> TicketsStateEvent {
-        let State { key, is_booked, last } = &kept.state;
+    fn save(key: &str, kept: &Kept<State>) -> TicketsStateEvent {
+        let State { is_booked, last } = &kept.state;
         kept.record(key, *last, vec![u8::from(*is_booked)]).into()
     }
 
     fn load(record: TicketsStateEvent) -> Kept<State> {
         let TicketsStateEvent::StateKept(record) = record;
-        let (key, last) = (record.state_key.clone(), (record.event_id, record.occurred_at));
-        Kept::of(record, |bytes| State { key, is_booked: bytes == [1], last })
+        let last = (record.event_id, record.occurred_at);
+        Kept::of(record, |bytes| State { is_booked: bytes == [1], last })
     }
 }
