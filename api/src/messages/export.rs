@@ -5,7 +5,10 @@
 //! on the way the transfer breaks off behind that line, so that nobody takes a part for the whole. A client that has spent
 //! its budget, or finds no room for more, is not refused but slowed down.
 
-use super::{problem, question, render, render::Shown};
+use super::{
+    problem, question, render,
+    render::{Shown, at_length},
+};
 use crate::{
     http::{limits::Client, problem::Problem},
     state::Api,
@@ -103,9 +106,8 @@ impl Export {
         }
         self.uncompared.extend(page.uncompared);
         let mut lines = BytesMut::new();
-        for message in Shown::new(&page.records, &schemas, &self.showing).await.each() {
-            render::put_line(&mut lines, &message);
-        }
+        let shown = Shown::new(&page.records, &schemas, &self.showing).await;
+        at_length(shown.bytes(), || shown.each().for_each(|message| render::put_line(&mut lines, &message)));
         let undecided = &*self.undecided.get_or_insert(page.undecided);
         if page.next.is_none() && !undecided.is_empty() {
             render::put_line(&mut lines, &serde_json::json!({"undecided": undecided}));

@@ -1,6 +1,9 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
-use super::{problem, question, render::Shown};
+use super::{
+    problem, question,
+    render::{Shown, at_length},
+};
 use crate::{
     http::{
         answer::json,
@@ -102,7 +105,8 @@ pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Re
     let found = api.parts.browse.page(question, &schemas, &budget).await;
     let found = found.map_err(|error| problem::of_page(error, cursor.as_deref()))?;
     let messages = Shown::new(&found.records, &schemas, &showing).await;
-    let unknown_fields = messages.unknown_fields();
+    let bytes = messages.bytes();
+    let unknown_fields = at_length(bytes, || messages.unknown_fields());
     let complete = found.is_complete() && unknown_fields.is_empty();
     let unknown_paths = [found.unknown_paths.as_slice(), &unknown_fields].concat();
     let answer = Messages {
@@ -118,7 +122,7 @@ pub(crate) async fn page(State(api): State<Api>, client: Client, uri: Uri) -> Re
         next: found.next.as_ref().map(|next| page.cursor(next)),
         looked_at: found.looked_at,
     };
-    let mut response = json(StatusCode::OK, &answer)?;
+    let mut response = at_length(bytes, || json(StatusCode::OK, &answer))?;
     page.link_to(found.next.as_ref(), &mut response);
     Ok(response)
 }

@@ -1,6 +1,6 @@
 //! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
 
-use super::question;
+use super::{question, render::at_length};
 use crate::{
     http::{answer::json, limits::Client, place::PathPlace, problem::Problem},
     state::Api,
@@ -50,8 +50,10 @@ pub(crate) async fn find(
     let record = record_at(&api, &budget, &position, isolation).await?;
     let schemas = Schemas::new(api.parts.registry.clone());
     look_up(std::iter::once(&record), &schemas).await;
-    let message = record.describe(&schemas, &showing);
-    json(StatusCode::OK, &Single { message, unknown_paths: showing.unknown_fields() })
+    at_length(record.bytes(), || {
+        let message = record.describe(&schemas, &showing);
+        json(StatusCode::OK, &Single { message, unknown_paths: showing.unknown_fields() })
+    })
 }
 
 /// The record at a position, which must be there; the client is charged what it takes.

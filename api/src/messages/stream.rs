@@ -9,7 +9,7 @@
 //!
 //! What a reader missed that comes back is read as an export is: within the client's budget, and slower where it is spent.
 
-use super::{question, render};
+use super::{question, render, render::at_length};
 use crate::{
     http::{
         cursor,
@@ -276,6 +276,10 @@ impl Reader {
     async fn written(&self, chunk: &Chunk) -> Result<BytesMut, RegistryAway> {
         let schemas = Schemas::new(self.api.parts.registry.clone());
         look_up(chunk.records.iter(), &schemas).await;
+        at_length(chunk.records.iter().map(Record::bytes).sum(), || self.compare_and_write(chunk, &schemas))
+    }
+
+    fn compare_and_write(&self, chunk: &Chunk, schemas: &Schemas) -> Result<BytesMut, RegistryAway> {
         let mut events = BytesMut::new();
         for taken_up in chunk.taken_up.iter().filter(|taken_up| self.wants_partition(taken_up.partition)) {
             render::put_event(&mut events, "taken_up", None, taken_up);
@@ -288,7 +292,7 @@ impl Reader {
                 Verdict::Wanted => {
                     self.put_untold(&mut events, &mut untold);
                     let id = id(self.tail.topic_id, &self.tail.standing(&at));
-                    render::put_event(&mut events, "message", Some(&id), &record.describe(&schemas, &self.showing));
+                    render::put_event(&mut events, "message", Some(&id), &record.describe(schemas, &self.showing));
                 }
                 Verdict::Uncompared(reason) if reason.is_retriable() => return Err(RegistryAway),
                 Verdict::Uncompared(reason) => untold.note(record, reason, at),
