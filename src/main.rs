@@ -3,7 +3,6 @@
 //! Start order: arguments and environment, telemetry, then the command. Only here is an error turned into an exit
 //! code.
 
-mod allocator;
 mod commands;
 mod environment;
 mod output;
@@ -18,6 +17,12 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use settings::Settings;
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
+
+/// Gives back to the system what was freed, a while later and in the background. With glibc's, half a minute of hostile reads
+/// left 400 MB or, where large pieces go back at once, more work to the system than to us; mimalloc took 520 MB.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Events in, folds to tables: an event-sourced streaming platform on Apache Kafka.
 ///
@@ -74,9 +79,6 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    if let Command::Run(_) = arguments.command {
-        allocator::hold_fast();
-    }
     let in_force = environment::effective(&command, &matches);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = runtime.context("cannot start the runtime").and_then(|runtime| {

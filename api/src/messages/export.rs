@@ -5,10 +5,7 @@
 //! on the way the transfer breaks off behind that line, so that nobody takes a part for the whole. A client that has spent
 //! its budget, or finds no room for more, is not refused but slowed down.
 
-use super::{
-    problem, question, render,
-    render::{Shown, at_length},
-};
+use super::{problem, question, render, render::Shown};
 use crate::{
     http::{limits::Client, problem::Problem},
     state::Api,

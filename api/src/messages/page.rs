@@ -1,9 +1,6 @@
 //! `GET /messages`: the newest, or oldest, records of a topic that pass a filter.
 
-use super::{
-    problem, question,
-    render::{Shown, at_length},
-};
+use super::{problem, question, render::Shown};
 use crate::{
     http::{
         answer::json,
@@ -18,7 +15,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided, words::Door};
+use foldstream_browse::{Covered, LookedAt, Place, Spent, Uncompared, Undecided, at_length, words::Door};
 use foldstream_log::Schemas;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};

@@ -1,23 +1,13 @@
 //! Records as people read them, and as they travel: JSON in pages, a line each in exports, events in a live tail.
 //!
 //! A value takes many times as much decoded as it does in the log, so each is decoded when it is written, and goes then. Where
-//! that is much work at once, it leaves the threads that answer others ([`at_length`]).
+//! that is much work at once, it leaves the threads that answer others (`at_length`).
 
 use bytes::{BufMut, BytesMut};
 use foldstream_browse::{Record, look_up};
 use foldstream_log::{Message, Schemas, Showing};
 use serde::{Serialize, Serializer};
 use std::{fmt::Display, sync::Arc};
-use tokio::task::block_in_place;
-
-/// What is decoded and written in less than a millisecond, about. A thread that answers is given up for no less.
-const LITTLE_BYTES: usize = 64 * 1024;
-
-/// Decodes and writes what so many bytes of records are to become. A page of many megabytes takes a good part of a second,
-/// and whoever else is served by this thread is served by another one meanwhile.
-pub(super) fn at_length<T>(bytes: usize, write: impl FnOnce() -> T) -> T {
-    if bytes < LITTLE_BYTES { write() } else { block_in_place(write) }
-}
 
 /// Messages that are decoded while they are written.
 pub(super) struct Shown<'a> {
@@ -33,8 +23,8 @@ impl<'a> Shown<'a> {
     }
 
     /// How much the records take; what becomes of them may be more.
-    pub(super) fn bytes(&self) -> usize {
-        self.records.iter().map(|record| record.bytes()).sum()
+    pub(super) fn bytes(&self) -> u64 {
+        self.records.iter().map(|record| record.bytes() as u64).sum()
     }
 
     /// Fields that were asked for and that none of them has.

@@ -1,6 +1,6 @@
 //! `GET /messages/{topic}/{partition}/{offset}`: one record, by its position.
 
-use super::{question, render::at_length};
+use super::question;
 use crate::{
     http::{answer::json, limits::Client, place::PathPlace, problem::Problem},
     state::Api,
@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use foldstream_browse::{
-    Budget, Found, Isolation, Record, asking, look_up,
+    Budget, Found, Isolation, Record, asking, at_length, look_up,
     words::{Door, ISOLATION},
 };
 use foldstream_log::{Message, Position, Schemas, Violation};
@@ -50,7 +50,7 @@ pub(crate) async fn find(
     let record = record_at(&api, &budget, &position, isolation).await?;
     let schemas = Schemas::new(api.parts.registry.clone());
     look_up(std::iter::once(&record), &schemas).await;
-    at_length(record.bytes(), || {
+    at_length(record.bytes() as u64, || {
         let message = record.describe(&schemas, &showing);
         json(StatusCode::OK, &Single { message, unknown_paths: showing.unknown_fields() })
     })

@@ -9,7 +9,7 @@
 //!
 //! What a reader missed that comes back is read as an export is: within the client's budget, and slower where it is spent.
 
-use super::{question, render, render::at_length};
+use super::{question, render};
 use crate::{
     http::{
         cursor,
@@ -27,7 +27,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use foldstream_browse::{
     Back, BrowseError, Chunk, Filter, Gap, News, Offsets, PathsSeen, Place, PlaceIn, Reason, Record, RecordView, Tail,
-    Uncompared, Undecided, Verdict, look_up, words::Door,
+    Uncompared, Undecided, Verdict, at_length, look_up, words::Door,
 };
 use foldstream_log::{Schemas, Showing, Violation};
 use futures::stream;
@@ -276,7 +276,9 @@ impl Reader {
     async fn written(&self, chunk: &Chunk) -> Result<BytesMut, RegistryAway> {
         let schemas = Schemas::new(self.api.parts.registry.clone());
         look_up(chunk.records.iter(), &schemas).await;
-        at_length(chunk.records.iter().map(Record::bytes).sum(), || self.compare_and_write(chunk, &schemas))
+        at_length(chunk.records.iter().map(|record| record.bytes() as u64).sum(), || {
+            self.compare_and_write(chunk, &schemas)
+        })
     }
 
     fn compare_and_write(&self, chunk: &Chunk, schemas: &Schemas) -> Result<BytesMut, RegistryAway> {

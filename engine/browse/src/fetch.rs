@@ -5,12 +5,14 @@
 //! kept are copied.
 
 use crate::{
+    at_length::at_length,
     brokers::{Brokers, BrowseError, Layout, PATIENCE},
     offsets::Isolation,
     open::{Open, take_in},
     settled::refusal,
     stretch::{Intake, Read, Stretch},
 };
+use bytes::Bytes;
 use futures::future::try_join_all;
 use kafka_protocol::messages::{
     FetchRequest,
@@ -67,11 +69,14 @@ impl Brokers {
             if let Some(error) = refusal(&layout.topic, "to give records", answer.error_code) {
                 return Err(error);
             }
-            let partitions = answer.responses.into_iter().flat_map(|topic| topic.partitions).collect();
+            let partitions: Vec<_> = answer.responses.into_iter().flat_map(|topic| topic.partitions).collect();
+            let came =
+                partitions.iter().filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum::<usize>();
+            // What it came to so far tells more than what comes packed.
+            let bytes = intake.looked.bytes() + came as u64;
             let (topic, most_bytes, intake) = (layout.topic.clone(), self.max_batch_bytes(), intake.clone());
-            open = spawn_blocking(move || take_in((&topic, most_bytes), open, partitions, &intake))
-                .await
-                .map_err(|_| BrowseError::Stopped)??;
+            let take_in = move || take_in((&topic, most_bytes), open, partitions, &intake);
+            open = spawn_blocking(move || at_length(bytes, take_in)).await.map_err(|_| BrowseError::Stopped)??;
         }
     }
 }

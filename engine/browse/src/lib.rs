@@ -19,6 +19,7 @@
 //! the end, drops what it fetched with every change of assignment, and does not tell an aborted record from another.
 
 pub mod asking;
+mod at_length;
 mod batches;
 mod brokers;
 mod browse;
@@ -58,6 +59,7 @@ mod uncompared;
 mod undecided;
 pub mod words;
 
+pub use at_length::at_length;
 pub use batches::{BatchError, RecordView, Transaction};
 pub use brokers::{Brokers, BrowseError, Layout};
 pub use browse::Browse;

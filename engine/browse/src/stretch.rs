@@ -131,6 +131,11 @@ impl Looked {
         self.each(&self.kept).unwrap_or(512).max(1)
     }
 
+    /// What was read and kept so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed).saturating_add(self.kept.load(Ordering::Relaxed))
+    }
+
     fn each(&self, bytes: &AtomicU64) -> Option<u64> {
         bytes.load(Ordering::Relaxed).checked_div(self.records.load(Ordering::Relaxed))
     }
