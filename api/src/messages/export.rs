@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
-use foldstream_browse::{Order, PageError, Question, Uncompared, Undecided, not_told, words::Door};
+use foldstream_browse::{Order, PageError, Question, Uncompared, Undecided, at_length, not_told, words::Door};
 use foldstream_log::{Schemas, Showing};
 use futures::stream;
 use serde::Serialize;
