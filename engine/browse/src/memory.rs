@@ -7,6 +7,7 @@
 //!
 //! A record always has room, however large, so a look can be over its bound by a record of each partition.
 
+use crate::at_length::Looking;
 use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -35,7 +36,7 @@ impl Memory {
     }
 
     pub(crate) fn begin(&self) -> Held {
-        Held { memory: self.clone(), permit: None, kept: 0 }
+        Held { memory: self.clone(), permit: None, kept: 0, _looking: Looking::begin() }
     }
 
     /// The most that one look keeps.
@@ -56,6 +57,7 @@ pub(crate) struct Held {
     memory: Memory,
     permit: Option<OwnedSemaphorePermit>,
     kept: u64,
+    _looking: Looking,
 }
 
 impl Held {
