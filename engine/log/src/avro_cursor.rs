@@ -121,8 +121,11 @@ impl<'a> Cursor<'a> {
 
     /// Reads past a part, as strictly as if it were wanted.
     pub(crate) fn skip(&mut self, part: SchemaKey, of: &Opened<'a>) -> Result<(), String> {
-        let opened = self.part(part, of)?;
-        self.skip_rest(&opened)
+        // Looked at where it lies: a copy of it costs more than the walk.
+        match self.part(part, of) {
+            Ok(ref opened) => self.skip_rest(opened),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads past what was opened.
@@ -202,15 +205,19 @@ impl<'a> Cursor<'a> {
         }
         let schema = self.schema;
         let node = &schema[key];
+        // Before it is opened, and not after: nearly nothing is masked, and what is opened is not copied once more.
+        if is_masked(node) { self.pass_masked(node, depth) } else { self.open_node(node, depth) }
+    }
+
+    #[cold]
+    fn pass_masked(&mut self, node: &'a SchemaNode, depth: u32) -> Result<Opened<'a>, String> {
         let opened = self.open_node(node, depth)?;
-        if !is_masked(node) {
-            return Ok(opened);
-        }
         self.skip_rest(&opened)?;
         self.masked += 1;
         Ok(Opened { content: Content::Masked, depth })
     }
 
+    #[inline]
     fn open_node(&mut self, node: &'a SchemaNode, depth: u32) -> Result<Opened<'a>, String> {
         let bare = match &node.type_ {
             RegularType::Union(union) => {
