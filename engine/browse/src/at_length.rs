@@ -1,7 +1,6 @@
 //! Much work at once: unpacking, decoding and writing megabytes. Where several look at the same time, it is done by threads of
 //! its own, as many as there are cores, of the least priority: whoever asks for little, or for rows, is served before them. Who
-//! looks alone gives way to nobody: at the least priority one look took a third longer, because brokers that fetch for it
-//! came first as well.
+//! looks alone gives way to nobody.
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::{
